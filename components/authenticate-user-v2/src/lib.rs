@@ -1,0 +1,16 @@
+//! `POST /function/authenticate-user-v2`: judges a password and a one-time code together.
+
+#![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
+
+use cofrap_accounts::authenticate;
+use cofrap_api::authenticate_user_v2::{Request, Response};
+use spin_sdk::http::{IncomingRequest, ResponseOutparam};
+
+#[spin_sdk::http_component]
+async fn handle(request: IncomingRequest, out: ResponseOutparam) {
+    cofrap_edge::serve::<Request>(request, out, |env, login| {
+        let logged_in = authenticate(env, &login)?;
+        Ok(Response::from(logged_in))
+    })
+    .await;
+}

@@ -1,0 +1,24 @@
+//! A local stand-in for Spin: runs the components of a `spin.toml` on wasmtime, with Spin's semantics.
+//!
+//! It offers what this project's components import and no more: WASI 0.2, `wasi:http`, `spin:postgres@4.0`,
+//! `fermyon:spin/variables@2.0`; a manifest that asks for anything else is refused. Where Spin is installed,
+//! `spin up` runs the same manifest.
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod bindings;
+mod local_postgres;
+mod manifest;
+mod output;
+mod postgres;
+mod routes;
+mod server;
+mod variables;
+
+pub use app::{Ambient, App, Engine, Options};
+pub use local_postgres::{LocalPostgres, PostgresHome};
+pub use manifest::Manifest;
+pub use output::OutputSink;
+pub use server::serve;
+pub use variables::{VariableSource, from_environment, read_dotenv};

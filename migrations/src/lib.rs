@@ -1,0 +1,79 @@
+//! Brings a database to the schema that the functions expect: one mechanism for `cargo xtask up`, the tests and the
+//! cluster.
+//!
+//! The numbered SQL files beside this crate are applied in order, each in a transaction of its own. An applied file never
+//! changes: refinery compares it with what it was then.
+
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result, anyhow};
+use cofrap_accounts::Username;
+use tokio_postgres::Client;
+
+mod sql {
+    refinery::embed_migrations!(".");
+}
+
+/// The advisory lock that runners take, so that of two at once the second finds nothing to do. "COFR" in ASCII.
+const LOCK: i64 = 0x434F_4652;
+
+/// What a run did, and what it found that a person should look at.
+#[derive(Debug)]
+pub struct Report {
+    /// The files that were applied, in order.
+    pub applied: Vec<String>,
+    /// Accounts whose name differs from another account's only in case, by `users_v2.id`. They stay as they are.
+    pub same_name_but_for_case: Vec<i64>,
+}
+
+/// Applies what is missing. Doing it twice, or from two sides at once, changes nothing more.
+///
+/// # Errors
+/// When the database refuses a statement, or an applied file is no longer what it was. What came before stays applied.
+pub async fn migrate(client: &mut Client) -> Result<Report> {
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.context("cannot take the migration lock")?;
+    let report = run(client).await;
+    let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await;
+    let report = report?;
+    unlocked.context("cannot give the migration lock back")?;
+    Ok(report)
+}
+
+async fn run(client: &mut Client) -> Result<Report> {
+    // refinery's messages hide their cause; the chain of sources has it.
+    let report = sql::migrations::runner().run_async(client).await.map_err(|error| {
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        anyhow!("{error}: {cause}")
+    })?;
+    let applied = report.applied_migrations().iter().map(ToString::to_string).collect();
+    Ok(Report { applied, same_name_but_for_case: fill_username_keys(client).await? })
+}
+
+/// Gives every row without a `username_key` its key, the oldest first. SQL cannot: its `lower` depends on the locale.
+async fn fill_username_keys(client: &Client) -> Result<Vec<i64>> {
+    let rows = client
+        .query("SELECT id::bigint, username FROM users_v2 WHERE username_key IS NULL ORDER BY id", &[])
+        .await
+        .context("cannot read the names")?;
+    let mut taken = Vec::new();
+    for row in rows {
+        let (id, name): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+        // A name that no request can spell has no key to give.
+        let Ok(name) = Username::try_from(name) else { continue };
+        let filled = client
+            .execute(
+                "UPDATE users_v2 SET username_key = $1
+                 WHERE id = $2::bigint AND NOT EXISTS (SELECT FROM users_v2 WHERE username_key = $1)",
+                &[&name.case_key(), &id],
+            )
+            .await
+            .with_context(|| format!("cannot fill username_key of row {id}"))?;
+        if filled == 0 {
+            taken.push(id);
+        }
+    }
+    Ok(taken)
+}

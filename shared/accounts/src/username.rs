@@ -1,0 +1,180 @@
+//! The name of an account.
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+use std::fmt;
+
+/// A name that an account may have: 1 to 50 characters in Unicode normalisation form C, without control, format or
+/// separator-line characters and without white space at either end. Two names are the same when their bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+/// Why a text is no [`Username`].
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUsername {
+    /// No character, or more than [`Username::MAX_LENGTH`].
+    #[error("a name has 1 to {} characters", Username::MAX_LENGTH)]
+    Length,
+    /// A character of the categories Cc, Cf, Zl or Zp.
+    #[error("a name holds no control, format or separator-line character")]
+    ForbiddenCharacter,
+    /// White space at its start or end.
+    #[error("a name neither starts nor ends with white space")]
+    SurroundingSpace,
+    /// The same letters are written with combining marks: the name exists in another form already.
+    #[error("a name is in Unicode normalisation form C")]
+    NotNormalised,
+}
+
+impl Username {
+    /// The most characters that a name has; `users_v2.username` holds as many.
+    pub const MAX_LENGTH: usize = 50;
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What two names share that differ only in case: upper case, then lower case, letter by letter.
+    #[must_use]
+    pub fn case_key(&self) -> String {
+        self.0.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    }
+}
+
+impl TryFrom<String> for Username {
+    type Error = InvalidUsername;
+
+    fn try_from(text: String) -> Result<Self, InvalidUsername> {
+        if text.is_empty() || text.chars().count() > Self::MAX_LENGTH {
+            Err(InvalidUsername::Length)
+        } else if text.chars().any(is_forbidden) {
+            Err(InvalidUsername::ForbiddenCharacter)
+        } else if text.trim() != text {
+            Err(InvalidUsername::SurroundingSpace)
+        } else if !ComposingNormalizerBorrowed::new_nfc().is_normalized(&text) {
+            Err(InvalidUsername::NotNormalised)
+        } else {
+            Ok(Self(text))
+        }
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Characters that cannot be seen, or that break a line (Cc, Cf, Zl and Zp of the Unicode standard): they would let two
+/// names look alike, or forge a log line.
+pub(crate) fn is_forbidden(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') || is_format(character)
+}
+
+/// The general category Cf. Unicode's own tables of all categories would be a tenth of a component; a test compares.
+fn is_format(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}'
+            | '\u{e0020}'..='\u{e007f}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use icu_properties::CodePointMapData;
+    use icu_properties::props::GeneralCategory;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_forbidden_categories_are_unicode_s() {
+        let categories = CodePointMapData::<GeneralCategory>::new();
+        for character in '\0'..=char::MAX {
+            let forbidden = matches!(
+                categories.get(character),
+                GeneralCategory::Control
+                    | GeneralCategory::Format
+                    | GeneralCategory::LineSeparator
+                    | GeneralCategory::ParagraphSeparator
+            );
+            assert_eq!(is_forbidden(character), forbidden, "U+{:04X}", u32::from(character));
+        }
+    }
+
+    fn check(text: &str, expected: Result<(), InvalidUsername>) {
+        assert_eq!(Username::try_from(text.to_owned()).map(|_| ()), expected, "{text:?}");
+    }
+
+    #[test]
+    fn names_of_people_are_taken() {
+        for name in ["michel.ranu", "a", "Ève Dupont", "李小龍", "o'brien; DROP TABLE", "🔐", "test.user"] {
+            check(name, Ok(()));
+        }
+        check(&"é".repeat(50), Ok(()));
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        check("", Err(InvalidUsername::Length));
+        check(&"e".repeat(51), Err(InvalidUsername::Length));
+        for invisible in [
+            '\0',
+            '\n',
+            '\u{7f}',
+            '\u{85}',
+            '\u{ad}',
+            '\u{200b}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{feff}',
+            '\u{e0041}',
+        ] {
+            check(&format!("mi{invisible}chel"), Err(InvalidUsername::ForbiddenCharacter));
+        }
+        for padded in [" michel", "michel ", "\u{a0}michel", "michel\u{3000}"] {
+            check(padded, Err(InvalidUsername::SurroundingSpace));
+        }
+        check("e\u{301}ve", Err(InvalidUsername::NotNormalised));
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_share_their_key() {
+        let key = |text: &str| Username::try_from(text.to_owned()).unwrap().case_key();
+        assert_eq!(key("Michel.Ranu"), key("MICHEL.RANU"));
+        assert_eq!(key("ÈVE"), key("ève"));
+        assert_eq!(key("ΟΔΟΣ"), key("οδος"));
+        assert_eq!(key("STRASSE"), key("straße"));
+        assert_ne!(key("eve"), key("ève"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_keeps_its_bytes(text: String) {
+            if let Ok(name) = Username::try_from(text.clone()) {
+                prop_assert_eq!(name.as_str(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! One field of a request, before anyone knows whether it is well-formed.
+
+use crate::{Code, Problem};
+use cofrap_accounts::Username;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// A field as it came.
+#[derive(Debug, Default)]
+pub enum Field {
+    /// Absent or `null`.
+    #[default]
+    Absent,
+    /// A string.
+    Text(String),
+    /// Any other JSON value.
+    Other,
+}
+
+impl Field {
+    /// The field's text; `None` when it is absent, `null` or empty.
+    ///
+    /// # Errors
+    /// [`Code::InvalidField`] when it is anything but a string.
+    pub fn optional_text(self, name: &'static str) -> Result<Option<String>, Problem> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Self::Other => Err(Problem::invalid_field(name, "une chaîne de caractères est attendue")),
+        }
+    }
+
+    /// The field's text.
+    ///
+    /// # Errors
+    /// [`Code::MissingField`] with the text that the route has for it; [`Code::InvalidField`] when it is no string.
+    pub fn required_text(self, name: &'static str, if_missing: &'static str) -> Result<String, Problem> {
+        self.optional_text(name)?.ok_or_else(|| Problem::new(Code::MissingField).with_text(if_missing))
+    }
+
+    /// The field `username`.
+    ///
+    /// # Errors
+    /// As [`Self::required_text`], and [`Code::InvalidField`] when it is no name that an account may have.
+    pub fn required_username(self, if_missing: &'static str) -> Result<Username, Problem> {
+        self.required_text("username", if_missing)?.try_into().map_err(|_| {
+            Problem::invalid_field(
+                "username",
+                "1 à 50 caractères en forme normale NFC, sans caractère de contrôle, de format ou de saut de ligne, \
+                 sans espace au début ni à la fin",
+            )
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+/// Takes every JSON value, so that a field of the wrong type is an error that names the field.
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Field, E> {
+        Ok(Field::Absent)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Field, E> {
+        Ok(Field::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Field, E> {
+        Ok(Field::Text(text))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Field, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Field::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Field, A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Field::Other)
+    }
+}

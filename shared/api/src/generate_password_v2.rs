@@ -1,0 +1,52 @@
+//! `POST /function/generate-password-v2`
+
+use crate::{Endpoint, Field, Problem};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cofrap_accounts::{IssuePassword, IssuedPassword};
+use cofrap_crypto::draw_qr_png;
+use serde::{Deserialize, Serialize};
+
+/// `{username}`
+#[derive(Debug, Deserialize)]
+pub struct Request {
+    #[serde(default)]
+    username: Field,
+}
+
+impl Endpoint for Request {
+    type Command = IssuePassword;
+    type Response = Response;
+
+    fn into_command(self) -> Result<IssuePassword, Problem> {
+        Ok(IssuePassword { username: self.username.required_username("Le paramètre username est requis")? })
+    }
+}
+
+/// The new password, inside the QR code only.
+#[derive(Debug, Serialize)]
+pub struct Response {
+    success: bool,
+    username: String,
+    /// PNG, base64.
+    qr_code: String,
+    /// Seconds since the Unix epoch.
+    gendate: i64,
+    message: &'static str,
+}
+
+impl Response {
+    /// Draws the password.
+    ///
+    /// # Errors
+    /// None in practice: 24 characters always fit a QR code.
+    pub fn draw(issued: &IssuedPassword) -> Result<Self, Problem> {
+        Ok(Self {
+            success: true,
+            username: issued.username.to_string(),
+            qr_code: STANDARD.encode(draw_qr_png(issued.password.expose()).map_err(Problem::unavailable)?),
+            gendate: issued.issued_at.seconds(),
+            message: "Mot de passe généré avec succès",
+        })
+    }
+}

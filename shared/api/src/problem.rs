@@ -1,0 +1,215 @@
+//! Every answer that is not a success: the codes, their statuses and their texts.
+
+use cofrap_accounts::{AuthenticateError, IssuePasswordError, IssueSecondFactorError, StoreError};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::error::Error;
+
+/// The machine word of an error. Words never change; texts may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The body is not a JSON object in UTF-8.
+    InvalidJson,
+    /// A required field is absent, `null` or empty.
+    MissingField,
+    /// A field is ill-formed; the text names it.
+    InvalidField,
+    /// The credentials do not hold.
+    InvalidCredentials,
+    /// The account's credentials are only replaced with proof.
+    ProofRequired,
+    /// Both factors are right, and one of them is too old.
+    PasswordExpired,
+    /// The password is right and the account has no second factor yet.
+    MfaEnrollmentRequired,
+    /// No function has this path.
+    NotFound,
+    /// The function takes another method; `Allow` says which.
+    MethodNotAllowed,
+    /// Another account's name differs only in case.
+    UsernameTaken,
+    /// Another request replaced the credentials first.
+    Overtaken,
+    /// The body is larger than 16 KiB.
+    BodyTooLarge,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The database or the keys cannot be used; nothing was changed.
+    Unavailable,
+}
+
+impl Code {
+    /// Its HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InvalidJson | Self::MissingField | Self::InvalidField => 400,
+            Self::InvalidCredentials => 401,
+            Self::ProofRequired | Self::PasswordExpired | Self::MfaEnrollmentRequired => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::UsernameTaken | Self::Overtaken => 409,
+            Self::BodyTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::Unavailable => 503,
+        }
+    }
+
+    /// What people read, unless the route has words of its own.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "Le corps de la requête doit être un objet JSON en UTF-8",
+            Self::MissingField => "Un champ requis est absent",
+            Self::InvalidField => "Un champ est invalide",
+            Self::InvalidCredentials => "Mot de passe incorrect",
+            Self::ProofRequired => {
+                "Ce compte est actif : joignez le mot de passe actuel et le code 2FA, ou un jeton de renouvellement"
+            }
+            Self::PasswordExpired => "Mot de passe expiré",
+            Self::MfaEnrollmentRequired => "Double authentification requise : générez le secret 2FA",
+            Self::NotFound => "Fonction inconnue",
+            Self::MethodNotAllowed => "Méthode non autorisée : utilisez POST",
+            Self::UsernameTaken => "Ce nom d'utilisateur est déjà pris, à la casse près",
+            Self::Overtaken => "Une autre requête a remplacé ces identifiants entre-temps",
+            Self::BodyTooLarge => "Le corps de la requête dépasse 16 Kio",
+            Self::UnsupportedMediaType => "Le corps de la requête doit être déclaré Content-Type: application/json",
+            Self::Unavailable => "Service momentanément indisponible, rien n'a été modifié",
+        }
+    }
+}
+
+/// An error body, and what is logged about it. Serializes to what the caller sees.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "error")]
+    text: Cow<'static, str>,
+    code: Code,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    expired: Option<Expired>,
+    /// Logged once at the edge, never sent.
+    #[serde(skip)]
+    cause: Option<Box<dyn Error>>,
+}
+
+/// What an expired login is told besides.
+#[derive(Debug, Serialize)]
+struct Expired {
+    password_expired: bool,
+    message: &'static str,
+}
+
+impl Problem {
+    /// The problem with its usual text.
+    #[must_use]
+    pub const fn new(code: Code) -> Self {
+        Self { text: Cow::Borrowed(code.text()), code, expired: None, cause: None }
+    }
+
+    /// The same in a route's own words.
+    #[must_use]
+    pub fn with_text(self, text: &'static str) -> Self {
+        Self { text: Cow::Borrowed(text), ..self }
+    }
+
+    /// An ill-formed field, named.
+    #[must_use]
+    pub fn invalid_field(name: &str, expectation: &str) -> Self {
+        Self {
+            text: Cow::Owned(format!("Le champ {name} est invalide : {expectation}")),
+            ..Self::new(Code::InvalidField)
+        }
+    }
+
+    /// Nothing could be done and nothing was changed; the cause is for the log.
+    #[must_use]
+    pub fn unavailable(cause: impl Error + 'static) -> Self {
+        Self { cause: Some(Box::new(cause)), ..Self::new(Code::Unavailable) }
+    }
+
+    /// Its machine word.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What the log says of it.
+    #[must_use]
+    pub fn cause(&self) -> Option<&dyn Error> {
+        self.cause.as_deref()
+    }
+
+    fn expired() -> Self {
+        let message = "Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.";
+        Self { expired: Some(Expired { password_expired: true, message }), ..Self::new(Code::PasswordExpired) }
+    }
+}
+
+// No `_` arm below: a new variant does not compile until someone chooses its answer.
+
+impl From<IssuePasswordError> for Problem {
+    fn from(error: IssuePasswordError) -> Self {
+        match error {
+            IssuePasswordError::ProofRequired => Self::new(Code::ProofRequired),
+            IssuePasswordError::UsernameTaken => Self::new(Code::UsernameTaken),
+            IssuePasswordError::Overtaken => Self::new(Code::Overtaken),
+            IssuePasswordError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<IssueSecondFactorError> for Problem {
+    fn from(error: IssueSecondFactorError) -> Self {
+        match error {
+            IssueSecondFactorError::ProofRequired => Self::new(Code::ProofRequired),
+            IssueSecondFactorError::Overtaken => Self::new(Code::Overtaken),
+            IssueSecondFactorError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<AuthenticateError> for Problem {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            AuthenticateError::EnrollmentRequired => Self::new(Code::MfaEnrollmentRequired),
+            AuthenticateError::Expired => Self::expired(),
+            AuthenticateError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(cause: StoreError) -> Self {
+        match cause {
+            StoreError::Unavailable(_) | StoreError::CorruptRow { .. } => Self::unavailable(cause),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_holds_the_text_and_the_machine_word() {
+        let body = serde_json::to_string(&Problem::new(Code::InvalidCredentials)).unwrap();
+        assert_eq!(body, r#"{"error":"Mot de passe incorrect","code":"invalid_credentials"}"#);
+    }
+
+    #[test]
+    fn an_expired_login_is_told_what_to_do() {
+        let body = serde_json::to_string(&Problem::from(AuthenticateError::Expired)).unwrap();
+        assert_eq!(
+            body,
+            r#"{"error":"Mot de passe expiré","code":"password_expired","password_expired":true,"message":"Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération."}"#
+        );
+    }
+
+    #[test]
+    fn the_cause_is_never_sent() {
+        let problem = Problem::from(StoreError::Unavailable("canary".into()));
+        assert!(!serde_json::to_string(&problem).unwrap().contains("canary"));
+        assert_eq!(problem.cause().unwrap().to_string(), "database: canary");
+    }
+}

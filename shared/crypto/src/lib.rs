@@ -1,0 +1,28 @@
+//! The cryptography of COFRAP's accounts: passwords, sealed secrets, one-time codes, QR codes.
+//!
+//! Nothing here reads a clock or draws its own randomness: both arrive as parameters, so every function can be tested
+//! against published vectors. The one exception is [`Keyring::seal`], whose crate draws its own initialisation vector.
+//!
+//! Without the default `std` feature the crate is `no_std` and offers what needs no standard library: [`Password`],
+//! [`TotpSecret`], [`TotpCode`] and [`provisioning_uri`].
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
+mod keyring;
+mod otpauth;
+mod password;
+#[cfg(feature = "std")]
+mod qr;
+mod totp;
+
+#[cfg(feature = "std")]
+pub use keyring::{Keyring, KeyringError, OpenError, Sealed};
+pub use otpauth::provisioning_uri;
+pub use password::{Password, PasswordTooLong};
+#[cfg(feature = "std")]
+pub use qr::{QrError, draw_qr_png};
+pub use totp::{InvalidTotpSecret, MalformedTotpCode, TotpCode, TotpSecret, TotpStep};

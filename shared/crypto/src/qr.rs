@@ -1,0 +1,125 @@
+//! QR codes as PNG images.
+
+use png::{BitDepth, ColorType, Compression, Encoder};
+use qrcode::{Color, EcLevel, QrCode};
+
+/// Light modules around the code. ISO/IEC 18004, section 6.3.8.
+const QUIET_ZONE_MODULES: usize = 4;
+
+/// Pixels along a module's side. One byte of a 1-bit image is eight pixels: a module is a byte.
+const MODULE_PIXELS: usize = 8;
+
+const DARK: u8 = 0x00;
+const LIGHT: u8 = 0xFF;
+
+/// The text cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum QrError {
+    /// More than the 2,331 bytes that the largest code holds at error correction level M.
+    #[error("the text does not fit a QR code")]
+    TooLong(#[from] qrcode::types::QrError),
+    /// The image could not be written.
+    #[error("the image could not be written")]
+    Image(#[from] png::EncodingError),
+}
+
+/// Draws a text as a black and white PNG: error correction level M, quiet zone of 4 modules, 8 pixels a module.
+///
+/// # Errors
+/// [`QrError::TooLong`] for a text that the largest code does not hold.
+pub fn draw_qr_png(text: &str) -> Result<Vec<u8>, QrError> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::M)?;
+    let modules = code.width() + 2 * QUIET_ZONE_MODULES;
+    let side = u32::try_from(modules * MODULE_PIXELS).expect("the largest code has 177 modules a side");
+
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, side, side);
+    encoder.set_color(ColorType::Grayscale);
+    encoder.set_depth(BitDepth::One);
+    encoder.set_compression(Compression::Fast);
+    let mut image = encoder.write_header()?;
+    image.write_image_data(&pixels(&code, modules))?;
+    image.finish()?;
+    Ok(file)
+}
+
+fn pixels(code: &QrCode, modules: usize) -> Vec<u8> {
+    let width = code.width();
+    let mut pixels = vec![LIGHT; modules * modules * MODULE_PIXELS];
+    for (index, _) in code.to_colors().iter().enumerate().filter(|(_, color)| **color == Color::Dark) {
+        let (row, column) = (index / width + QUIET_ZONE_MODULES, index % width + QUIET_ZONE_MODULES);
+        for line in row * MODULE_PIXELS..(row + 1) * MODULE_PIXELS {
+            pixels[line * modules + column] = DARK;
+        }
+    }
+    pixels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Image {
+        side: usize,
+        depth: BitDepth,
+        lines: Vec<u8>,
+    }
+
+    impl Image {
+        fn read(png: &[u8]) -> Self {
+            let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+            let mut lines = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut lines).unwrap();
+            assert_eq!((info.width, info.color_type), (info.height, ColorType::Grayscale));
+            Self { side: info.width as usize, depth: info.bit_depth, lines }
+        }
+
+        fn is_dark(&self, x: usize, y: usize) -> bool {
+            self.lines[y * self.side / 8 + x / 8] & (0x80 >> (x % 8)) == 0
+        }
+
+        fn decode(&self) -> String {
+            let luma = |x, y| if self.is_dark(x, y) { 0 } else { 255 };
+            let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(self.side, self.side, luma);
+            let grids = prepared.detect_grids();
+            assert_eq!(grids.len(), 1);
+            let (meta, text) = grids[0].decode().unwrap();
+            assert_eq!(meta.ecc_level, 0, "level M is 0 in the format bits");
+            text
+        }
+    }
+
+    #[test]
+    fn the_image_is_1_bit_with_a_quiet_zone_of_4_modules_of_8_pixels() {
+        let image = Image::read(&draw_qr_png("hello").unwrap());
+        assert_eq!((image.depth, image.side), (BitDepth::One, (21 + 8) * 8));
+        for y in 0..image.side {
+            for x in 0..image.side {
+                let inside = (32..image.side - 32).contains(&x) && (32..image.side - 32).contains(&y);
+                assert!(inside || !image.is_dark(x, y), "({x}, {y}) is dark");
+            }
+        }
+        assert!((32..40).all(|x| image.is_dark(x, 32)), "the corner of the finder pattern");
+    }
+
+    #[test]
+    fn the_longest_provisioning_uri_is_drawn() {
+        let secret = crate::TotpSecret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
+        let uri = crate::provisioning_uri(&"🔐".repeat(64), &"🔐".repeat(50), &secret);
+        assert_eq!(Image::read(&draw_qr_png(&uri).unwrap()).decode(), *uri);
+    }
+
+    #[test]
+    fn a_text_that_does_not_fit_is_an_error() {
+        assert!(matches!(draw_qr_png(&"é".repeat(1200)), Err(QrError::TooLong(_))));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_decoder_that_did_not_draw_the_code_reads_it_back(text in "[!-~]{1,200}") {
+            prop_assert_eq!(Image::read(&draw_qr_png(&text).unwrap()).decode(), text);
+        }
+    }
+}

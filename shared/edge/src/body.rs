@@ -1,0 +1,34 @@
+//! Reading a body without keeping more of it than the contract allows.
+
+use futures_util::StreamExt;
+use spin_sdk::http::IncomingRequest;
+
+/// Bytes that a body may have.
+const LIMIT: usize = 16 * 1024;
+
+/// Bytes that are read and thrown away, so that the client sees the refusal rather than a closed connection.
+const DRAIN_LIMIT: usize = 32 * 1024 * 1024;
+
+/// A body, as far as it is kept.
+pub(crate) enum Body {
+    Whole(Vec<u8>),
+    TooLarge,
+    /// The connection broke before its end: what came of it is not to be acted on.
+    Broken,
+}
+
+pub(crate) async fn read(request: IncomingRequest) -> Body {
+    let mut stream = Box::pin(request.into_body_stream());
+    let mut kept = Vec::new();
+    let mut read = 0;
+    while let Some(chunk) = stream.next().await {
+        let Ok(chunk) = chunk else { return Body::Broken };
+        read += chunk.len();
+        if read <= LIMIT {
+            kept.extend_from_slice(&chunk);
+        } else if read > DRAIN_LIMIT {
+            break;
+        }
+    }
+    if read <= LIMIT { Body::Whole(kept) } else { Body::TooLarge }
+}

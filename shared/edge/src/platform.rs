@@ -1,0 +1,21 @@
+//! Time and randomness, as the platform gives them.
+
+use cofrap_accounts::{Clock, UnixTime};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use std::time::SystemTime;
+
+/// The platform's random source: `wasi:random`.
+pub type SystemRng = UnwrapErr<SysRng>;
+
+/// The platform's wall clock: `wasi:clocks/wall-clock`.
+#[derive(Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    fn now(&self) -> UnixTime {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        UnixTime::from_seconds(since_epoch.as_secs().try_into().unwrap_or(i64::MAX))
+    }
+}

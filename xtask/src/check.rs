@@ -1,0 +1,101 @@
+//! `check`: what needs no test run.
+
+use crate::cargo::{cargo, describe, ensure_target, run};
+use crate::components::{TARGET, names, package_arguments};
+use crate::{checkout, say};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A component is a door: longer than this, it decides something.
+const DOOR_LINES: usize = 30;
+
+/// A target that has no standard library.
+const BARE_TARGET: &str = "wasm32v1-none";
+
+pub(crate) fn check() -> Result<()> {
+    say("structure");
+    structure()?;
+    say("format");
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    say("lints of the native crates");
+    run(cargo().args(["clippy", "--all-targets", "--", "--deny", "warnings"]))?;
+    say("lints of the components");
+    ensure_target(TARGET)?;
+    let components = package_arguments()?;
+    run(cargo().args(["clippy", "--target", TARGET]).args(components).args(["--", "--deny", "warnings"]))?;
+    say("crypto without the standard library");
+    ensure_target(BARE_TARGET)?;
+    run(cargo().args(["build", "--package", "cofrap-crypto", "--no-default-features", "--target", BARE_TARGET]))?;
+    say("licences");
+    licences()
+}
+
+/// What the shape of the tree promises; see "Invariants" in ARCHITECTURE.md.
+fn structure() -> Result<()> {
+    let mut problems = Vec::new();
+    let manifest = read(&checkout().join("spin.toml"))?;
+    for name in names()? {
+        let source = read(&checkout().join("components").join(&name).join("src/lib.rs"))?;
+        if source.lines().count() > DOOR_LINES {
+            problems.push(format!("components/{name} is longer than {DOOR_LINES} lines"));
+        }
+        let module = name.replace('-', "_");
+        for path in [format!("shared/api/src/{module}.rs"), format!("tests/acceptance/{module}.rs")] {
+            if !checkout().join(&path).is_file() {
+                problems.push(format!("components/{name} has no {path}"));
+            }
+        }
+        // The one component without a name of its own answers everything else under both prefixes.
+        let last = if name == "not-found" { "..." } else { name.as_str() };
+        for route in [format!("/function/{last}"), format!("/f/{last}")] {
+            if !manifest.contains(&format!("route = \"{route}\"\ncomponent = \"{name}\"\n")) {
+                problems.push(format!("spin.toml does not send {route} to {name}"));
+            }
+        }
+    }
+    for path in rust_files(&checkout().join("shared"))?.into_iter().chain(rust_files(&checkout().join("components"))?) {
+        let text = read(&path)?;
+        let shown = path.strip_prefix(checkout()).unwrap_or(&path).display();
+        if path.ends_with("edge/src/pg_store.rs") {
+            // Times are parameters: the functions' clock counts, never the database's.
+            for ambient in ["now()", "CURRENT_", "clock_timestamp", "BEGIN", "COMMIT"] {
+                if text.contains(ambient) {
+                    problems.push(format!("{shown} has {ambient} in its SQL"));
+                }
+            }
+        } else if ["SELECT ", "INSERT INTO ", "DELETE FROM "].iter().any(|sql| text.contains(sql)) {
+            problems.push(format!("{shown} has SQL, which belongs in pg_store.rs"));
+        }
+    }
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
+    Ok(())
+}
+
+fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Licences, duplicate crates and sources; advisories need the network and belong to a scheduled run.
+fn licences() -> Result<()> {
+    let mut deny = cargo();
+    deny.args(["deny", "--all-features", "check", "bans", "licenses", "sources"]);
+    run(&mut deny).with_context(|| {
+        format!("if `{}` is missing, install it: `cargo install --locked cargo-deny`", describe(&deny))
+    })
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}

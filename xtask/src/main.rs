@@ -1,0 +1,86 @@
+//! `cargo xtask`: one door to the project, for people and for CI.
+
+#![forbid(unsafe_code)]
+
+mod cargo;
+mod check;
+mod components;
+mod database;
+mod dotenv;
+mod test;
+mod up;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use database::DatabaseArgs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "One door to the project.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds everything, starts a database unless one is named, migrates it and serves the functions until Ctrl-C
+    Up {
+        /// Where to listen; port 0 picks a free one
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Builds the components, as they ship
+    Build,
+    /// Runs every test, on the components as they ship and a real PostgreSQL
+    Test {
+        /// Passed to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Checks what needs no test run: format, lints, licences, structure, crates without the standard library
+    Check,
+    /// Brings a database to the schema that the functions expect; a named one is also written to .env, for `spin up`
+    Migrate {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Up { listen, database } => runtime()?.block_on(up::up(listen, &database)),
+        Command::Build => components::build(),
+        Command::Test { arguments } => test::test(&arguments),
+        Command::Check => check::check(),
+        Command::Migrate { database } => runtime()?.block_on(up::migrate(&database)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// The project's root.
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the project's root")
+}
+
+/// Says what is being done, on standard error as Cargo does.
+fn say(what: &str) {
+    eprintln!("==> {what}");
+}
