@@ -21,8 +21,10 @@ const SUPERUSER: &str = "postgres";
 /// How long the server may take to answer, recovery after a crash included.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs the server until standard input closes, then shuts it down: SIGINT is a "fast" shutdown.
-const KEEPER: &str = r#""$@" & server=$!; cat >/dev/null; kill -INT "$server"; wait "$server""#;
+/// Runs the server until standard input closes, then shuts it down (SIGINT is a "fast" shutdown) and removes the folder
+/// that `$0` names, if it names one.
+const KEEPER: &str =
+    r#""$@" & server=$!; cat >/dev/null; kill -INT "$server"; wait "$server"; [ -z "$0" ] || rm -rf "$0""#;
 
 /// Where a server's files lie, and how long they last.
 #[derive(Clone, Debug)]
@@ -39,7 +41,6 @@ pub enum PostgresHome {
 pub struct LocalPostgres {
     keeper: Child,
     folder: PathBuf,
-    home: PostgresHome,
     port: u16,
     password: String,
 }
@@ -61,7 +62,7 @@ impl LocalPostgres {
         say(&format!("starting PostgreSQL with its data in {}", data.display()));
         let password = fs::read_to_string(folder.join("password")).context("cannot read the database's password")?;
         let (port, keeper) = launch(&binaries, &owner, &home, &folder, &data)?;
-        let mut server = Self { keeper, folder, home, port, password };
+        let mut server = Self { keeper, folder, port, password };
         server.wait_until_ready().await?;
         Ok(server)
     }
@@ -99,13 +100,10 @@ impl LocalPostgres {
     /// Shuts the server down and waits until it has.
     ///
     /// # Errors
-    /// When it cannot be waited for, or its temporary files cannot be removed.
+    /// When it cannot be waited for.
     pub async fn stop(mut self) -> Result<()> {
         drop(self.keeper.stdin.take());
         self.keeper.wait().await.context("cannot wait for PostgreSQL")?;
-        if matches!(self.home, PostgresHome::Temporary) {
-            fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))?;
-        }
         Ok(())
     }
 
@@ -244,7 +242,8 @@ fn launch(binaries: &Path, owner: &Owner, home: &PostgresHome, folder: &Path, da
     let log = File::create(folder.join("log")).context("cannot write PostgreSQL's log")?;
     let mut command = owner.command(Path::new("/bin/sh"));
     command
-        .args(["-c", KEEPER, "sh"])
+        .args(["-c", KEEPER])
+        .arg(if matches!(home, PostgresHome::Temporary) { folder } else { Path::new("") })
         .arg(binaries.join("postgres"))
         .arg("-D")
         .arg(data)

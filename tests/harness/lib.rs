@@ -1,1 +1,26 @@
+//! What acceptance tests stand on: the production `.wasm` on a real PostgreSQL, one database for each test; only the
+//! guest's clock is ours.
 
+#![forbid(unsafe_code)]
+
+mod answer;
+mod app;
+mod clock;
+mod database;
+mod person;
+mod probe;
+mod qr;
+
+pub use answer::{Answer, Success};
+pub use app::{Settings, TestApp};
+pub use clock::{TestClock, now_at_start};
+pub use database::{Database, TestServer};
+pub use person::Person;
+pub use probe::Probe;
+pub use qr::read_qr_png;
+
+/// Seconds that a password or a second factor may be old.
+pub const MAX_AGE: i64 = 15_768_000;
+
+/// Seconds that a code lasts.
+pub const STEP: i64 = 30;

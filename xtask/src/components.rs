@@ -24,7 +24,18 @@ pub(crate) fn package_arguments() -> Result<Vec<String>> {
 
 /// Builds all of them, as they ship.
 pub(crate) fn build() -> Result<()> {
+    build_packages(&package_arguments()?)
+}
+
+/// Builds all of them, and what only the tests of the local host need.
+pub(crate) fn build_with_probe() -> Result<()> {
+    let mut packages = package_arguments()?;
+    packages.extend(["--package".to_owned(), "cofrap-host-probe".to_owned()]);
+    build_packages(&packages)
+}
+
+fn build_packages(arguments: &[String]) -> Result<()> {
     ensure_target(TARGET)?;
     say("building the components (the first time takes a few minutes)");
-    run(cargo().args(["build", "--profile", "component", "--target", TARGET]).args(package_arguments()?))
+    run(cargo().args(["build", "--profile", "component", "--target", TARGET]).args(arguments))
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 /// Builds the components, then runs the tests of every native crate; says in the end how many there were.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
-    components::build()?;
+    components::build_with_probe()?;
     say("running the tests");
     let mut child = cargo()
         .args(["test", "--no-fail-fast"])

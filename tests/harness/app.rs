@@ -1,0 +1,187 @@
+//! The running functions.
+
+use crate::{Answer, Database, Person, TestClock, TestServer};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cofrap_crypto::Keyring;
+use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, serve};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex};
+use tokio::net::TcpListener;
+
+/// The test run's key: made up here, for nothing else.
+static KEY: LazyLock<String> = LazyLock::new(|| STANDARD.encode(b"key of the acceptance tests only"));
+
+/// One engine serves every test: components are compiled once.
+pub(crate) static ENGINE: LazyLock<Engine> =
+    LazyLock::new(|| Engine::new(&checkout().join("target/wasmtime-cache")).expect("wasmtime can be set up"));
+
+/// The application of one test.
+pub struct TestApp {
+    /// The functions' clock.
+    pub clock: TestClock,
+    /// The functions' database.
+    pub database: Database,
+    /// Where they listen.
+    pub address: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+    log: Arc<Mutex<String>>,
+}
+
+/// What one test sets otherwise.
+#[derive(Default)]
+pub struct Settings {
+    /// Variables, which come before the test run's own.
+    pub variables: VariableSource,
+}
+
+impl Settings {
+    /// One variable.
+    #[must_use]
+    pub fn variable(name: &str, value: &str) -> Self {
+        Self { variables: [(name.to_owned(), value.to_owned())].into() }
+    }
+}
+
+impl TestApp {
+    /// Starts the functions on a fresh database.
+    pub async fn start() -> Self {
+        Self::start_with(Settings::default()).await
+    }
+
+    /// The same, with settings.
+    pub async fn start_with(settings: Settings) -> Self {
+        let database = TestServer::get().await.migrated_database().await;
+        Self::start_on(database, settings).await
+    }
+
+    /// Starts the functions on a database.
+    ///
+    /// # Panics
+    /// When the components are not built.
+    pub async fn start_on(database: Database, settings: Settings) -> Self {
+        let clock = TestClock::new();
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut variables = database.variables();
+        variables.insert("encryption_key".to_owned(), KEY.clone());
+        let options = Options {
+            manifest: Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable"),
+            variables: vec![settings.variables, variables],
+            ambient: Ambient { clock: Some(clock.for_guests()), random: None },
+            output: {
+                let log = Arc::clone(&log);
+                Arc::new(move |line| {
+                    let mut log = log.lock().expect("no test panics while it holds the log");
+                    log.push_str(line);
+                    log.push('\n');
+                })
+            },
+        };
+        let app = Arc::new(App::load(&ENGINE, options).expect("the components are built: `cargo xtask build`"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(serve(app, listener, std::future::pending()));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { clock, database, address, client, log }
+    }
+
+    /// Calls a function with a JSON body.
+    pub async fn call(&self, function: &str, body: Value) -> Answer {
+        self.post(&format!("/function/{function}"), "application/json", body.to_string()).await
+    }
+
+    /// Posts a body.
+    ///
+    /// # Panics
+    /// When the functions cannot be reached.
+    pub async fn post(&self, path: &str, content_type: &str, body: impl Into<Bytes>) -> Answer {
+        let request = Request::post(self.url(path)).header("content-type", content_type);
+        self.send(request.body(Full::new(body.into())).expect("a request")).await
+    }
+
+    /// Sends a request without a body.
+    ///
+    /// # Panics
+    /// When the functions cannot be reached.
+    pub async fn request(&self, method: Method, path: &str) -> Answer {
+        let request = Request::builder().method(method).uri(self.url(path));
+        self.send(request.body(Full::default()).expect("a request")).await
+    }
+
+    /// Sends a request.
+    ///
+    /// # Panics
+    /// When the functions cannot be reached.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// The URL of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// `generate-password-v2`
+    pub async fn generate_password(&self, username: &str) -> Answer {
+        self.call("generate-password-v2", json!({ "username": username })).await
+    }
+
+    /// `generate-2fa-v2`
+    pub async fn generate_2fa(&self, username: &str) -> Answer {
+        self.call("generate-2fa-v2", json!({ "username": username })).await
+    }
+
+    /// `authenticate-user-v2`
+    pub async fn authenticate(&self, username: &str, password: &str, code: impl Into<Value>) -> Answer {
+        let body = json!({ "username": username, "password": password, "2FA_code": code.into() });
+        self.call("authenticate-user-v2", body).await
+    }
+
+    /// Somebody with a password and an enrolled authenticator who has not logged in yet.
+    pub async fn provisional_account(&self, username: &str) -> Person<'_> {
+        let password = self.generate_password(username).await.ok().read_qr_code();
+        let uri = self.generate_2fa(username).await.ok().read_qr_code();
+        Person::new(self, username, password, &uri)
+    }
+
+    /// Somebody who has logged in once.
+    pub async fn active_account(&self, username: &str) -> Person<'_> {
+        let mut person = self.provisional_account(username).await;
+        let _ = person.log_in().await.ok();
+        person
+    }
+
+    /// What the functions printed so far.
+    ///
+    /// # Panics
+    /// When another test panicked while it held the log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no test panics while it holds the log").clone()
+    }
+
+    /// The keys that the functions seal and open with.
+    ///
+    /// # Panics
+    /// Never: the test run's key is one.
+    #[must_use]
+    pub fn keyring(&self) -> Keyring {
+        KEY.parse().expect("a key")
+    }
+}
+
+pub(crate) fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project's root")
+}

@@ -1,0 +1,155 @@
+//! One PostgreSQL server for a test run, one database for each test, cloned from one that was migrated once.
+
+use cofrap_host::{LocalPostgres, PostgresHome, VariableSource};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// The migrated database that others are cloned from.
+const TEMPLATE: &str = "cofrap_template";
+
+static SERVER: OnceCell<TestServer> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// The run's server. It stops, and its files go, when the test process ends.
+pub struct TestServer(LocalPostgres);
+
+impl TestServer {
+    /// The server, started by the first who asks.
+    ///
+    /// # Panics
+    /// When PostgreSQL cannot be started.
+    pub async fn get() -> &'static Self {
+        SERVER.get_or_init(Self::start).await
+    }
+
+    async fn start() -> Self {
+        // Tests each have a runtime of their own, which ends with them; the server's process outlives the first.
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let server = runtime.block_on(async {
+                let server = LocalPostgres::start(PostgresHome::Temporary, |_| {}).await.expect("PostgreSQL starts");
+                server.ensure_database(TEMPLATE).await.expect("a database");
+                let mut template = connect(&server.config(TEMPLATE)).await;
+                cofrap_migrations::migrate(&mut template).await.expect("the migrations apply");
+                drop(template);
+                server
+            });
+            let _ = sender.send(Self(server));
+            runtime.block_on(std::future::pending::<()>());
+        });
+        receiver.await.expect("the server's thread lives")
+    }
+
+    /// A fresh database with the current schema.
+    pub async fn migrated_database(&self) -> Database {
+        self.create(&format!("TEMPLATE {TEMPLATE}")).await
+    }
+
+    /// A fresh database without a table.
+    pub async fn empty_database(&self) -> Database {
+        self.create("TEMPLATE template0").await
+    }
+
+    async fn create(&self, from: &str) -> Database {
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let admin = connect(&self.0.config("postgres")).await;
+        admin.batch_execute(&format!("CREATE DATABASE {name} {from}")).await.expect("a database");
+        let config = self.0.config(&name);
+        Database { client: connect(&config).await, admin, name, config }
+    }
+}
+
+/// One test's database, with a superuser's connection to look into it.
+pub struct Database {
+    /// Runs any SQL.
+    pub client: Client,
+    admin: Client,
+    name: String,
+    config: Config,
+}
+
+impl Database {
+    /// Another connection.
+    pub async fn connect(&self) -> Client {
+        connect(&self.config).await
+    }
+
+    /// Refuses new connections and ends those that are there, this one's excepted: for the functions, it is gone.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn go_away(&self) {
+        let name = &self.name;
+        self.admin.batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await.expect("answers");
+        self.admin
+            .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", &[name])
+            .await
+            .expect("answers");
+    }
+
+    /// Undoes [`Self::go_away`], but for the connections.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn come_back(&self) {
+        let name = &self.name;
+        self.admin.batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.expect("answers");
+    }
+
+    /// One number.
+    ///
+    /// # Panics
+    /// When the query does not give one `bigint`.
+    pub async fn count(&self, query: &str) -> i64 {
+        self.client.query_one(query, &[]).await.expect("one row").get(0)
+    }
+
+    /// One text.
+    ///
+    /// # Panics
+    /// When the query does not give one `text`.
+    pub async fn text(&self, query: &str) -> String {
+        self.client.query_one(query, &[]).await.expect("one row").get(0)
+    }
+
+    /// Every row of every table, as text.
+    ///
+    /// # Panics
+    /// When a table cannot be read.
+    pub async fn dump(&self) -> String {
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+        let mut dump = String::new();
+        for table in self.client.query(tables, &[]).await.expect("tables") {
+            let table: String = table.get(0);
+            let rows = self.client.query(&format!("SELECT to_jsonb(t)::text FROM \"{table}\" t"), &[]).await;
+            for row in rows.expect("rows") {
+                dump.push_str(row.get(0));
+                dump.push('\n');
+            }
+        }
+        dump
+    }
+
+    /// The variables that lead the functions here.
+    #[must_use]
+    pub fn variables(&self) -> VariableSource {
+        let password = self.config.get_password().expect("private servers ask for one");
+        [
+            ("postgres_host", "127.0.0.1".to_owned()),
+            ("postgres_port", self.config.get_ports()[0].to_string()),
+            ("postgres_db", self.name.clone()),
+            ("postgres_user", self.config.get_user().expect("the superuser").to_owned()),
+            ("postgres_password", String::from_utf8(password.to_vec()).expect("it is hexadecimal")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    client
+}

@@ -1,0 +1,61 @@
+//! Somebody with an account and an authenticator app.
+
+use crate::{Answer, STEP, TestApp};
+use totp_rs::{Builder, Secret, Totp};
+
+/// Somebody who knows their password and has the authenticator at hand.
+pub struct Person<'a> {
+    app: &'a TestApp,
+    /// Their account's name.
+    pub username: String,
+    /// Their password.
+    pub password: String,
+    authenticator: Totp,
+    /// The last step whose code they sent.
+    used: i64,
+}
+
+impl<'a> Person<'a> {
+    /// Scans the provisioning QR code with a new authenticator.
+    ///
+    /// # Panics
+    /// When it holds no secret of at least 128 bits.
+    #[must_use]
+    pub fn new(app: &'a TestApp, username: &str, password: String, provisioning_uri: &str) -> Self {
+        let authenticator = authenticator(provisioning_uri);
+        Self { app, username: username.to_owned(), password, authenticator, used: 0 }
+    }
+
+    /// Logs in as people do: with the code that the app shows, and if that was used, with the next one.
+    pub async fn log_in(&mut self) -> Answer {
+        let code = self.fresh_code();
+        self.app.authenticate(&self.username, &self.password, code).await
+    }
+
+    /// A code that was not used yet; the clock moves to its step if it must.
+    pub fn fresh_code(&mut self) -> String {
+        let clock = &self.app.clock;
+        let step = clock.now() / STEP;
+        if step <= self.used {
+            clock.advance((self.used + 1) * STEP - clock.now());
+        }
+        self.used = clock.now() / STEP;
+        self.code_at(clock.now())
+    }
+
+    /// The code that the app shows at a moment, in seconds since the Unix epoch.
+    ///
+    /// # Panics
+    /// For a moment before 1970.
+    #[must_use]
+    pub fn code_at(&self, unix_seconds: i64) -> String {
+        self.authenticator.generate(unix_seconds.try_into().expect("after 1970")).to_string()
+    }
+}
+
+fn authenticator(provisioning_uri: &str) -> Totp {
+    let (_, secret) = provisioning_uri.split_once("?secret=").expect("a secret");
+    let (secret, _) = secret.split_once('&').expect("an issuer");
+    let secret = Secret::try_from_base32(secret).expect("base32");
+    Builder::new().with_secret(secret).build().expect("a secret of 160 bits")
+}

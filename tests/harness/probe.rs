@@ -1,0 +1,122 @@
+//! The local host with a component that tells what it was given.
+
+use crate::app::{ENGINE, checkout};
+use cofrap_host::{Ambient, App, Manifest, Options, VariableSource, serve};
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Counts manifests: each has a file of its own.
+static MANIFESTS: AtomicU32 = AtomicU32::new(0);
+
+/// A running application of probes.
+pub struct Probe {
+    address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Probe {
+    /// Why a manifest does not start. `{probe}` in its text is the component's file.
+    ///
+    /// # Panics
+    /// When it does.
+    #[must_use]
+    pub fn refusal(manifest: &str, variables: VariableSource) -> String {
+        match load(manifest, variables, |_| {}) {
+            Ok(_) => panic!("the manifest was taken:\n{manifest}"),
+            Err(error) => error,
+        }
+    }
+
+    /// Starts a manifest. `{probe}` in its text is the component's file.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(manifest: &str, variables: VariableSource) -> Self {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let app = load(manifest, variables, move |line| lines.lock().expect("the log").push(line.to_owned()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(serve(Arc::new(app.expect("the manifest starts")), listener, std::future::pending()));
+        Self { address, log }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it printed.
+    ///
+    /// # Panics
+    /// When a printing thread panicked.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// Posts lines to a path; the body of the answer.
+    pub async fn ask(&self, path: &str, body: &str) -> String {
+        self.send(path, &[], body).await.1
+    }
+
+    /// Posts to a path with raw header lines; the status and the body.
+    ///
+    /// # Panics
+    /// When there is no HTTP answer.
+    pub async fn send(&self, path: &str, headers: &[&[u8]], body: &str) -> (u16, String) {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: probe.test\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        let mut request = head.into_bytes();
+        for header in headers {
+            request.extend_from_slice(header);
+            request.extend_from_slice(b"\r\n");
+        }
+        request.extend_from_slice(b"\r\n");
+        request.extend_from_slice(body.as_bytes());
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        stream.write_all(&request).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("UTF-8");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        let body = if head.contains("chunked") { unchunk(body) } else { body.to_owned() };
+        (head[9..12].parse().expect("a status"), body)
+    }
+}
+
+fn load(
+    manifest: &str,
+    variables: VariableSource,
+    output: impl Fn(&str) + Send + Sync + 'static,
+) -> Result<App, String> {
+    let folder = checkout().join("target/probes");
+    fs::create_dir_all(&folder).expect("a folder");
+    let probe = checkout().join("target/wasm32-wasip2/component/cofrap_host_probe.wasm");
+    let text = manifest.replace("{probe}", probe.to_str().expect("UTF-8"));
+    let path = folder.join(format!("{}.toml", MANIFESTS.fetch_add(1, Ordering::Relaxed)));
+    fs::write(&path, text).expect("written");
+    let load = || {
+        let manifest = Manifest::read(&path)?;
+        let options =
+            Options { manifest, variables: vec![variables], ambient: Ambient::default(), output: Arc::new(output) };
+        App::load(&ENGINE, options)
+    };
+    load().map_err(|error| format!("{error:#}"))
+}
+
+fn unchunk(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).expect("a chunk's length");
+        whole.push_str(&rest[..length]);
+        body = rest.get(length + 2..).unwrap_or_default();
+    }
+    whole
+}
