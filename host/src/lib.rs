@@ -5,6 +5,7 @@
 //! `spin up` runs the same manifest.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::result_large_err, reason = "the size of an error is in its WIT signature")]
 
 mod app;
 mod bindings;

@@ -4,8 +4,9 @@
 //! ends: a small shell holds the server and waits for its standard input to close.
 
 use anyhow::{Context, Result, anyhow, bail};
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -19,7 +20,7 @@ use tokio_postgres::{Config, NoTls};
 const SUPERUSER: &str = "postgres";
 
 /// How long the server may take to answer, recovery after a crash included.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Runs the server until standard input closes, then shuts it down (SIGINT is a "fast" shutdown) and removes the folder
 /// that `$0` names, if it names one.
@@ -268,7 +269,10 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
 fn random_hex(bytes: usize) -> String {
     let mut random = vec![0; bytes];
     getrandom::fill(&mut random).expect("the system has randomness");
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
+    random.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A short name for a checkout, the same every time. FNV-1a, 64 bits.

@@ -39,11 +39,11 @@ pub(crate) struct VariableDeclaration {
     pub(crate) default: Option<String>,
     #[serde(default)]
     pub(crate) required: bool,
-    #[serde(default)]
+    #[serde(default, rename = "secret")]
     #[expect(dead_code, reason = "this host never shows a variable")]
-    secret: bool,
+    pub(crate) is_secret: bool,
     #[expect(dead_code, reason = "for people")]
-    description: Option<String>,
+    pub(crate) description: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -222,6 +222,7 @@ impl<'a> FromSql<'a> for Raw {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn query_failed(error: tokio_postgres::Error) -> Error {
     let as_text = format!("{error:?}");
     Error::QueryFailed(match error.as_db_error() {

@@ -44,13 +44,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => {
-                let (stream, peer) = match accepted {
-                    Ok(accepted) => accepted,
-                    // Too many open files, or a client that left at once: the next one may do better.
-                    Err(_) => {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        continue;
-                    }
+                // Too many open files, or a client that left at once: the next one may do better.
+                let Ok((stream, peer)) = accepted else {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
                 };
                 tokio::spawn(serve_connection(Arc::clone(&app), stream, peer, connections.watcher()));
             }
@@ -146,6 +143,7 @@ async fn run(
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn into_anyhow(error: wasmtime::Error) -> anyhow::Error {
     anyhow!("{error:#}")
 }

@@ -36,7 +36,7 @@ async fn every_refusal_looks_the_same() {
     ] {
         assert_eq!(refused.visible(), unknown.visible());
     }
-    let _ = app.authenticate("michel.ranu", &password, code).await.ok();
+    app.authenticate("michel.ranu", &password, code).await.ok();
 }
 
 #[tokio::test]
@@ -60,18 +60,19 @@ async fn only_six_ascii_digits_in_a_string_are_a_code() {
         let problem = app.authenticate("michel.ranu", &michel.password, other).await.problem(400, "invalid_field");
         assert!(problem["error"].as_str().unwrap().contains("2FA_code"), "{problem}");
     }
-    let _ = app.authenticate("michel.ranu", &michel.password, code).await.ok();
+    app.authenticate("michel.ranu", &michel.password, code).await.ok();
 }
 
 #[tokio::test]
 async fn leading_zeros_count() {
     let app = TestApp::start().await;
     let michel = app.provisional_account("michel.ranu").await;
-    let zero = (0..).map(|step| app.clock.now() + step * STEP).find(|at| michel.code_at(*at).starts_with('0')).unwrap();
+    let zero =
+        (0..1000).map(|step| app.clock.now() + step * STEP).find(|at| michel.code_at(*at).starts_with('0')).unwrap();
     app.clock.advance(zero - app.clock.now());
     let code = michel.code_at(zero);
     app.authenticate("michel.ranu", &michel.password, &code[1..]).await.problem(401, "invalid_credentials");
-    let _ = app.authenticate("michel.ranu", &michel.password, code).await.ok();
+    app.authenticate("michel.ranu", &michel.password, code).await.ok();
 }
 
 #[tokio::test]
@@ -120,7 +121,7 @@ async fn a_step_older_than_the_last_accepted_one_is_refused_also_after_the_secre
     let app = TestApp::start().await;
     let michel = app.provisional_account("michel.ranu").await;
     let next = michel.code_at(app.clock.now() + STEP);
-    let _ = app.authenticate("michel.ranu", &michel.password, next).await.ok();
+    app.authenticate("michel.ranu", &michel.password, next).await.ok();
     let current = michel.code_at(app.clock.now());
     app.authenticate("michel.ranu", &michel.password, current).await.problem(401, "invalid_credentials");
 
@@ -203,7 +204,7 @@ async fn a_row_that_another_program_s_fernet_wrote_logs_in() {
     app.database.client.execute(insert, &row).await.unwrap();
     let uri = format!("otpauth://totp/x:y?secret={secret}&issuer=x");
     let michel = Person::new(&app, "michel.ranu", password.to_owned(), &uri);
-    let _ = app.authenticate("michel.ranu", password, michel.code_at(app.clock.now())).await.ok();
+    app.authenticate("michel.ranu", password, michel.code_at(app.clock.now())).await.ok();
 }
 
 #[tokio::test]
@@ -229,7 +230,7 @@ async fn an_empty_second_factor_is_none() {
     let password = app.generate_password("michel.ranu").await.ok().read_qr_code();
     app.database.client.batch_execute("UPDATE users_v2 SET mfa = ''").await.unwrap();
     app.authenticate("michel.ranu", &password, "123456").await.problem(403, "mfa_enrollment_required");
-    let _ = app.generate_2fa("michel.ranu").await.ok();
+    app.generate_2fa("michel.ranu").await.ok();
 }
 
 #[tokio::test]
@@ -253,5 +254,5 @@ async fn a_password_has_at_most_100_characters_and_is_not_trimmed() {
     app.authenticate("michel.ranu", &long[2..], "123456").await.problem(401, "invalid_credentials");
     let (padded, code) = (format!("{} ", michel.password), michel.fresh_code());
     app.authenticate("michel.ranu", &padded, code.as_str()).await.problem(401, "invalid_credentials");
-    let _ = app.authenticate("michel.ranu", &michel.password, code).await.ok();
+    app.authenticate("michel.ranu", &michel.password, code).await.ok();
 }

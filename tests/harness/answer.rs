@@ -19,10 +19,6 @@ pub struct Answer {
 
 impl Answer {
     /// The body of a success.
-    ///
-    /// # Panics
-    /// When it is none.
-    #[must_use]
     #[track_caller]
     pub fn ok(self) -> Success {
         assert_eq!(self.status, 200, "{}", self.body);
@@ -30,9 +26,6 @@ impl Answer {
     }
 
     /// The body of an error of that status and code.
-    ///
-    /// # Panics
-    /// When it is another.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         let body = self.json();
@@ -42,13 +35,11 @@ impl Answer {
     }
 
     /// A header's value; empty when it is not there.
-    #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
 
     /// What must be the same for refusals that nobody shall tell apart: everything but the moment.
-    #[must_use]
     pub fn visible(&self) -> (u16, Vec<(String, String)>, String) {
         let text = |value: &http::HeaderValue| value.to_str().expect("ASCII").to_owned();
         let headers = self.headers.iter().filter(|(name, _)| *name != "date");
@@ -67,10 +58,6 @@ pub struct Success(pub Value);
 
 impl Success {
     /// What the QR code says.
-    ///
-    /// # Panics
-    /// When there is no readable QR code.
-    #[must_use]
     #[track_caller]
     pub fn read_qr_code(&self) -> String {
         let base64 = self.0["qr_code"].as_str().expect("a QR code");

@@ -45,7 +45,6 @@ pub struct Settings {
 
 impl Settings {
     /// One variable.
-    #[must_use]
     pub fn variable(name: &str, value: &str) -> Self {
         Self { variables: [(name.to_owned(), value.to_owned())].into() }
     }
@@ -64,9 +63,6 @@ impl TestApp {
     }
 
     /// Starts the functions on a database.
-    ///
-    /// # Panics
-    /// When the components are not built.
     pub async fn start_on(database: Database, settings: Settings) -> Self {
         let clock = TestClock::new();
         let log = Arc::new(Mutex::new(String::new()));
@@ -99,27 +95,18 @@ impl TestApp {
     }
 
     /// Posts a body.
-    ///
-    /// # Panics
-    /// When the functions cannot be reached.
     pub async fn post(&self, path: &str, content_type: &str, body: impl Into<Bytes>) -> Answer {
         let request = Request::post(self.url(path)).header("content-type", content_type);
         self.send(request.body(Full::new(body.into())).expect("a request")).await
     }
 
     /// Sends a request without a body.
-    ///
-    /// # Panics
-    /// When the functions cannot be reached.
     pub async fn request(&self, method: Method, path: &str) -> Answer {
         let request = Request::builder().method(method).uri(self.url(path));
         self.send(request.body(Full::default()).expect("a request")).await
     }
 
     /// Sends a request.
-    ///
-    /// # Panics
-    /// When the functions cannot be reached.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
@@ -128,7 +115,6 @@ impl TestApp {
     }
 
     /// The URL of a path.
-    #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -164,19 +150,11 @@ impl TestApp {
     }
 
     /// What the functions printed so far.
-    ///
-    /// # Panics
-    /// When another test panicked while it held the log.
-    #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().expect("no test panics while it holds the log").clone()
     }
 
     /// The keys that the functions seal and open with.
-    ///
-    /// # Panics
-    /// Never: the test run's key is one.
-    #[must_use]
     pub fn keyring(&self) -> Keyring {
         KEY.parse().expect("a key")
     }

@@ -9,7 +9,6 @@ use std::time::Duration;
 pub struct TestClock(Arc<AtomicI64>);
 
 /// When every test begins: 15 January 2026, 12:00 UTC, the first second of a code's step.
-#[must_use]
 pub const fn now_at_start() -> i64 {
     1_768_478_400
 }
@@ -20,7 +19,6 @@ impl TestClock {
     }
 
     /// Seconds since the Unix epoch.
-    #[must_use]
     pub fn now(&self) -> i64 {
         self.0.load(Ordering::SeqCst)
     }

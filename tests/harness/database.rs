@@ -16,9 +16,6 @@ pub struct TestServer(LocalPostgres);
 
 impl TestServer {
     /// The server, started by the first who asks.
-    ///
-    /// # Panics
-    /// When PostgreSQL cannot be started.
     pub async fn get() -> &'static Self {
         SERVER.get_or_init(Self::start).await
     }
@@ -77,9 +74,6 @@ impl Database {
     }
 
     /// Refuses new connections and ends those that are there, this one's excepted: for the functions, it is gone.
-    ///
-    /// # Panics
-    /// When the server does not answer.
     pub async fn go_away(&self) {
         let name = &self.name;
         self.admin.batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await.expect("answers");
@@ -90,34 +84,22 @@ impl Database {
     }
 
     /// Undoes [`Self::go_away`], but for the connections.
-    ///
-    /// # Panics
-    /// When the server does not answer.
     pub async fn come_back(&self) {
         let name = &self.name;
         self.admin.batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.expect("answers");
     }
 
     /// One number.
-    ///
-    /// # Panics
-    /// When the query does not give one `bigint`.
     pub async fn count(&self, query: &str) -> i64 {
         self.client.query_one(query, &[]).await.expect("one row").get(0)
     }
 
     /// One text.
-    ///
-    /// # Panics
-    /// When the query does not give one `text`.
     pub async fn text(&self, query: &str) -> String {
         self.client.query_one(query, &[]).await.expect("one row").get(0)
     }
 
     /// Every row of every table, as text.
-    ///
-    /// # Panics
-    /// When a table cannot be read.
     pub async fn dump(&self) -> String {
         let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
         let mut dump = String::new();
@@ -133,7 +115,6 @@ impl Database {
     }
 
     /// The variables that lead the functions here.
-    #[must_use]
     pub fn variables(&self) -> VariableSource {
         let password = self.config.get_password().expect("private servers ask for one");
         [

@@ -20,10 +20,6 @@ pub struct Probe {
 
 impl Probe {
     /// Why a manifest does not start. `{probe}` in its text is the component's file.
-    ///
-    /// # Panics
-    /// When it does.
-    #[must_use]
     pub fn refusal(manifest: &str, variables: VariableSource) -> String {
         match load(manifest, variables, |_| {}) {
             Ok(_) => panic!("the manifest was taken:\n{manifest}"),
@@ -32,9 +28,6 @@ impl Probe {
     }
 
     /// Starts a manifest. `{probe}` in its text is the component's file.
-    ///
-    /// # Panics
-    /// When it does not start.
     pub async fn start(manifest: &str, variables: VariableSource) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
@@ -46,16 +39,11 @@ impl Probe {
     }
 
     /// Where it listens.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// What it printed.
-    ///
-    /// # Panics
-    /// When a printing thread panicked.
-    #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.log.lock().expect("the log").clone()
     }
@@ -66,9 +54,6 @@ impl Probe {
     }
 
     /// Posts to a path with raw header lines; the status and the body.
-    ///
-    /// # Panics
-    /// When there is no HTTP answer.
     pub async fn send(&self, path: &str, headers: &[&[u8]], body: &str) -> (u16, String) {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: probe.test\r\nConnection: close\r\nContent-Length: {}\r\n",

@@ -3,10 +3,6 @@
 use std::io::Cursor;
 
 /// The text in a PNG's only QR code.
-///
-/// # Panics
-/// When the bytes are no 1-bit PNG of one QR code.
-#[must_use]
 pub fn read_qr_png(png: &[u8]) -> String {
     let mut reader = png::Decoder::new(Cursor::new(png)).read_info().expect("a PNG");
     let mut lines = vec![0; reader.output_buffer_size().expect("a size")];

@@ -139,8 +139,8 @@ mod tests {
         }
     }
 
-    fn second_factor(born: Option<i64>) -> Option<SecondFactor> {
-        Some(SecondFactor { secret: Sealed::from_stored(String::new()), born: born.map(UnixTime::from_seconds) })
+    fn second_factor(born: Option<i64>) -> SecondFactor {
+        SecondFactor { secret: Sealed::from_stored(String::new()), born: born.map(UnixTime::from_seconds) }
     }
 
     #[test]
@@ -151,11 +151,11 @@ mod tests {
         };
         check(None, 1100, false);
         check(None, 1101, true);
-        check(second_factor(None), 1100, false);
-        check(second_factor(None), 1101, true);
-        check(second_factor(Some(900)), 1000, false);
-        check(second_factor(Some(900)), 1001, true);
-        check(second_factor(Some(1050)), 1101, true);
+        check(Some(second_factor(None)), 1100, false);
+        check(Some(second_factor(None)), 1101, true);
+        check(Some(second_factor(Some(900))), 1000, false);
+        check(Some(second_factor(Some(900))), 1001, true);
+        check(Some(second_factor(Some(1050))), 1101, true);
         check(None, 10, false);
     }
 
@@ -173,9 +173,9 @@ mod tests {
             assert_eq!(account.grant_second_factor().is_some(), factor_open);
         };
         check(State::Provisional, Origin::Generation, None, true, true);
-        check(State::Provisional, Origin::Generation, second_factor(None), true, false);
+        check(State::Provisional, Origin::Generation, Some(second_factor(None)), true, false);
         check(State::Provisional, Origin::External, None, false, false);
         check(State::Active, Origin::Generation, None, false, false);
-        check(State::Active, Origin::External, second_factor(None), false, false);
+        check(State::Active, Origin::External, Some(second_factor(None)), false, false);
     }
 }

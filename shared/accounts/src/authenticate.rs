@@ -108,9 +108,8 @@ fn judge(keyring: &Keyring, account: &Account, login: &Login, now: UnixTime, max
     let password = judge_password(keyring, account, &login.password);
     let code = judge_code(keyring, account, &login.code, now);
     match (password, code) {
-        (Err(reason), _) => Verdict::Refused(reason),
         (Ok(()), Err(Reason::NotEnrolled)) => Verdict::NotEnrolled,
-        (Ok(()), Err(reason)) => Verdict::Refused(reason),
+        (Err(reason), _) | (Ok(()), Err(reason)) => Verdict::Refused(reason),
         (Ok(()), Ok(step)) if account.has_expired(now, max_age) => Verdict::Expired(step),
         (Ok(()), Ok(step)) => Verdict::Proven(step),
     }

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Username(String);
 
 /// Why a text is no [`Username`].
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUsername {
     /// No character, or more than [`Username::MAX_LENGTH`].
     #[error("a name has 1 to {} characters", Username::MAX_LENGTH)]
@@ -122,22 +122,22 @@ mod tests {
         }
     }
 
-    fn check(text: &str, expected: Result<(), InvalidUsername>) {
-        assert_eq!(Username::try_from(text.to_owned()).map(|_| ()), expected, "{text:?}");
+    fn check(text: &str, refused: Option<InvalidUsername>) {
+        assert_eq!(Username::try_from(text.to_owned()).err(), refused, "{text:?}");
     }
 
     #[test]
     fn names_of_people_are_taken() {
         for name in ["michel.ranu", "a", "Ève Dupont", "李小龍", "o'brien; DROP TABLE", "🔐", "test.user"] {
-            check(name, Ok(()));
+            check(name, None);
         }
-        check(&"é".repeat(50), Ok(()));
+        check(&"é".repeat(50), None);
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
-        check("", Err(InvalidUsername::Length));
-        check(&"e".repeat(51), Err(InvalidUsername::Length));
+        check("", Some(InvalidUsername::Length));
+        check(&"e".repeat(51), Some(InvalidUsername::Length));
         for invisible in [
             '\0',
             '\n',
@@ -151,12 +151,12 @@ mod tests {
             '\u{feff}',
             '\u{e0041}',
         ] {
-            check(&format!("mi{invisible}chel"), Err(InvalidUsername::ForbiddenCharacter));
+            check(&format!("mi{invisible}chel"), Some(InvalidUsername::ForbiddenCharacter));
         }
         for padded in [" michel", "michel ", "\u{a0}michel", "michel\u{3000}"] {
-            check(padded, Err(InvalidUsername::SurroundingSpace));
+            check(padded, Some(InvalidUsername::SurroundingSpace));
         }
-        check("e\u{301}ve", Err(InvalidUsername::NotNormalised));
+        check("e\u{301}ve", Some(InvalidUsername::NotNormalised));
     }
 
     #[test]

@@ -115,7 +115,9 @@ mod tests {
         assert_eq!(passwords.len(), 2000);
         for position in 0..Password::GENERATED_LENGTH {
             let mut counts = [0_f64; 128];
-            passwords.iter().for_each(|password| counts[usize::from(password.as_bytes()[position])] += 1.0);
+            for password in &passwords {
+                counts[usize::from(password.as_bytes()[position])] += 1.0;
+            }
             let expected = 2000.0 / f64::from(ALPHABET_SIZE);
             let chi_squared: f64 = CLASSES
                 .iter()

@@ -30,7 +30,8 @@ pub enum QrError {
 pub fn draw_qr_png(text: &str) -> Result<Vec<u8>, QrError> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M)?;
     let modules = code.width() + 2 * QUIET_ZONE_MODULES;
-    let side = u32::try_from(modules * MODULE_PIXELS).expect("the largest code has 177 modules a side");
+    // The largest code has 177 modules a side.
+    let side = u32::try_from(modules * MODULE_PIXELS).unwrap_or(u32::MAX);
 
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, side, side);

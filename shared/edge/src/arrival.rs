@@ -33,7 +33,7 @@ impl Arrival {
 }
 
 fn values(headers: &Headers, name: &str) -> Vec<String> {
-    headers.get(&name.to_owned()).into_iter().map(|value| String::from_utf8_lossy(&value).into_owned()).collect()
+    headers.get(name).into_iter().map(|value| String::from_utf8_lossy(&value).into_owned()).collect()
 }
 
 /// Spin adds its own headers after the client's: of several, only the last is Spin's.
