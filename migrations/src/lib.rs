@@ -77,3 +77,19 @@ async fn fill_username_keys(client: &Client) -> Result<Vec<i64>> {
     }
     Ok(taken)
 }
+
+#[cfg(test)]
+mod tests {
+    /// Add a line for a new file; never change one.
+    const APPLIED: [(&str, u64); 2] =
+        [("V1__seed_tables", 8_644_451_391_404_159_628), ("V2__account_lifecycle", 11_763_185_149_668_129_397)];
+
+    #[test]
+    fn an_applied_file_never_changes() {
+        let runner = super::sql::migrations::runner();
+        let mut files: Vec<_> =
+            runner.get_migrations().iter().map(|file| (file.to_string(), file.checksum())).collect();
+        files.sort();
+        assert_eq!(files, APPLIED.map(|(name, checksum)| (name.to_owned(), checksum)));
+    }
+}

@@ -2,7 +2,7 @@
 
 use cofrap_edge::STATEMENTS;
 use cofrap_migrations::migrate;
-use cofrap_tests::{Person, Settings, TestApp, TestServer, now_at_start};
+use cofrap_tests::{MAX_AGE, Person, Settings, TestApp, TestServer, Wire, now_at_start};
 
 /// The tables as the functions on OpenFaaS made them.
 const SEED: &str = "
@@ -25,6 +25,36 @@ async fn every_statement_is_prepared_on_the_migrated_schema() {
             panic!("{name}: {error:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn no_request_takes_more_than_two_statements() {
+    let database = TestServer::get().await.migrated_database().await;
+    let wire = Wire::to(database.variables()["postgres_port"].parse().unwrap()).await;
+    let app = TestApp::start_on(database, Settings::variable("postgres_port", &wire.port().to_string())).await;
+    let check = |statements: Vec<String>| assert!((1..=2).contains(&statements.len()), "{statements:#?}");
+
+    let mut michel = app.provisional_account("michel.ranu").await;
+    assert_eq!(wire.take_statements().len(), 4);
+    app.generate_password("michel.ranu").await.ok();
+    check(wire.take_statements());
+    michel = app.provisional_account("michel.ranu").await;
+    wire.take_statements();
+    for code in ["12345", "000000"] {
+        app.authenticate("michel.ranu", "wrong", code).await.problem(401, "invalid_credentials");
+        check(wire.take_statements());
+    }
+    app.authenticate("nobody", "wrong", "123456").await.problem(401, "invalid_credentials");
+    check(wire.take_statements());
+    michel.log_in().await.ok();
+    check(wire.take_statements());
+    app.generate_2fa("michel.ranu").await.problem(403, "proof_required");
+    check(wire.take_statements());
+    app.clock.advance(MAX_AGE + 1);
+    michel.log_in().await.problem(403, "password_expired");
+    check(wire.take_statements());
+    app.post("/function/generate-password-v2", "application/json", "{}").await.problem(400, "missing_field");
+    assert!(wire.take_statements().is_empty());
 }
 
 #[tokio::test]

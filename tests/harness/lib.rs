@@ -11,6 +11,7 @@ mod database;
 mod person;
 mod probe;
 mod qr;
+mod wire;
 
 pub use answer::{Answer, Success};
 pub use app::{Settings, TestApp};
@@ -19,6 +20,7 @@ pub use database::{Database, TestServer};
 pub use person::Person;
 pub use probe::Probe;
 pub use qr::read_qr_png;
+pub use wire::Wire;
 
 /// Seconds that a password or a second factor may be old.
 pub const MAX_AGE: i64 = 15_768_000;
