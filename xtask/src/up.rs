@@ -4,7 +4,7 @@ use crate::database::{Database, DatabaseArgs};
 use crate::{checkout, components, dotenv, say};
 use anyhow::{Context, Result, anyhow};
 use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, from_environment, serve};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -57,7 +57,8 @@ async fn prepare_and_serve(
         // The database that was just migrated is the one to use, whatever else is set.
         variables: vec![database.variables()?, environment, dotenv],
         ambient: Ambient::default(),
-        output: Arc::new(|line| println!("{line}")),
+        // Whoever read the lines may have left; the functions go on.
+        output: Arc::new(|line| drop(writeln!(std::io::stdout(), "{line}"))),
     };
     let app = Arc::new(App::load(&engine, options)?);
 
@@ -67,12 +68,12 @@ async fn prepare_and_serve(
 }
 
 fn greet(address: SocketAddr, database: &Database) {
-    say(&format!("serving on http://{address} (Ctrl-C stops it)"));
+    println!("==> serving on http://{address} (Ctrl-C stops it)");
     if let Some(folder) = database.folder() {
-        eprintln!("    data: {folder}");
+        println!("    data: {folder}");
     }
-    eprintln!("    try:  curl -X POST http://{address}/function/generate-password-v2 \\");
-    eprintln!("            -H 'Content-Type: application/json' -d '{{\"username\": \"michel.ranu\"}}'");
+    println!("    try:  curl -X POST http://{address}/function/generate-password-v2 \\");
+    println!("            -H 'Content-Type: application/json' -d '{{\"username\": \"michel.ranu\"}}'");
 }
 
 fn shutdown_signal() -> Result<impl Future<Output = ()>> {

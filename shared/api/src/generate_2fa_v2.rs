@@ -1,10 +1,7 @@
 //! `POST /function/generate-2fa-v2`
 
-use crate::{Endpoint, Field, Problem};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::{Endpoint, Field, Problem, qr_code};
 use cofrap_accounts::{IssueSecondFactor, IssuedSecondFactor, Issuer};
-use cofrap_crypto::draw_qr_png;
 use serde::{Deserialize, Serialize};
 
 /// The issuer when the request names none.
@@ -49,12 +46,12 @@ impl Response {
     /// Draws the provisioning URI.
     ///
     /// # Errors
-    /// None in practice: the longest names and issuers fit a QR code.
+    /// None in practice: see [`qr_code::draw`].
     pub fn draw(issued: &IssuedSecondFactor) -> Result<Self, Problem> {
         Ok(Self {
             success: true,
             username: issued.username.to_string(),
-            qr_code: STANDARD.encode(draw_qr_png(&issued.provisioning_uri).map_err(Problem::unavailable)?),
+            qr_code: qr_code::draw(&issued.provisioning_uri)?,
             provisioning_uri: issued.provisioning_uri.to_string(),
             issuer: issued.issuer.as_str().to_owned(),
             message: "Secret 2FA généré avec succès",

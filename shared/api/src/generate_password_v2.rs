@@ -1,10 +1,7 @@
 //! `POST /function/generate-password-v2`
 
-use crate::{Endpoint, Field, Problem};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::{Endpoint, Field, Problem, qr_code};
 use cofrap_accounts::{IssuePassword, IssuedPassword};
-use cofrap_crypto::draw_qr_png;
 use serde::{Deserialize, Serialize};
 
 /// `{username}`
@@ -39,12 +36,12 @@ impl Response {
     /// Draws the password.
     ///
     /// # Errors
-    /// None in practice: 24 characters always fit a QR code.
+    /// None in practice: see [`qr_code::draw`].
     pub fn draw(issued: &IssuedPassword) -> Result<Self, Problem> {
         Ok(Self {
             success: true,
             username: issued.username.to_string(),
-            qr_code: STANDARD.encode(draw_qr_png(issued.password.expose()).map_err(Problem::unavailable)?),
+            qr_code: qr_code::draw(issued.password.expose())?,
             gendate: issued.issued_at.seconds(),
             message: "Mot de passe généré avec succès",
         })

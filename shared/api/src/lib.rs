@@ -12,6 +12,7 @@ pub mod generate_2fa_v2;
 pub mod generate_password_v2;
 pub mod not_found;
 mod problem;
+mod qr_code;
 
 pub use endpoint::{Endpoint, parse_body};
 pub use field::Field;
