@@ -2,7 +2,7 @@
 
 use crate::manifest::HttpTrigger;
 use anyhow::{Result, anyhow};
-use routefinder::{RouteSpec, Router};
+use routefinder::Router;
 use std::collections::BTreeMap;
 
 /// The routes of a manifest. An exact route comes before one with `:parameters`, that before a trailing `/...`.
@@ -28,16 +28,16 @@ pub(crate) struct RouteMatch {
 impl Routes {
     /// The last of several equal routes wins.
     pub(crate) fn new(triggers: &[HttpTrigger]) -> Result<Self> {
+        let components: BTreeMap<_, _> =
+            triggers.iter().map(|trigger| (trigger.route.as_str(), trigger.component.as_str())).collect();
         let mut router = Router::new();
-        for trigger in triggers {
-            let pattern = match trigger.route.strip_suffix("/...") {
+        for (raw, component) in components {
+            let pattern = match raw.strip_suffix("/...") {
                 Some(prefix) => format!("{prefix}/*"),
-                None => trigger.route.clone(),
+                None => raw.to_owned(),
             };
-            let spec =
-                RouteSpec::try_from(pattern.as_str()).map_err(|error| anyhow!("route {}: {error}", trigger.route))?;
-            let route = Route { component: trigger.component.clone(), raw: trigger.route.clone() };
-            router.add(spec, route).map_err(|error| anyhow!("route {}: {error}", trigger.route))?;
+            let route = Route { component: component.to_owned(), raw: raw.to_owned() };
+            router.add(pattern.as_str(), route).map_err(|error| anyhow!("route {raw}: {error}"))?;
         }
         Ok(Self(router))
     }

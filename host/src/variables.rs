@@ -114,6 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn a_dotenv_file_has_lines_comments_and_quotes_and_need_not_be_there() {
+        let path = std::env::temp_dir().join(format!("cofrap-dotenv-{}", std::process::id()));
+        let text = "# a comment\nSPIN_VARIABLE_A_KEY=1=\nOTHER=2\nSPIN_VARIABLE_OTHER=\"a \\\"b\\\" \\$c\"\n";
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(read_dotenv(&path).unwrap(), source(&[("a_key", "1="), ("other", "a \"b\" $c")]));
+        std::fs::write(&path, "no equals sign").unwrap();
+        assert!(read_dotenv(&path).is_err());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read_dotenv(&path).unwrap(), source(&[]));
+    }
+
+    #[test]
     fn templates_are_filled_with_declared_variables_only() {
         let values = source(&[("host", "db"), ("port", "5432")]);
         assert_eq!(fill_template("postgres://{{ host }}:{{port}}", &values).unwrap(), "postgres://db:5432");

@@ -2,6 +2,7 @@
 
 use cofrap_host::VariableSource;
 use cofrap_tests::{Database, Probe, TestServer};
+use std::time::Duration;
 
 const ONE_ROUTE: &str = r#"
 spin_manifest_version = 2
@@ -50,24 +51,34 @@ async fn a_path_without_a_route_is_404_with_an_empty_body() {
 }
 
 #[tokio::test]
-async fn spin_s_headers_are_appended_after_the_client_s_in_spin_s_order() {
+async fn spin_tells_the_component_about_its_route_and_nothing_else() {
     let probe = Probe::start(&ONE_ROUTE.replace("/...", "/a/..."), variables(&[("a_secret", "value")])).await;
-    let forged = [b"spin-client-addr: 203.0.113.7:1".as_slice(), b"x-mine: 1"];
-    let (_, headers) = probe.send("/a/b/c?d=e", &forged, "").await;
-    let addresses: Vec<_> = headers.lines().filter(|line| line.starts_with("spin-client-addr: ")).collect();
-    assert_eq!(addresses[0], "spin-client-addr: 203.0.113.7:1");
-    assert!(addresses.len() == 2 && addresses[1].starts_with("spin-client-addr: 127.0.0.1:"), "{headers}");
-    for line in [
-        "spin-path-info: /b/c",
+    let (_, headers) = probe.send("/a/b/c?d=e", &[b"x-mine: 1"], "").await;
+    let mut spin_s: Vec<_> = headers.lines().filter(|line| line.starts_with("spin-")).collect();
+    spin_s.sort_unstable();
+    let expected = [
+        "spin-base-path: /",
+        "spin-client-addr: 127.0.0.1:",
+        "spin-component-route: /a",
         "spin-full-url: http://probe.test/a/b/c?d=e",
         "spin-matched-route: /a/...",
-        "spin-base-path: /",
+        "spin-path-info: /b/c",
         "spin-raw-component-route: /a/...",
-        "spin-component-route: /a",
-        "x-mine: 1",
-    ] {
-        assert!(headers.lines().any(|header| header == line), "{line} in {headers}");
+    ];
+    assert_eq!(spin_s.len(), expected.len(), "{headers}");
+    for (line, expected) in spin_s.iter().zip(expected) {
+        assert!(*line == expected || expected.ends_with(':') && line.starts_with(expected), "{line}");
     }
+    assert!(headers.contains("x-mine: 1\n"), "{headers}");
+}
+
+#[tokio::test]
+async fn a_forged_header_stays_before_spin_s_own() {
+    let probe = probe().await;
+    let (_, headers) = probe.send("/", &[b"spin-client-addr: 203.0.113.7:1"], "").await;
+    let addresses: Vec<_> = headers.lines().filter_map(|line| line.strip_prefix("spin-client-addr: ")).collect();
+    assert!(addresses.len() == 2 && addresses[0] == "203.0.113.7:1", "{headers}");
+    assert!(addresses[1].starts_with("127.0.0.1:"), "{headers}");
 }
 
 #[tokio::test]
@@ -231,21 +242,45 @@ async fn an_open_transaction_is_inherited_by_the_next_request() {
 }
 
 #[tokio::test]
-async fn one_component_has_at_most_64_connections_to_an_address() {
+async fn a_connection_is_cleaned_before_the_next_request_has_it() {
+    let (probe, _database, address) = probe_with_database().await;
+    let ask = async |statement: &str| probe.ask("/query", &format!("{address}\n{statement}")).await;
+    let backend = ask("SELECT pg_backend_pid()").await;
+    ask("SET statement_timeout = '77s'").await;
+    assert!(ask("SHOW statement_timeout").await.contains(r#"Str("0")"#));
+    assert_eq!(ask("SELECT pg_backend_pid()").await, backend);
+}
+
+#[tokio::test]
+async fn one_component_has_64_connections_to_an_address_and_no_more() {
     let (probe, database, address) = probe_with_database().await;
-    let ask = format!("{address}\nSELECT pg_sleep(0.3)");
-    let asks: Vec<_> = (0..80).map(|_| probe.ask("/query", &ask)).collect();
+    let ask = format!("{address}\nSELECT pg_sleep(1)");
+    let asks = futures_util::future::join_all((0..70).map(|_| probe.ask("/query", &ask)));
     let watch = async {
-        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
         let count =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        database.count(count).await
-    };
-    let answers = async {
-        for ask in futures_util::future::join_all(asks).await {
-            assert!(ask.starts_with("Ok("), "{ask}");
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(1)'";
+        let mut most = 0;
+        for _ in 0..30 {
+            most = most.max(database.count(count).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        most
     };
-    let ((), count) = tokio::join!(answers, watch);
-    assert!(count <= 64, "{count}");
+    let (answers, most) = tokio::join!(asks, watch);
+    assert!(answers.iter().all(|answer| answer.starts_with("Ok(")), "{answers:?}");
+    assert_eq!(most, 64);
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_requests_under_way_finish_and_takes_no_more() {
+    let (probe, _database, address) = probe_with_database().await;
+    let slow = format!("{address}\nSELECT pg_sleep(0.5)");
+    let under_way = probe.ask("/query", &slow);
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        probe.begin_shutdown();
+    };
+    let (answer, ()) = tokio::join!(under_way, stop);
+    assert!(answer.starts_with("Ok("), "{answer}");
+    assert!(probe.has_shut_down().await);
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// Counts manifests: each has a file of its own.
 static MANIFESTS: AtomicU32 = AtomicU32::new(0);
@@ -16,6 +18,8 @@ static MANIFESTS: AtomicU32 = AtomicU32::new(0);
 pub struct Probe {
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
+    shutdown: Arc<Notify>,
+    served: JoinHandle<bool>,
 }
 
 impl Probe {
@@ -34,13 +38,21 @@ impl Probe {
         let app = load(manifest, variables, move |line| lines.lock().expect("the log").push(line.to_owned()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(serve(Arc::new(app.expect("the manifest starts")), listener, std::future::pending()));
-        Self { address, log }
+        let app = Arc::new(app.expect("the manifest starts"));
+        let shutdown = Arc::new(Notify::new());
+        let signal = Arc::clone(&shutdown);
+        let served = tokio::spawn(async move { serve(app, listener, signal.notified()).await.is_ok() });
+        Self { address, log, shutdown, served }
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Tells it to shut down.
+    pub fn begin_shutdown(&self) {
+        self.shutdown.notify_one();
+    }
+
+    /// Waits until it has; whether every request under way finished.
+    pub async fn has_shut_down(self) -> bool {
+        self.served.await.expect("the server does not panic")
     }
 
     /// What it printed.
