@@ -22,6 +22,9 @@ const SUPERUSER: &str = "postgres";
 /// How long the server may take to answer, recovery after a crash included.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// How long the server of a process that was killed may take to shut down.
+const PREVIOUS_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Runs the server until standard input closes, then shuts it down (SIGINT is a "fast" shutdown) and removes the folder
 /// that `$0` names, if it names one.
 const KEEPER: &str =
@@ -44,6 +47,8 @@ pub struct LocalPostgres {
     folder: PathBuf,
     port: u16,
     password: String,
+    /// Held while the server runs: two of them never share a folder.
+    _lock: File,
 }
 
 impl LocalPostgres {
@@ -55,7 +60,9 @@ impl LocalPostgres {
         let binaries = find_binaries()?;
         let owner = Owner::find()?;
         let folder = home.folder(&owner)?;
+        let lock = lock(&folder)?;
         let data = folder.join("data");
+        wait_for_previous(&data).await;
         if !data.join("PG_VERSION").exists() {
             say(&format!("making a private PostgreSQL database in {}", folder.display()));
             initialise(&binaries, &owner, &folder, &data)?;
@@ -63,7 +70,7 @@ impl LocalPostgres {
         say(&format!("starting PostgreSQL with its data in {}", data.display()));
         let password = fs::read_to_string(folder.join("password")).context("cannot read the database's password")?;
         let (port, keeper) = launch(&binaries, &owner, &home, &folder, &data)?;
-        let mut server = Self { keeper, folder, port, password };
+        let mut server = Self { keeper, folder, port, password, _lock: lock };
         server.wait_until_ready().await?;
         Ok(server)
     }
@@ -257,6 +264,29 @@ fn launch(binaries: &Path, owner: &Owner, home: &PostgresHome, folder: &Path, da
     command.current_dir(folder).process_group(0).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
     let keeper = tokio::process::Command::from(command).spawn().context("cannot start PostgreSQL")?;
     Ok((port, keeper))
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let lock = File::create(folder.join("lock")).context("cannot write the lock")?;
+    lock.try_lock().map_err(|_| {
+        anyhow!("another `cargo xtask` of this checkout uses the database in {}: stop it first", folder.display())
+    })?;
+    Ok(lock)
+}
+
+/// Waits for a server whose process was killed: it is shutting down. A mark without a process is PostgreSQL's business.
+async fn wait_for_previous(data: &Path) {
+    let is_alive = || {
+        let mark = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+        let status = Command::new("kill").args(["-0", mark.lines().next()?]).stderr(Stdio::null()).status().ok()?;
+        status.success().then_some(())
+    };
+    let wait = async {
+        while is_alive().is_some() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let _ = tokio::time::timeout(PREVIOUS_TIMEOUT, wait).await;
 }
 
 fn write_private(path: &Path, text: &str) -> Result<()> {
