@@ -105,9 +105,9 @@ impl Manifest {
         Ok(Self { folder, ..manifest })
     }
 
-    /// The names of the components.
-    pub fn component_names(&self) -> impl Iterator<Item = &str> {
-        self.components.keys().map(String::as_str)
+    /// The components' files.
+    pub fn component_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.components.values().map(|component| self.folder.join(&component.source))
     }
 
     pub(crate) fn http_triggers(&self) -> &[HttpTrigger] {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod authenticate_user_v2;
+mod components;
 mod envelope;
 mod generate_2fa_v2;
 mod generate_password_v2;

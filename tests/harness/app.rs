@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use tokio::net::TcpListener;
 
@@ -158,6 +158,11 @@ impl TestApp {
     pub fn keyring(&self) -> Keyring {
         KEY.parse().expect("a key")
     }
+}
+
+/// The `.wasm` files that the manifest names.
+pub fn component_files() -> Vec<PathBuf> {
+    Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable").component_files().collect()
 }
 
 pub(crate) fn checkout() -> &'static Path {

@@ -14,7 +14,7 @@ mod qr;
 mod wire;
 
 pub use answer::{Answer, Success};
-pub use app::{Settings, TestApp};
+pub use app::{Settings, TestApp, component_files};
 pub use clock::{TestClock, now_at_start};
 pub use database::{Database, TestServer};
 pub use person::Person;
