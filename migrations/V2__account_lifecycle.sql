@@ -1,6 +1,13 @@
 -- What an account needs besides its credentials. Rows that are there already belong to people who log in with them:
 -- they become active, and only now can they be told from new ones.
 
+-- Columns of the specification that some of its databases lack.
+ALTER TABLE users_v2
+    ADD COLUMN IF NOT EXISTS mfa VARCHAR(255),
+    ADD COLUMN IF NOT EXISTS expired BOOLEAN DEFAULT FALSE,
+    ADD COLUMN IF NOT EXISTS created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    ADD COLUMN IF NOT EXISTS updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP;
+
 ALTER TABLE users_v2
     ADD COLUMN state TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('provisional', 'active')),
     -- How the row came to be. Only what `generate-password-v2` made under a free name may start over without proof.

@@ -22,9 +22,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpVi
 /// What an outgoing HTTP request would come back as.
 type HttpAnswer = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>);
 
-/// Requests that may run at once, and bytes of memory that each may use.
+/// Requests that may run at once, and bytes of memory that each may use: what a component keeps of a body is bounded.
 const INSTANCES: u32 = 1000;
-const MEMORY_BYTES: usize = 128 * 1024 * 1024;
+const MEMORY_BYTES: usize = 32 * 1024 * 1024;
 
 /// The compiler and the interfaces that components link against; one serves any number of applications.
 #[derive(Clone)]
@@ -67,13 +67,16 @@ fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     postgres::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
 }
 
+/// Gives each request its random source.
+pub type RandomSource = Arc<dyn Fn() -> Box<dyn Rng + Send> + Send + Sync>;
+
 /// Time and randomness of the components, when they are not the machine's: for tests.
 #[derive(Clone, Default)]
 pub struct Ambient {
     /// Gives the time since the Unix epoch.
     pub clock: Option<Arc<dyn Fn() -> Duration + Send + Sync>>,
     /// Gives each request its random source.
-    pub random: Option<Arc<dyn Fn() -> Box<dyn Rng + Send> + Send + Sync>>,
+    pub random: Option<RandomSource>,
 }
 
 /// What an application is started with.

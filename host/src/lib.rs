@@ -17,7 +17,7 @@ mod routes;
 mod server;
 mod variables;
 
-pub use app::{Ambient, App, Engine, Options};
+pub use app::{Ambient, App, Engine, Options, RandomSource};
 pub use local_postgres::{LocalPostgres, PostgresHome};
 pub use manifest::Manifest;
 pub use output::OutputSink;

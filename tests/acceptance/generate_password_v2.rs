@@ -1,7 +1,7 @@
 //! `POST /function/generate-password-v2`: what a caller can rely on.
 
 use cofrap_crypto::Sealed;
-use cofrap_tests::{TestApp, now_at_start};
+use cofrap_tests::{Settings, TestApp, now_at_start};
 use serde_json::json;
 
 #[tokio::test]
@@ -27,6 +27,14 @@ async fn the_password_has_24_characters_of_all_four_classes() {
     assert!(password.chars().any(|c| c.is_ascii_digit()), "{password}");
     assert!(password.chars().any(|c| special.contains(c)), "{password}");
     assert!(password.chars().all(|c| c.is_ascii_alphanumeric() || special.contains(c)), "{password}");
+}
+
+#[tokio::test]
+async fn passwords_come_from_the_platform_s_random_source_alone() {
+    let app = TestApp::start_with(Settings { seed: Some(1), ..Settings::default() }).await;
+    let other = TestApp::start_with(Settings { seed: Some(1), ..Settings::default() }).await;
+    let drawn = app.generate_password("michel.ranu").await.ok().read_qr_code();
+    assert_eq!(other.generate_password("somebody.else").await.ok().read_qr_code(), drawn);
 }
 
 #[tokio::test]

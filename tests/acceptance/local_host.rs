@@ -1,8 +1,9 @@
 //! The local host: what it must copy of Spin, as the components can see it.
 
-use cofrap_host::VariableSource;
+use cofrap_host::{LocalPostgres, PostgresHome, VariableSource};
 use cofrap_tests::{Database, Probe, TestServer};
 use std::time::Duration;
+use tokio_postgres::NoTls;
 
 const ONE_ROUTE: &str = r#"
 spin_manifest_version = 2
@@ -141,15 +142,16 @@ async fn a_required_variable_without_a_value_stops_the_start_with_its_name() {
 
 #[tokio::test]
 async fn a_manifest_that_asks_for_more_is_refused() {
-    for (from, to) in [
-        ("[component.probe]\n", "[component.probe]\nkey_value_stores = [\"default\"]\n"),
-        ("[component.probe]\n", "[component.probe]\nfiles = [\"*\"]\n"),
-        ("postgres://{{ host }}:{{ port }}", "https://example.org"),
-        ("component = \"probe\"", "component = \"nothing\""),
-        ("spin_manifest_version = 2", "spin_manifest_version = 1"),
-        ("<{{ a_secret }}>", "{{ nothing }}"),
+    for (from, to, word) in [
+        ("[component.probe]\n", "[component.probe]\nkey_value_stores = [\"default\"]\n", "key_value_stores"),
+        ("[component.probe]\n", "[component.probe]\nfiles = [\"*\"]\n", "files"),
+        ("postgres://{{ host }}:{{ port }}", "https://example.org", "https://example.org"),
+        ("component = \"probe\"", "component = \"nothing\"", "nothing"),
+        ("spin_manifest_version = 2", "spin_manifest_version = 1", "spin_manifest_version"),
+        ("<{{ a_secret }}>", "{{ nothing }}", "nothing"),
     ] {
-        Probe::refusal(&ONE_ROUTE.replace(from, to), variables(&[("a_secret", "value")]));
+        let refusal = Probe::refusal(&ONE_ROUTE.replace(from, to), variables(&[("a_secret", "value")]));
+        assert!(refusal.contains(word), "{refusal}");
     }
 }
 
@@ -283,4 +285,32 @@ async fn a_shutdown_lets_requests_under_way_finish_and_takes_no_more() {
     let (answer, ()) = tokio::join!(under_way, stop);
     assert!(answer.starts_with("Ok("), "{answer}");
     assert!(probe.has_shut_down().await);
+}
+
+#[tokio::test]
+async fn a_private_database_keeps_its_rows_is_not_shared_and_leaves_no_server_behind() {
+    let checkout = std::env::temp_dir().join(format!("cofrap-checkout-{}", std::process::id()));
+    std::fs::create_dir_all(&checkout).unwrap();
+    let home = PostgresHome::Checkout(checkout.clone());
+    let run = async |server: &LocalPostgres, statement: &str| {
+        let (client, connection) = server.config("kept").connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(statement).await.unwrap();
+    };
+
+    let server = LocalPostgres::start(home.clone(), |_| {}).await.unwrap();
+    server.ensure_database("kept").await.unwrap();
+    run(&server, "CREATE TABLE t ()").await;
+    let error = LocalPostgres::start(home.clone(), |_| {}).await.err().unwrap().to_string();
+    assert!(error.contains("another"), "{error}");
+
+    let (config, folder) = (server.config("kept"), server.folder().to_owned());
+    drop(server);
+    let again = LocalPostgres::start(home, |_| {}).await.unwrap();
+    assert!(config.connect(NoTls).await.is_err(), "the dropped server still answers");
+    run(&again, "SELECT FROM t").await;
+    again.stop().await.unwrap();
+
+    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::remove_dir_all(checkout).unwrap();
 }

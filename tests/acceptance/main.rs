@@ -12,5 +12,6 @@ mod generate_password_v2;
 mod journey;
 mod local_host;
 mod not_found;
+mod races;
 mod schema;
 mod unavailable;

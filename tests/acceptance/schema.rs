@@ -2,7 +2,7 @@
 
 use cofrap_edge::STATEMENTS;
 use cofrap_migrations::migrate;
-use cofrap_tests::{MAX_AGE, Person, Settings, TestApp, TestServer, Wire, now_at_start};
+use cofrap_tests::{MAX_AGE, Person, Settings, TestApp, TestServer, now_at_start};
 
 /// The tables as the functions on OpenFaaS made them.
 const SEED: &str = "
@@ -15,7 +15,30 @@ const SEED: &str = "
         expired BOOLEAN DEFAULT FALSE,
         created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
         updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
-    );";
+    );
+    CREATE TABLE password_history_v2 (
+        id SERIAL PRIMARY KEY,
+        user_id INTEGER REFERENCES users_v2 (id) ON DELETE CASCADE,
+        password VARCHAR(255) NOT NULL,
+        gendate BIGINT NOT NULL,
+        expired BOOLEAN DEFAULT FALSE,
+        created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+    );
+    CREATE INDEX idx_password_history_v2_user_id ON password_history_v2 (user_id);
+    CREATE TABLE auth_logs_v2 (
+        id SERIAL PRIMARY KEY,
+        user_id INTEGER REFERENCES users_v2 (id) ON DELETE SET NULL,
+        action VARCHAR(50) NOT NULL,
+        ip_address INET,
+        user_agent TEXT,
+        success BOOLEAN NOT NULL,
+        details JSONB,
+        created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+    );
+    INSERT INTO users_v2 (username, password, mfa, gendate, expired) VALUES
+        ('old', 'x', NULL, 1, NULL), ('Pair', 'x', '', 1, FALSE), ('pair', 'x', NULL, 1, FALSE), (' padded', 'x', NULL, 1, TRUE);
+    INSERT INTO password_history_v2 (user_id, password, gendate) VALUES (1, 'x', 1);
+    INSERT INTO auth_logs_v2 (user_id, action, success) VALUES (1, 'login', TRUE);";
 
 #[tokio::test]
 async fn every_statement_is_prepared_on_the_migrated_schema() {
@@ -29,16 +52,14 @@ async fn every_statement_is_prepared_on_the_migrated_schema() {
 
 #[tokio::test]
 async fn no_request_takes_more_than_two_statements() {
-    let database = TestServer::get().await.migrated_database().await;
-    let wire = Wire::to(database.variables()["postgres_port"].parse().unwrap()).await;
-    let app = TestApp::start_on(database, Settings::variable("postgres_port", &wire.port().to_string())).await;
+    let (app, wire) = TestApp::start_on_a_wire().await;
     let check = |statements: Vec<String>| assert!((1..=2).contains(&statements.len()), "{statements:#?}");
 
-    let mut michel = app.provisional_account("michel.ranu").await;
+    app.provisional_account("michel.ranu").await;
     assert_eq!(wire.take_statements().len(), 4);
     app.generate_password("michel.ranu").await.ok();
     check(wire.take_statements());
-    michel = app.provisional_account("michel.ranu").await;
+    let mut michel = app.provisional_account("michel.ranu").await;
     wire.take_statements();
     for code in ["12345", "000000"] {
         app.authenticate("michel.ranu", "wrong", code).await.problem(401, "invalid_credentials");
@@ -77,16 +98,25 @@ async fn a_changed_applied_file_is_refused() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_hold_every_name_is_refused() {
+    let database = TestServer::get().await.empty_database().await;
+    let latin = "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'";
+    database.client.batch_execute(latin).await.unwrap();
+    let error = migrate(&mut database.connect_to("latin").await).await.unwrap_err().to_string();
+    assert!(error.contains("LATIN1") && error.contains("UTF8"), "{error}");
+}
+
+#[tokio::test]
 async fn rows_of_an_existing_database_stay_are_active_and_log_in() {
     let database = TestServer::get().await.empty_database().await;
     database.client.batch_execute(SEED).await.unwrap();
-    let insert = "INSERT INTO users_v2 (username, password, mfa, gendate) VALUES ('old', 'x', NULL, 1), ('Pair', 'x', NULL, 1), ('pair', 'x', NULL, 1)";
-    database.client.batch_execute(insert).await.unwrap();
     let report = migrate(&mut database.connect().await).await.unwrap();
-    assert_eq!(report.same_name_but_for_case, [3]);
+    assert_eq!((report.same_name_but_for_case, report.unreachable_names), (vec![3], vec![4]));
     let rows =
         "SELECT string_agg(concat_ws(' ', id, username, state, origin, username_key), ', ' ORDER BY id) FROM users_v2";
-    let expected = "1 old active external old, 2 Pair active external pair, 3 pair active external";
+    assert_eq!(database.count("SELECT count(*) FROM password_history_v2 JOIN auth_logs_v2 USING (user_id)").await, 1);
+    let expected = "1 old active external old, 2 Pair active external pair, 3 pair active external, \
+                    4  padded active external padded";
     assert_eq!(database.text(rows).await, expected);
 
     let app = TestApp::start_on(database, Settings::default()).await;
@@ -98,6 +128,7 @@ async fn rows_of_an_existing_database_stay_are_active_and_log_in() {
     app.generate_password("old").await.problem(403, "proof_required");
     app.generate_password("OLD").await.problem(409, "username_taken");
     app.generate_password("PAIR").await.problem(409, "username_taken");
+    app.generate_password("padded").await.problem(409, "username_taken");
     let uri = format!("otpauth://totp/x:y?secret={secret}&issuer=x");
     Person::new(&app, "old", "motdepasse123".to_owned(), &uri).log_in().await.ok();
 

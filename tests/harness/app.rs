@@ -1,16 +1,18 @@
 //! The running functions.
 
-use crate::{Answer, Database, Person, TestClock, TestServer};
+use crate::{Answer, Database, Person, TestClock, TestServer, Wire};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cofrap_crypto::Keyring;
-use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, serve};
+use cofrap_host::{Ambient, App, Engine, Manifest, Options, RandomSource, VariableSource, serve};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,12 +43,14 @@ pub struct TestApp {
 pub struct Settings {
     /// Variables, which come before the test run's own.
     pub variables: VariableSource,
+    /// The seed of every request's random source, when it is not the machine's.
+    pub seed: Option<u64>,
 }
 
 impl Settings {
     /// One variable.
     pub fn variable(name: &str, value: &str) -> Self {
-        Self { variables: [(name.to_owned(), value.to_owned())].into() }
+        Self { variables: [(name.to_owned(), value.to_owned())].into(), ..Self::default() }
     }
 }
 
@@ -62,6 +66,14 @@ impl TestApp {
         Self::start_on(database, settings).await
     }
 
+    /// Starts the functions on a fresh database at the end of a wire.
+    pub async fn start_on_a_wire() -> (Self, Wire) {
+        let database = TestServer::get().await.migrated_database().await;
+        let wire = Wire::to(database.variables()["postgres_port"].parse().expect("a port")).await;
+        let settings = Settings::variable("postgres_port", &wire.port().to_string());
+        (Self::start_on(database, settings).await, wire)
+    }
+
     /// Starts the functions on a database.
     pub async fn start_on(database: Database, settings: Settings) -> Self {
         let clock = TestClock::new();
@@ -71,7 +83,12 @@ impl TestApp {
         let options = Options {
             manifest: Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable"),
             variables: vec![settings.variables, variables],
-            ambient: Ambient { clock: Some(clock.for_guests()), random: None },
+            ambient: Ambient {
+                clock: Some(clock.for_guests()),
+                random: settings
+                    .seed
+                    .map(|seed| -> RandomSource { Arc::new(move || Box::new(ChaCha20Rng::seed_from_u64(seed))) }),
+            },
             output: {
                 let log = Arc::clone(&log);
                 Arc::new(move |line| {

@@ -73,6 +73,11 @@ impl Database {
         connect(&self.config).await
     }
 
+    /// A connection to another database of the same server.
+    pub async fn connect_to(&self, name: &str) -> Client {
+        connect(self.config.clone().dbname(name)).await
+    }
+
     /// Refuses new connections and ends those that are there, this one's excepted: for the functions, it is gone.
     pub async fn go_away(&self) {
         let name = &self.name;

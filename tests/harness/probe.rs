@@ -41,7 +41,7 @@ impl Probe {
         let app = Arc::new(app.expect("the manifest starts"));
         let shutdown = Arc::new(Notify::new());
         let signal = Arc::clone(&shutdown);
-        let served = tokio::spawn(async move { serve(app, listener, signal.notified()).await.is_ok() });
+        let served = tokio::spawn(async move { serve(app, listener, signal.notified()).await });
         Self { address, log, shutdown, served }
     }
 

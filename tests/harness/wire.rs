@@ -1,14 +1,24 @@
-//! A wire between the functions and PostgreSQL that counts what goes over it.
+//! A wire between the functions and PostgreSQL that counts what goes over it, and can hold a statement up.
 
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// A wire; the functions find PostgreSQL at its port.
 pub struct Wire {
     port: u16,
-    statements: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    statements: Mutex<Vec<String>>,
+    /// The text of the statements to hold up, if any.
+    hold: Mutex<Option<&'static str>>,
+    held: Notify,
+    release: Notify,
 }
 
 impl Wire {
@@ -16,17 +26,17 @@ impl Wire {
     pub async fn to(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let statements = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&statements);
+        let seen = Arc::new(Seen::default());
+        let watched = Arc::clone(&seen);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(("127.0.0.1", server)).await.expect("PostgreSQL answers");
                 let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-                tokio::spawn(watch(from_client, to_server, Arc::clone(&seen)));
+                tokio::spawn(watch(from_client, to_server, Arc::clone(&watched)));
                 tokio::spawn(copy(from_server, to_client));
             }
         });
-        Self { port, statements }
+        Self { port, seen }
     }
 
     /// Where it begins.
@@ -36,7 +46,24 @@ impl Wire {
 
     /// The statements since the last call, in order.
     pub fn take_statements(&self) -> Vec<String> {
-        std::mem::take(&mut *self.statements.lock().expect("no watcher panicked"))
+        std::mem::take(&mut *self.seen.statements.lock().expect("no watcher panicked"))
+    }
+
+    /// Runs `request`; when it sends the first statement with `text` in it, `meanwhile` runs before that goes on.
+    pub async fn interrupt<R>(
+        &self,
+        text: &'static str,
+        request: impl Future<Output = R>,
+        meanwhile: impl Future,
+    ) -> R {
+        *self.seen.hold.lock().expect("no watcher panicked") = Some(text);
+        let interruption = async {
+            self.seen.held.notified().await;
+            meanwhile.await;
+            self.seen.release.notify_one();
+        };
+        let (answer, ()) = tokio::join!(request, interruption);
+        answer
     }
 }
 
@@ -45,27 +72,37 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
 }
 
 /// Notes the text of every Parse message. PostgreSQL documentation, "Message Formats".
-async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Mutex<Vec<String>>>) -> Option<()> {
+async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Seen>) -> Option<()> {
     // The first message has no type.
-    relay(&mut from, &mut to).await?;
+    let startup = receive(&mut from).await?;
+    send(&mut to, &startup).await?;
     loop {
         let kind = from.read_u8().await.ok()?;
-        to.write_u8(kind).await.ok()?;
-        let body = relay(&mut from, &mut to).await?;
+        let message = receive(&mut from).await?;
         if kind == b'P' {
             // The statement's name, its text, its parameters' types.
-            let text = body.split(|byte| *byte == 0).nth(1).unwrap_or_default();
-            seen.lock().expect("no watcher panicked").push(String::from_utf8_lossy(text).into_owned());
+            let text = message.split(|byte| *byte == 0).nth(1).unwrap_or_default();
+            let text = String::from_utf8_lossy(text).into_owned();
+            if seen.hold.lock().expect("no watcher panicked").take_if(|hold| text.contains(*hold)).is_some() {
+                seen.held.notify_one();
+                seen.release.notified().await;
+            }
+            seen.statements.lock().expect("no watcher panicked").push(text);
         }
+        to.write_u8(kind).await.ok()?;
+        send(&mut to, &message).await?;
     }
 }
 
-/// Passes a message's length and body on.
-async fn relay(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> Option<Vec<u8>> {
+/// A message's body, behind its length.
+async fn receive(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     let length = from.read_u32().await.ok()?;
     let mut body = vec![0; length.checked_sub(4)? as usize];
     from.read_exact(&mut body).await.ok()?;
-    to.write_u32(length).await.ok()?;
-    to.write_all(&body).await.ok()?;
     Some(body)
+}
+
+async fn send(to: &mut OwnedWriteHalf, body: &[u8]) -> Option<()> {
+    to.write_u32(u32::try_from(body.len() + 4).ok()?).await.ok()?;
+    to.write_all(body).await.ok()
 }

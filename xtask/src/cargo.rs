@@ -16,6 +16,24 @@ pub(crate) fn command(program: &str) -> Command {
     command
 }
 
+/// Runs a command to its end, or ends it when `shutdown` comes first. Whether it came to its end.
+pub(crate) async fn run_until(command: Command, shutdown: impl Future<Output = ()>) -> Result<bool> {
+    let name = describe(&command);
+    let mut child = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot run `{name}`"))?;
+    tokio::select! {
+        status = child.wait() => {
+            if !status?.success() {
+                bail!("`{name}` failed");
+            }
+            Ok(true)
+        }
+        () = shutdown => Ok(false),
+    }
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let name = describe(command);

@@ -4,6 +4,7 @@ use crate::cargo::{cargo, ensure_target, run};
 use crate::{checkout, say};
 use anyhow::{Context, Result};
 use std::fs;
+use std::process::Command;
 
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
@@ -24,18 +25,19 @@ pub(crate) fn package_arguments() -> Result<Vec<String>> {
 
 /// Builds all of them, as they ship.
 pub(crate) fn build() -> Result<()> {
-    build_packages(&package_arguments()?)
+    run(&mut build_command()?)
 }
 
 /// Builds all of them, and what only the tests of the local host need.
 pub(crate) fn build_with_probe() -> Result<()> {
-    let mut packages = package_arguments()?;
-    packages.extend(["--package".to_owned(), "cofrap-host-probe".to_owned()]);
-    build_packages(&packages)
+    run(build_command()?.args(["--package", "cofrap-host-probe"]))
 }
 
-fn build_packages(arguments: &[String]) -> Result<()> {
+/// The command that builds all of them; adds the compilation target unless it is there.
+pub(crate) fn build_command() -> Result<Command> {
     ensure_target(TARGET)?;
     say("building the components (the first time takes a few minutes)");
-    run(cargo().args(["build", "--profile", "component", "--target", TARGET]).args(arguments))
+    let mut command = cargo();
+    command.args(["build", "--profile", "component", "--target", TARGET]).args(package_arguments()?);
+    Ok(command)
 }

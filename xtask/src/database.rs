@@ -3,9 +3,13 @@
 use crate::{checkout, say};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use cofrap_crypto::{Keyring, Sealed};
+use cofrap_edge::STATEMENTS;
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource};
+use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// The database's name where the specification leaves it to a default.
@@ -21,9 +25,16 @@ pub(crate) struct DatabaseArgs {
     pub(crate) database_url: Option<String>,
 }
 
+impl DatabaseArgs {
+    pub(crate) const fn is_named(&self) -> bool {
+        self.database_url.is_some()
+    }
+}
+
 /// A database that answers.
 pub(crate) struct Database {
     config: Config,
+    variables: VariableSource,
     private: Option<LocalPostgres>,
 }
 
@@ -31,15 +42,16 @@ impl Database {
     /// Connects to the one that is named, or starts the checkout's own.
     pub(crate) async fn open(arguments: &DatabaseArgs) -> Result<Self> {
         if let Some(url) = &arguments.database_url {
-            say("connecting to the database of --database-url");
-            let database = Self { config: parse(url)?, private: None };
+            let config = parse(url)?;
+            let database = Self { variables: variables_of(&config)?, config, private: None };
+            say("connecting to the named database");
             database.connect().await?;
             return Ok(database);
         }
         let server = LocalPostgres::start(PostgresHome::Checkout(checkout().to_owned()), say).await?;
         let config = server.config(DATABASE);
         let created = server.ensure_database(DATABASE).await.context("cannot make the private database");
-        let database = Self { config, private: Some(server) };
+        let database = Self { variables: variables_of(&config)?, config, private: Some(server) };
         match created {
             Ok(()) => Ok(database),
             Err(error) => {
@@ -51,6 +63,7 @@ impl Database {
 
     /// Applies what is missing, and says what was.
     pub(crate) async fn migrate(&self) -> Result<()> {
+        say("migrating the database");
         let mut client = self.connect().await?;
         let report = cofrap_migrations::migrate(&mut client).await.context("the database was not migrated")?;
         match report.applied.as_slice() {
@@ -60,32 +73,47 @@ impl Database {
         for id in report.same_name_but_for_case {
             say(&format!("note: the name of users_v2 row {id} differs from another's only in case; both stay"));
         }
+        for id in report.unreachable_names {
+            say(&format!("note: the name of users_v2 row {id} is one that no request can give; it stays"));
+        }
+        for (name, statement) in STATEMENTS {
+            client.prepare(statement).await.map_err(|error| {
+                anyhow!(
+                    "the tables are not those of the specification ({name}: {}): nobody could log in",
+                    cause(&error)
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Refuses keys that do not open what is stored: with them nobody could log in.
+    pub(crate) async fn check_keys(&self, variables: &[VariableSource]) -> Result<()> {
+        let key = variables.iter().find_map(|source| source.get("encryption_key")).context("there is a key")?;
+        let keyring: Keyring = key.parse()?;
+        let client = self.connect().await?;
+        let newest = "SELECT password::text FROM users_v2 WHERE password LIKE 'gAAAAA%' ORDER BY id DESC LIMIT 1";
+        let Some(row) = client.query_opt(newest, &[]).await? else { return Ok(()) };
+        if keyring.open(&Sealed::from_stored(row.get(0))).is_err() {
+            let remedy = self
+                .folder()
+                .map_or_else(String::new, |folder| format!(", or remove {} to start from nothing", folder.display()));
+            bail!(
+                "the encryption key is not the one that the stored accounts were sealed under: put that one back into \
+                 SPIN_VARIABLE_ENCRYPTION_KEY (the old .env has it){remedy}"
+            );
+        }
         Ok(())
     }
 
     /// The variables that lead the functions to it.
-    pub(crate) fn variables(&self) -> Result<VariableSource> {
-        let host = match self.config.get_hosts() {
-            [Host::Tcp(host)] => host.clone(),
-            _ => bail!("the database URL must name one host: Spin reaches no socket files"),
-        };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        let password = String::from_utf8(self.config.get_password().unwrap_or_default().to_vec())?;
-        Ok([
-            ("postgres_host", host),
-            ("postgres_port", port.to_string()),
-            ("postgres_db", text(self.config.get_dbname().or(self.config.get_user()))),
-            ("postgres_user", text(self.config.get_user())),
-            ("postgres_password", password),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into())
+    pub(crate) const fn variables(&self) -> &VariableSource {
+        &self.variables
     }
 
     /// Where its data lies, if that is for us to say.
-    pub(crate) fn folder(&self) -> Option<String> {
-        self.private.as_ref().map(|server| server.folder().display().to_string())
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.private.as_ref().map(LocalPostgres::folder)
     }
 
     /// Stops it, if it is private.
@@ -103,13 +131,11 @@ impl Database {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.config.connect(NoTls));
         let (client, connection) = match connecting.await {
             Ok(Ok(connected)) => connected,
-            Ok(Err(error)) => {
-                return Err(anyhow!(
-                    "cannot reach the database: {} (is it running, and is the URL right?)",
-                    cause(&error)
-                ));
-            }
-            Err(_) => bail!("the database does not answer within {} seconds", CONNECT_TIMEOUT.as_secs()),
+            Ok(Err(error)) => bail!("cannot use the database: {}: {}", cause(&error), remedy(&error)),
+            Err(_) => bail!(
+                "the database does not answer within {} seconds: is there a PostgreSQL at that address?",
+                CONNECT_TIMEOUT.as_secs()
+            ),
         };
         tokio::spawn(connection);
         Ok(client)
@@ -117,16 +143,34 @@ impl Database {
 }
 
 fn parse(url: &str) -> Result<Config> {
-    let config: Config = url.parse().map_err(|_| {
-        anyhow!("--database-url is no PostgreSQL address: write postgres://user:password@host:port/database")
-    })?;
+    const SHAPE: &str = "write postgres://user:password@host:port/database, with %40 for an @ in the password";
+    let config: Config = url.parse().map_err(|_| anyhow!("the database URL is no PostgreSQL address: {SHAPE}"))?;
     if config.get_ssl_mode() == SslMode::Require {
         bail!("this command speaks no TLS: name the database without sslmode=require, through a local proxy");
     }
     if config.get_user().is_none() {
-        bail!("--database-url names no user: write postgres://user:password@host:port/database");
+        bail!("the database URL names no user: {SHAPE}");
     }
     Ok(config)
+}
+
+fn variables_of(config: &Config) -> Result<VariableSource> {
+    let host = match config.get_hosts() {
+        [Host::Tcp(host)] if config.get_hostaddrs().is_empty() => host.clone(),
+        _ => bail!("the database URL must name one host: components reach no socket files and no second host"),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let password = String::from_utf8(config.get_password().unwrap_or_default().to_vec())?;
+    Ok([
+        ("postgres_host", host),
+        ("postgres_port", port.to_string()),
+        ("postgres_db", text(config.get_dbname().or(config.get_user()))),
+        ("postgres_user", text(config.get_user())),
+        ("postgres_password", password),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into())
 }
 
 /// The driver's own words hide the cause.
@@ -134,5 +178,13 @@ fn cause(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(cause) => cause.message().to_owned(),
         None => std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
+    }
+}
+
+fn remedy(error: &tokio_postgres::Error) -> &'static str {
+    match error.code() {
+        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => "make it with `createdb`",
+        Some(code) if *code == SqlState::INVALID_PASSWORD => "is the password right?",
+        _ => "is it running, and is the URL right?",
     }
 }

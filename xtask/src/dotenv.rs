@@ -1,16 +1,16 @@
 //! The checkout's `.env`: what `spin up` and `cargo xtask up` read variables from.
 
-use crate::{checkout, say};
+use crate::say;
 use anyhow::{Context, Result, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cofrap_crypto::Keyring;
 use cofrap_host::{VariableSource, read_dotenv};
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const HEADER: &str = "# Secrets of this checkout, written by `cargo xtask`: keep the file, do not share it.\n";
@@ -18,47 +18,70 @@ const HEADER: &str = "# Secrets of this checkout, written by `cargo xtask`: keep
 /// What a first start makes up: 32 random bytes each.
 const KEYS: [&str; 1] = ["encryption_key"];
 
-/// Reads the file; keys that are neither there nor in the environment are made and added.
-pub(crate) fn with_keys(environment: &VariableSource) -> Result<VariableSource> {
-    let mut variables = read_dotenv(&path())?;
-    let missing: VariableSource = KEYS
-        .iter()
-        .filter(|name| !variables.contains_key(**name) && !environment.contains_key(**name))
-        .map(|name| ((*name).to_owned(), random_key()))
-        .collect();
-    if !missing.is_empty() {
-        say(&format!("writing fresh keys to {}", path().display()));
-        set(&missing)?;
-        variables.extend(missing);
-    }
-    check_keys(environment, &variables)?;
-    Ok(variables)
+pub(crate) struct Dotenv {
+    path: PathBuf,
 }
 
-/// Sets variables in the file; its other lines stay.
-pub(crate) fn set(variables: &VariableSource) -> Result<()> {
-    let path = path();
-    let old = if path.exists() { fs::read_to_string(&path).context("cannot read .env")? } else { HEADER.to_owned() };
-    let is_replaced =
-        |line: &str| variables.keys().any(|name| line.trim_start().starts_with(&format!("{}=", key(name))));
-    let mut text = Zeroizing::new(String::new());
-    for line in old.lines().filter(|line| !is_replaced(line)) {
-        writeln!(text, "{line}")?;
+impl Dotenv {
+    pub(crate) fn of(checkout: &Path) -> Self {
+        Self { path: checkout.join(".env") }
     }
-    for (name, value) in variables {
-        writeln!(text, "{}={}", key(name), quoted(value))?;
-    }
-    write_private(&path, &text).with_context(|| format!("cannot write {}", path.display()))
-}
 
-/// Written beside and moved into place, so that a full disk does not cost the keys.
-fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    let _ = fs::remove_file(&beside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(beside, path)
+    /// Reads the file; keys that are neither there nor in the environment are made and added.
+    pub(crate) fn with_keys(&self, environment: &VariableSource) -> Result<VariableSource> {
+        let mut variables = read_dotenv(&self.path)?;
+        let missing: VariableSource = KEYS
+            .iter()
+            .filter(|name| !variables.contains_key(**name) && !environment.contains_key(**name))
+            .map(|name| ((*name).to_owned(), random_key()))
+            .collect();
+        if !missing.is_empty() {
+            say(&format!("writing fresh keys to {}", self.path.display()));
+            self.set(&missing)?;
+            variables.extend(missing);
+        }
+        check_keys(environment, &variables)?;
+        self.keep_private()?;
+        Ok(variables)
+    }
+
+    /// Sets variables in the file; its other lines stay.
+    pub(crate) fn set(&self, variables: &VariableSource) -> Result<()> {
+        let old = if self.path.exists() {
+            Zeroizing::new(fs::read_to_string(&self.path).context("cannot read .env")?)
+        } else {
+            Zeroizing::new(HEADER.to_owned())
+        };
+        let is_replaced =
+            |line: &str| variables.keys().any(|name| line.trim_start().starts_with(&format!("{}=", key(name))));
+        let mut text = Zeroizing::new(String::new());
+        for line in old.lines().filter(|line| !is_replaced(line)) {
+            writeln!(text, "{line}")?;
+        }
+        for (name, value) in variables {
+            writeln!(text, "{}={}", key(name), quoted(value))?;
+        }
+        self.write(&text).with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    /// Written beside and moved into place, so that a full disk does not cost the keys.
+    fn write(&self, text: &str) -> std::io::Result<()> {
+        let beside = self.path.with_extension("new");
+        let _ = fs::remove_file(&beside);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(beside, &self.path)
+    }
+
+    fn keep_private(&self) -> Result<()> {
+        let Ok(metadata) = self.path.metadata() else { return Ok(()) };
+        if metadata.permissions().mode() & 0o077 != 0 {
+            say(".env was open to others: making it yours alone");
+            fs::set_permissions(&self.path, Permissions::from_mode(0o600)).context("cannot change the mode of .env")?;
+        }
+        Ok(())
+    }
 }
 
 fn check_keys(environment: &VariableSource, dotenv: &VariableSource) -> Result<()> {
@@ -79,10 +102,6 @@ fn random_key() -> String {
     STANDARD.encode(*key)
 }
 
-fn path() -> PathBuf {
-    checkout().join(".env")
-}
-
 fn key(name: &str) -> String {
     format!("SPIN_VARIABLE_{}", name.to_uppercase())
 }
@@ -93,4 +112,76 @@ fn quoted(value: &str) -> String {
         return value.to_owned();
     }
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("cofrap-dotenv-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn dotenv(&self) -> Dotenv {
+            Dotenv::of(&self.0)
+        }
+
+        fn mode(&self) -> u32 {
+            self.0.join(".env").metadata().unwrap().permissions().mode() & 0o777
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> VariableSource {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn keys_are_made_once_kept_and_private() {
+        let folder = Folder::new("keys");
+        let first = folder.dotenv().with_keys(&variables(&[])).unwrap();
+        assert!(first["encryption_key"].parse::<Keyring>().is_ok());
+        assert_eq!(folder.mode(), 0o600);
+        fs::set_permissions(folder.0.join(".env"), Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(folder.dotenv().with_keys(&variables(&[])).unwrap(), first);
+        assert_eq!(folder.mode(), 0o600);
+        assert_ne!(Folder::new("other").dotenv().with_keys(&variables(&[])).unwrap(), first);
+    }
+
+    #[test]
+    fn a_key_of_the_environment_is_not_written() {
+        let folder = Folder::new("environment");
+        folder.dotenv().with_keys(&variables(&[("encryption_key", &random_key())])).unwrap();
+        assert!(!folder.0.join(".env").exists());
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused_with_its_name_its_place_and_the_remedy() {
+        let folder = Folder::new("bad");
+        fs::write(folder.0.join(".env"), "SPIN_VARIABLE_ENCRYPTION_KEY=short\n").unwrap();
+        let error = folder.dotenv().with_keys(&variables(&[])).unwrap_err().to_string();
+        for word in ["SPIN_VARIABLE_ENCRYPTION_KEY", ".env", "openssl rand -base64 32"] {
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn setting_a_variable_keeps_the_other_lines_and_any_value() {
+        let folder = Folder::new("set");
+        fs::write(folder.0.join(".env"), "# mine\nSPIN_VARIABLE_A=1\nSPIN_VARIABLE_B=2\n").unwrap();
+        let odd = r#"it's a "p$ssword" \ # 100 %"#;
+        folder.dotenv().set(&variables(&[("a", odd), ("c", "")])).unwrap();
+        assert_eq!(read_dotenv(&folder.0.join(".env")).unwrap(), variables(&[("a", odd), ("b", "2"), ("c", "")]));
+        assert!(fs::read_to_string(folder.0.join(".env")).unwrap().starts_with("# mine\n"));
+    }
 }

@@ -13,7 +13,7 @@ mod up;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use database::DatabaseArgs;
-use std::net::SocketAddr;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,9 +28,9 @@ struct Arguments {
 enum Command {
     /// Builds everything, starts a database unless one is named, migrates it and serves the functions until Ctrl-C
     Up {
-        /// Where to listen; port 0 picks a free one
+        /// Where to listen, as host:port; port 0 picks a free one
         #[arg(long, default_value = "127.0.0.1:8080")]
-        listen: SocketAddr,
+        listen: String,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Up { listen, database } => runtime()?.block_on(up::up(listen, &database)),
+        Command::Up { listen, database } => runtime()?.block_on(up::up(&listen, &database)),
         Command::Build => components::build(),
         Command::Test { arguments } => test::test(&arguments),
         Command::Check => check::check(),
@@ -82,5 +82,6 @@ fn checkout() -> &'static Path {
 
 /// Says what is being done, on standard error as Cargo does.
 fn say(what: &str) {
-    eprintln!("==> {what}");
+    // Whoever read it may have left; the work goes on.
+    let _ = writeln!(std::io::stderr(), "==> {what}");
 }

@@ -1,5 +1,6 @@
 //! What the audit keeps of every attempt.
 
+use crate::username::is_forbidden;
 use crate::{UnixTime, Username};
 use std::net::IpAddr;
 
@@ -8,8 +9,31 @@ use std::net::IpAddr;
 pub struct Caller {
     /// The address that the connection came from; none when the platform gave none.
     pub address: Option<IpAddr>,
-    /// What the client calls itself, without control characters; an unproven claim.
-    pub user_agent: Option<String>,
+    /// What the client calls itself; an unproven claim.
+    pub user_agent: Option<UserAgent>,
+}
+
+/// What a client calls itself: at most [`UserAgent::MAX_LENGTH`] characters, those that cannot be seen or break a line
+/// replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserAgent(String);
+
+impl UserAgent {
+    /// Characters that the audit keeps.
+    pub const MAX_LENGTH: usize = 512;
+
+    /// The text as the audit keeps it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for UserAgent {
+    fn from(text: &str) -> Self {
+        let shown = |c| if is_forbidden(c) { char::REPLACEMENT_CHARACTER } else { c };
+        Self(text.chars().take(Self::MAX_LENGTH).map(shown).collect())
+    }
 }
 
 /// One attempt at one operation: it becomes exactly one row of the audit, in the statement that does or refuses it.
@@ -95,5 +119,17 @@ impl Reason {
             Self::UsernameTaken => "username_taken",
             Self::Overtaken => "overtaken",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_cannot_forge_a_line_or_turn_one_around() {
+        let agent = UserAgent::from("curl\r\nlevel=error\u{85}\u{2028}\u{202e}");
+        assert_eq!(agent.as_str(), "curl\u{fffd}\u{fffd}level=error\u{fffd}\u{fffd}\u{fffd}");
+        assert_eq!(UserAgent::from("é".repeat(600).as_str()).as_str().chars().count(), 512);
     }
 }

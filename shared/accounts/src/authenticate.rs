@@ -1,7 +1,8 @@
 //! `authenticate`: judges a password and a code together.
 
 use crate::{
-    Account, AccountId, Action, Age, Attempt, Clock, Env, Reason, Saved, Store, StoreError, UnixTime, Username,
+    Account, AccountId, Action, Age, Attempt, Clock, Env, Generations, Reason, Saved, Store, StoreError, UnixTime,
+    Username,
 };
 use cofrap_crypto::{Keyring, Password, TotpCode, TotpSecret, TotpStep};
 use rand_core::CryptoRng;
@@ -81,14 +82,14 @@ pub fn authenticate(
             env.store.refuse(&attempt, Some(account.id), Reason::NotEnrolled)?;
             Err(AuthenticateError::EnrollmentRequired)
         }
-        Verdict::Expired(step) => {
+        Verdict::Expired(proven) => {
             let attempt = Attempt { action: Action::PasswordExpired, ..attempt };
-            match env.store.mark_expired(&attempt, &account, step)? {
+            match env.store.mark_expired(&attempt, &proven)? {
                 Saved::Yes => Err(AuthenticateError::Expired),
                 Saved::Overtaken => Err(AuthenticateError::InvalidCredentials),
             }
         }
-        Verdict::Proven(step) => match env.store.complete_login(&attempt, &account, step)? {
+        Verdict::Proven(proven) => match env.store.complete_login(&attempt, &proven)? {
             Saved::Yes => Ok(LoggedIn { username: login.username.clone(), account: account.id }),
             Saved::Overtaken => Err(AuthenticateError::InvalidCredentials),
         },
@@ -96,22 +97,49 @@ pub fn authenticate(
 }
 
 /// What the account as read says to a login; the store has the last word on a code's first use.
-enum Verdict {
+enum Verdict<'a> {
     Refused(Reason),
     NotEnrolled,
-    Expired(TotpStep),
-    Proven(TotpStep),
+    Expired(ProvenLogin<'a>),
+    Proven(ProvenLogin<'a>),
+}
+
+/// Both factors of an account were right, at one step. Only judging them makes one, and the store takes nothing less.
+#[derive(Debug)]
+pub struct ProvenLogin<'a> {
+    account: &'a Account,
+    step: TotpStep,
+}
+
+impl ProvenLogin<'_> {
+    /// Whose factors they were.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.account.id
+    }
+
+    /// Which password and second factor were judged: the proof ends when they are replaced.
+    #[must_use]
+    pub const fn generations(&self) -> Generations {
+        self.account.generations
+    }
+
+    /// The step whose code is used up.
+    #[must_use]
+    pub const fn step(&self) -> TotpStep {
+        self.step
+    }
 }
 
 /// Both factors are always judged, so that the time taken does not tell which one was wrong.
-fn judge(keyring: &Keyring, account: &Account, login: &Login, now: UnixTime, max_age: Age) -> Verdict {
+fn judge<'a>(keyring: &Keyring, account: &'a Account, login: &Login, now: UnixTime, max_age: Age) -> Verdict<'a> {
     let password = judge_password(keyring, account, &login.password);
     let code = judge_code(keyring, account, &login.code, now);
     match (password, code) {
         (Ok(()), Err(Reason::NotEnrolled)) => Verdict::NotEnrolled,
         (Err(reason), _) | (Ok(()), Err(reason)) => Verdict::Refused(reason),
-        (Ok(()), Ok(step)) if account.has_expired(now, max_age) => Verdict::Expired(step),
-        (Ok(()), Ok(step)) => Verdict::Proven(step),
+        (Ok(()), Ok(step)) if account.has_expired(now, max_age) => Verdict::Expired(ProvenLogin { account, step }),
+        (Ok(()), Ok(step)) => Verdict::Proven(ProvenLogin { account, step }),
     }
 }
 

@@ -17,12 +17,12 @@ mod time;
 mod username;
 
 pub use account::{Account, AccountId, Expiry, Generations, Grant, Origin, SecondFactor, State};
-pub use audit::{Action, Attempt, Caller, Reason};
-pub use authenticate::{AuthenticateError, LoggedIn, Login, SubmittedCode, authenticate};
+pub use audit::{Action, Attempt, Caller, Reason, UserAgent};
+pub use authenticate::{AuthenticateError, LoggedIn, Login, ProvenLogin, SubmittedCode, authenticate};
 pub use env::{Clock, Env, Settings};
 pub use issue_password::{IssuePassword, IssuePasswordError, IssuedPassword, issue_password};
 pub use issue_second_factor::{IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, issue_second_factor};
 pub use issuer::{InvalidIssuer, Issuer};
 pub use store::{Found, Saved, Store, StoreError};
 pub use time::{Age, UnixTime};
-pub use username::{InvalidUsername, Username};
+pub use username::{InvalidUsername, Username, case_key};

@@ -1,8 +1,8 @@
 //! Where accounts are kept. Each method is a sentence of the domain and one statement of the database: it checks what
 //! the account was when it was read, writes, and adds the attempt's audit row, all together or not at all.
 
-use crate::{Account, AccountId, Attempt, Grant, Reason, Username};
-use cofrap_crypto::{Sealed, TotpStep};
+use crate::{Account, AccountId, Attempt, Grant, ProvenLogin, Reason, Username};
+use cofrap_crypto::Sealed;
 
 /// What the store keeps and how it answers.
 pub trait Store {
@@ -34,14 +34,13 @@ pub trait Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer: nothing was written.
-    fn complete_login(&mut self, attempt: &Attempt<'_>, account: &Account, step: TotpStep)
-    -> Result<Saved, StoreError>;
+    fn complete_login(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError>;
 
     /// Notes a login that was right and too late: the account is marked as expired, the code's step is used up.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer: nothing was written.
-    fn mark_expired(&mut self, attempt: &Attempt<'_>, account: &Account, step: TotpStep) -> Result<Saved, StoreError>;
+    fn mark_expired(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError>;
 
     /// Notes an attempt that was refused.
     ///

@@ -27,7 +27,7 @@ impl Endpoint for Request {
         let username = self.username.required_username(MISSING)?;
         let password = Password::submitted(self.password.required_text("password", MISSING)?)
             .map_err(|_| Problem::invalid_field("password", "100 caractères au plus"))?;
-        let code = match self.code.optional_text("2FA_code")? {
+        let code = match self.code.optional_text("2FA_code")?.filter(|text| !text.is_empty()) {
             None => SubmittedCode::Missing,
             Some(text) => TotpCode::parse(&text).map_or(SubmittedCode::Malformed, SubmittedCode::Digits),
         };

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use std::fmt;
 
 /// A field as it came.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub enum Field {
     /// Absent or `null`.
     #[default]
@@ -18,24 +18,26 @@ pub enum Field {
 }
 
 impl Field {
-    /// The field's text; `None` when it is absent, `null` or empty.
+    /// The field's text; `None` when it is absent or `null`.
     ///
     /// # Errors
     /// [`Code::InvalidField`] when it is anything but a string.
     pub fn optional_text(self, name: &'static str) -> Result<Option<String>, Problem> {
         match self {
             Self::Absent => Ok(None),
-            Self::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Self::Text(text) => Ok(Some(text)),
             Self::Other => Err(Problem::invalid_field(name, "une chaîne de caractères est attendue")),
         }
     }
 
-    /// The field's text.
+    /// The field's text; an empty one counts as absent.
     ///
     /// # Errors
     /// [`Code::MissingField`] with the text that the route has for it; [`Code::InvalidField`] when it is no string.
     pub fn required_text(self, name: &'static str, if_missing: &'static str) -> Result<String, Problem> {
-        self.optional_text(name)?.ok_or_else(|| Problem::new(Code::MissingField).with_text(if_missing))
+        self.optional_text(name)?
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| Problem::new(Code::MissingField).with_text(if_missing))
     }
 
     /// The field `username`.
@@ -49,6 +51,15 @@ impl Field {
                 "1 à 50 caractères en forme normale NFC, sans caractère de contrôle, de format ou de saut de ligne, \
                  sans espace au début ni à la fin",
             )
+        })
+    }
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "Field(absent)",
+            Self::Text(_) | Self::Other => "Field(redacted)",
         })
     }
 }
@@ -105,5 +116,15 @@ impl<'de> Visitor<'de> for AnyValue {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Field, A::Error> {
         while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Field::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Field::Text("hunter2".into())), "Field(redacted)");
     }
 }

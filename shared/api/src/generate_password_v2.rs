@@ -21,7 +21,7 @@ impl Endpoint for Request {
 }
 
 /// The new password, inside the QR code only.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Response {
     success: bool,
     username: String,

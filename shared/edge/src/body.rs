@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt;
 use spin_sdk::http::IncomingRequest;
+use zeroize::Zeroizing;
 
 /// Bytes that a body may have.
 const LIMIT: usize = 16 * 1024;
@@ -11,7 +12,7 @@ const DRAIN_LIMIT: usize = 32 * 1024 * 1024;
 
 /// A body, as far as it is kept.
 pub(crate) enum Body {
-    Whole(Vec<u8>),
+    Whole(Zeroizing<Vec<u8>>),
     TooLarge,
     /// The connection broke before its end: what came of it is not to be acted on.
     Broken,
@@ -19,7 +20,8 @@ pub(crate) enum Body {
 
 pub(crate) async fn read(request: IncomingRequest) -> Body {
     let mut stream = Box::pin(request.into_body_stream());
-    let mut kept = Vec::new();
+    // It never grows: a copy left behind would not be wiped.
+    let mut kept = Zeroizing::new(Vec::with_capacity(LIMIT));
     let mut read = 0;
     while let Some(chunk) = stream.next().await {
         let Ok(chunk) = chunk else { return Body::Broken };

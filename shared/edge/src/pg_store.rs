@@ -5,21 +5,22 @@
 //! the deed was done. Times are parameters: the functions' clock counts, never the database's.
 
 use cofrap_accounts::{
-    Account, AccountId, Attempt, Expiry, Found, Generations, Grant, Origin, Reason, Saved, SecondFactor, State, Store,
-    StoreError, UnixTime, Username,
+    Account, AccountId, Attempt, Expiry, Found, Generations, Grant, Origin, ProvenLogin, Reason, Saved, SecondFactor,
+    State, Store, StoreError, UnixTime, Username,
 };
 use cofrap_crypto::{Sealed, TotpStep};
 use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError, QueryError, RowSet};
 
 /// The parameters that every writing statement shares, see [`shared_parameters`]: `$1` action, `$2` name, `$3` address,
-/// `$4` agent, `$5` now, `$6` account (none for a new one), `$7` reason if the deed is not done.
+/// `$4` agent, `$5` now, `$6` account (none for a new one; it may be gone by now), `$7` reason if the deed is not done.
 macro_rules! with_audit {
     ($($parts:literal),+) => {
         concat!(
             "WITH ", $($parts, ", "),+,
             "audit AS (
                  INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
-                 SELECT coalesce((SELECT id FROM deed), $6::bigint), $1, $3::text::inet, $4, EXISTS (SELECT FROM deed),
+                 SELECT coalesce((SELECT id FROM deed), (SELECT id FROM users_v2 WHERE id = $6::bigint)), $1, $3::text::inet,
+                        $4, EXISTS (SELECT FROM deed),
                         jsonb_strip_nulls(jsonb_build_object(
                             'username', $2::text,
                             'reason', CASE WHEN NOT EXISTS (SELECT FROM deed) THEN $7::text END)),
@@ -104,7 +105,7 @@ const MARK_EXPIRED: &str = "
         WHERE user_id = (SELECT id FROM deed) AND expired IS NOT TRUE
     ), audit AS (
         INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
-        SELECT $6::bigint, $1, $3::text::inet, $4, FALSE,
+        SELECT (SELECT id FROM users_v2 WHERE id = $6::bigint), $1, $3::text::inet, $4, FALSE,
                jsonb_build_object('username', $2::text,
                                   'reason', CASE WHEN EXISTS (SELECT FROM deed) THEN 'expired' ELSE $7::text END),
                to_timestamp($5::bigint) AT TIME ZONE 'UTC'
@@ -113,8 +114,8 @@ const MARK_EXPIRED: &str = "
 
 const REFUSE: &str = "
     INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
-    VALUES ($6::bigint, $1, $3::text::inet, $4, FALSE, jsonb_build_object('username', $2::text, 'reason', $7::text),
-            to_timestamp($5::bigint) AT TIME ZONE 'UTC')";
+    VALUES ((SELECT id FROM users_v2 WHERE id = $6::bigint), $1, $3::text::inet, $4, FALSE,
+            jsonb_build_object('username', $2::text, 'reason', $7::text), to_timestamp($5::bigint) AT TIME ZONE 'UTC')";
 
 /// Every statement with its name, for the test that prepares each one on the migrated schema.
 pub const STATEMENTS: [(&str, &str); 7] = [
@@ -180,19 +181,14 @@ impl Store for PgStore {
         self.save(ENROLL, attempt, Some(grant.account()), own)
     }
 
-    fn complete_login(
-        &mut self,
-        attempt: &Attempt<'_>,
-        account: &Account,
-        step: TotpStep,
-    ) -> Result<Saved, StoreError> {
-        let own = with_generations(step.number().into(), account.generations);
-        self.save(COMPLETE_LOGIN, attempt, Some(account.id), own)
+    fn complete_login(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError> {
+        let own = with_generations(login.step().number().into(), login.generations());
+        self.save(COMPLETE_LOGIN, attempt, Some(login.account()), own)
     }
 
-    fn mark_expired(&mut self, attempt: &Attempt<'_>, account: &Account, step: TotpStep) -> Result<Saved, StoreError> {
-        let own = with_generations(step.number().into(), account.generations);
-        self.save(MARK_EXPIRED, attempt, Some(account.id), own)
+    fn mark_expired(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError> {
+        let own = with_generations(login.step().number().into(), login.generations());
+        self.save(MARK_EXPIRED, attempt, Some(login.account()), own)
     }
 
     fn refuse(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>, reason: Reason) -> Result<(), StoreError> {
@@ -205,7 +201,7 @@ fn shared_parameters(attempt: &Attempt<'_>, account: Option<AccountId>, reason: 
         text(attempt.action.as_str()),
         text(attempt.username.as_str()),
         attempt.caller.address.map(|address| address.to_string()).into(),
-        attempt.caller.user_agent.clone().into(),
+        attempt.caller.user_agent.as_ref().map(|agent| agent.as_str().to_owned()).into(),
         attempt.at.seconds().into(),
         account.map(|account| account.0).into(),
         text(reason.as_str()),

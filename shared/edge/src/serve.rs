@@ -67,7 +67,7 @@ fn answer<E: Endpoint>(
 fn open_env(caller: Caller) -> Result<SpinEnv, Problem> {
     let config = Config::read().map_err(Problem::unavailable)?;
     let store = PgStore::open(&config.postgres_address)?;
-    let rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let rng = SystemRng::default();
     Ok(Env { store, clock: SystemClock, rng, keyring: config.keyring, caller, settings: config.settings })
 }
 

@@ -1,0 +1,104 @@
+//! What happens between a request's two statements: the second sees it, and nothing is half done.
+
+use cofrap_tests::{Answer, MAX_AGE, TestApp, Wire};
+
+/// The first words of every statement that does something.
+const DEED: &str = "WITH deed";
+
+/// Changes that other requests, operators and programs make between two statements, to the only account.
+const ACTIVATED: &str = "UPDATE users_v2 SET state = 'active'";
+const PASSWORD_REPLACED: &str = "UPDATE users_v2 SET password_generation = password_generation + 1";
+const SECOND_FACTOR_REPLACED: &str = "UPDATE users_v2 SET mfa_generation = mfa_generation + 1";
+const SECOND_FACTOR_WRITTEN: &str = "UPDATE users_v2 SET mfa = 'x'";
+const MARKED: &str = "UPDATE users_v2 SET expired = TRUE";
+const CODE_USED: &str = "UPDATE users_v2 SET mfa_last_step = 9000000000";
+const DELETED: &str = "DELETE FROM users_v2";
+
+/// Runs a request with a change before its deed; the change must be all that happened, and the audit must know.
+async fn interrupted(app: &TestApp, wire: &Wire, change: &str, request: impl Future<Output = Answer>) -> Answer {
+    let accounts = "SELECT coalesce(string_agg(to_jsonb(u)::text, E'\\n'), '') FROM users_v2 u";
+    let history = "SELECT count(*) FROM password_history_v2 WHERE NOT expired";
+    let answer = wire.interrupt(DEED, request, app.database.client.batch_execute(change)).await;
+    let (after, kept) = (app.database.text(accounts).await, app.database.count(history).await);
+
+    assert!(
+        after.is_empty() || change.contains("'active'") == after.contains("\"state\": \"active\""),
+        "{change}: {after}"
+    );
+    assert_eq!(kept, i64::from(!after.is_empty()), "{change}");
+    let last = "SELECT concat_ws(' ', success, details ->> 'reason') FROM auth_logs_v2 ORDER BY id DESC LIMIT 1";
+    assert_eq!(app.database.text(last).await, "f overtaken", "{change}");
+    answer
+}
+
+async fn stored(app: &TestApp, column: &str) -> String {
+    app.database.text(&format!("SELECT coalesce((SELECT {column}::text FROM users_v2), 'none')")).await
+}
+
+#[tokio::test]
+async fn starting_over_is_overtaken_by_a_login_a_new_password_and_a_new_second_factor() {
+    for change in [ACTIVATED, PASSWORD_REPLACED, SECOND_FACTOR_REPLACED, DELETED] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        app.provisional_account("michel.ranu").await;
+        let before = stored(&app, "password").await;
+        interrupted(&app, &wire, change, app.generate_password("michel.ranu")).await.problem(409, "overtaken");
+        assert!([before.as_str(), "none"].contains(&stored(&app, "password").await.as_str()), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn an_enrolment_is_overtaken_by_a_login_a_new_password_and_another_enrolment() {
+    for change in [ACTIVATED, PASSWORD_REPLACED, SECOND_FACTOR_REPLACED, SECOND_FACTOR_WRITTEN, DELETED] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        app.generate_password("michel.ranu").await.ok();
+        interrupted(&app, &wire, change, app.generate_2fa("michel.ranu")).await.problem(409, "overtaken");
+        assert!(["x", "none"].contains(&stored(&app, "coalesce(mfa, 'none')").await.as_str()), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_overtaken_by_new_credentials_a_mark_and_the_code_s_other_use() {
+    for change in [PASSWORD_REPLACED, SECOND_FACTOR_REPLACED, MARKED, CODE_USED, DELETED] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let mut michel = app.provisional_account("michel.ranu").await;
+        interrupted(&app, &wire, change, michel.log_in()).await.problem(401, "invalid_credentials");
+        assert!(["provisional", "none"].contains(&stored(&app, "state").await.as_str()), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_late_login_is_overtaken_by_new_credentials_and_the_code_s_other_use() {
+    for change in [PASSWORD_REPLACED, SECOND_FACTOR_REPLACED, CODE_USED, DELETED] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let mut michel = app.provisional_account("michel.ranu").await;
+        app.clock.advance(MAX_AGE + 1);
+        interrupted(&app, &wire, change, michel.log_in()).await.problem(401, "invalid_credentials");
+        assert!(["false", "none"].contains(&stored(&app, "expired").await.as_str()), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_creation_is_overtaken_by_another_of_the_same_name_in_any_case() {
+    for other in ["michel.ranu", "Michel.Ranu"] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let insert = format!(
+            "INSERT INTO users_v2 (username, username_key, password, gendate) VALUES ('{other}', 'michel.ranu', 'x', 0)"
+        );
+        let request = app.generate_password("michel.ranu");
+        let answer = wire.interrupt(DEED, request, app.database.client.batch_execute(&insert)).await;
+        answer.problem(409, "overtaken");
+        assert_eq!(stored(&app, "password").await, "x");
+        assert_eq!(app.database.count("SELECT count(*) FROM password_history_v2").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_account_that_is_gone_by_now_keeps_its_audit_row() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    app.active_account("michel.ranu").await;
+    let request = app.authenticate("michel.ranu", "wrong", "123456");
+    let answer = wire.interrupt("INSERT INTO auth_logs_v2", request, app.database.client.batch_execute(DELETED)).await;
+    answer.problem(401, "invalid_credentials");
+    let rows = "SELECT count(*) FROM auth_logs_v2 WHERE user_id IS NULL AND details ->> 'reason' = 'wrong_password'";
+    assert_eq!(app.database.count(rows).await, 1);
+}

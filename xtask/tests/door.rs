@@ -1,0 +1,72 @@
+//! What ends `cargo xtask up` before it begins: one clear sentence with the remedy, and exit status 1.
+
+#![expect(clippy::unwrap_used, reason = "where a test fails, it panics")]
+
+use std::net::TcpListener;
+use std::process::Command;
+
+/// 32 bytes, for no other use.
+const KEY: &str = "a2V5IG9mIHRoZSBkb29yJ3MgdGVzdHMsIG5vIG90aGU=";
+
+/// Runs `up` with a key of the environment, so that no `.env` is written; what it said.
+fn refused(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("up")
+        .args(arguments)
+        .env_remove("DATABASE_URL")
+        .env("SPIN_VARIABLE_ENCRYPTION_KEY", KEY)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let errors = said.lines().filter(|line| line.starts_with("error: ")).count();
+    assert_eq!(errors, 1, "{said}");
+    said
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn a_taken_port_names_another_place() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refused(&["--listen", &address], &[]);
+    assert!(said.contains(&address) && said.contains("--listen 127.0.0.1:0"), "{said}");
+}
+
+#[test]
+fn a_place_that_is_none_shows_how_to_write_one() {
+    assert!(refused(&["--listen", "8080"], &[]).contains("127.0.0.1:8080"));
+}
+
+#[test]
+fn an_unreachable_database_asks_whether_it_runs() {
+    let url = format!("postgres://user:canary@{}/database", free_address());
+    for said in [
+        refused(&["--listen", "127.0.0.1:0", "--database-url", &url], &[]),
+        refused(&["--listen", "127.0.0.1:0"], &[("DATABASE_URL", &url)]),
+    ] {
+        assert!(said.contains("is it running") && !said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn a_database_url_that_is_none_shows_how_to_write_one() {
+    for url in
+        ["nonsense", "postgres://127.0.0.1/database", "postgres:///database?user=u&host=/run", "postgres://u@a,b/d"]
+    {
+        let said = refused(&["--listen", "127.0.0.1:0", "--database-url", url], &[]);
+        assert!(said.contains("postgres://user:password@host:port/database") || said.contains("one host"), "{said}");
+    }
+}
+
+#[test]
+fn a_key_that_is_none_says_how_to_make_one() {
+    for key in ["short", "votre-cle-secrete-jwt-super-securisee", ""] {
+        let said = refused(&["--listen", "127.0.0.1:0"], &[("SPIN_VARIABLE_ENCRYPTION_KEY", key)]);
+        assert!(said.contains("openssl rand -base64 32") && (key.is_empty() || !said.contains(key)), "{said}");
+    }
+}
