@@ -71,7 +71,7 @@ impl LocalPostgres {
         wait_for_previous(&data).await;
         if !data.exists() {
             say(&format!("making a private PostgreSQL database in {}", folder.display()));
-            initialise(&binaries, &owner, &folder, &data)?;
+            initialise(&binaries, &owner, &home, &folder, &data)?;
         }
         say(&format!("starting PostgreSQL with its data in {}", data.display()));
         let password = fs::read_to_string(folder.join("password")).context("cannot read the database's password")?;
@@ -235,7 +235,7 @@ fn find_binaries() -> Result<PathBuf> {
 }
 
 /// Makes the database beside its place: an attempt that is cut off is never taken for one.
-fn initialise(binaries: &Path, owner: &Owner, folder: &Path, data: &Path) -> Result<()> {
+fn initialise(binaries: &Path, owner: &Owner, home: &PostgresHome, folder: &Path, data: &Path) -> Result<()> {
     let beside = folder.join("data.new");
     if beside.exists() {
         fs::remove_dir_all(&beside).with_context(|| format!("cannot remove {}", beside.display()))?;
@@ -253,7 +253,8 @@ fn initialise(binaries: &Path, owner: &Owner, folder: &Path, data: &Path) -> Res
         .arg(&beside)
         .arg("--pwfile")
         .arg(&password)
-        .args(["--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync"])
+        .args(["--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale"])
+        .args(matches!(home, PostgresHome::Temporary).then_some("--no-sync"))
         .output()
         .context("cannot run initdb")?;
     if !output.status.success() {
@@ -334,5 +335,10 @@ fn identity(folder: &Path) -> Result<String> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         write_private(&path, &random_hex(8))?;
     }
-    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    let identity = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    // It becomes part of a path that root uses.
+    if identity.is_empty() || !identity.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        bail!("{} is not what was written there: remove it to start from nothing", path.display());
+    }
+    Ok(identity)
 }
