@@ -11,6 +11,7 @@ mod generate_2fa_v2;
 mod generate_password_v2;
 mod journey;
 mod local_host;
+mod names;
 mod not_found;
 mod races;
 mod schema;

@@ -6,6 +6,7 @@
 
 mod answer;
 mod app;
+mod caseless;
 mod clock;
 mod database;
 mod person;
@@ -15,6 +16,7 @@ mod wire;
 
 pub use answer::{Answer, Success};
 pub use app::{Settings, TestApp, component_files};
+pub use caseless::caseless;
 pub use clock::{TestClock, now_at_start};
 pub use database::{Database, TestServer};
 pub use person::Person;
