@@ -256,14 +256,12 @@ async fn a_connection_is_cleaned_before_the_next_request_has_it() {
 #[tokio::test]
 async fn one_component_has_64_connections_to_an_address_and_no_more() {
     let (probe, database, address) = probe_with_database().await;
-    let ask = format!("{address}\nSELECT pg_sleep(1)");
+    let ask = format!("{address}\nSELECT pg_sleep(3)");
     let asks = futures_util::future::join_all((0..70).map(|_| probe.ask("/query", &ask)));
     let watch = async {
-        let count =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(1)'";
         let mut most = 0;
-        for _ in 0..30 {
-            most = most.max(database.count(count).await);
+        for _ in 0..80 {
+            most = most.max(running(&database, "pg_sleep(3)").await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         most
@@ -273,13 +271,21 @@ async fn one_component_has_64_connections_to_an_address_and_no_more() {
     assert_eq!(most, 64);
 }
 
+/// How many connections run a statement that ends like this.
+async fn running(database: &Database, statement: &str) -> i64 {
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%";
+    database.count(&format!("{count}{statement}'")).await
+}
+
 #[tokio::test]
 async fn a_shutdown_lets_requests_under_way_finish_and_takes_no_more() {
-    let (probe, _database, address) = probe_with_database().await;
+    let (probe, database, address) = probe_with_database().await;
     let slow = format!("{address}\nSELECT pg_sleep(0.5)");
     let under_way = probe.ask("/query", &slow);
     let stop = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        while running(&database, "pg_sleep(0.5)").await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         probe.begin_shutdown();
     };
     let (answer, ()) = tokio::join!(under_way, stop);

@@ -1,10 +1,14 @@
 //! A wire between the functions and PostgreSQL that counts what goes over it, and can hold a statement up.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+
+/// How long a request may take until it is held up and after.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A wire; the functions find PostgreSQL at its port.
 pub struct Wire {
@@ -62,8 +66,8 @@ impl Wire {
             meanwhile.await;
             self.seen.release.notify_one();
         };
-        let (answer, ()) = tokio::join!(request, interruption);
-        answer
+        let both = async { tokio::join!(request, interruption).0 };
+        tokio::time::timeout(PATIENCE, both).await.expect("the request sends such a statement")
     }
 }
 
