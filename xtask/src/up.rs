@@ -52,13 +52,13 @@ async fn prepare_and_serve(
     variables: Vec<VariableSource>,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
-    if !run_until(components::build_command()?, shutdown.as_mut()).await? {
-        return Ok(());
-    }
     database.migrate().await?;
     // The database that was just migrated is the one to use, whatever else is set.
     let variables: Vec<_> = [database.variables().clone()].into_iter().chain(variables).collect();
     database.check_keys(&variables).await?;
+    if !run_until(components::build_command()?, shutdown.as_mut()).await? {
+        return Ok(());
+    }
 
     say("loading the components");
     let engine = Engine::new(&checkout().join("target/wasmtime-cache"))?;
