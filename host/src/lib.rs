@@ -22,4 +22,4 @@ pub use local_postgres::{LocalPostgres, PostgresHome};
 pub use manifest::Manifest;
 pub use output::OutputSink;
 pub use server::serve;
-pub use variables::{VariableSource, from_environment, read_dotenv};
+pub use variables::{VariableSource, from_environment, postgres_variables, read_dotenv};

@@ -146,6 +146,10 @@ impl LocalPostgres {
 }
 
 impl PostgresHome {
+    const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Temporary)
+    }
+
     fn folder(&self, owner: &Owner) -> Result<PathBuf> {
         let folder = match (self, owner) {
             (Self::Checkout(checkout), Owner::Caller) => checkout.join(".cofrap/postgres"),
@@ -254,7 +258,7 @@ fn initialise(binaries: &Path, owner: &Owner, home: &PostgresHome, folder: &Path
         .arg("--pwfile")
         .arg(&password)
         .args(["--username", SUPERUSER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale"])
-        .args(matches!(home, PostgresHome::Temporary).then_some("--no-sync"))
+        .args(home.is_temporary().then_some("--no-sync"))
         .output()
         .context("cannot run initdb")?;
     if !output.status.success() {
@@ -267,20 +271,20 @@ fn launch(binaries: &Path, owner: &Owner, home: &PostgresHome, folder: &Path, da
     let port =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("no free port")?.port();
     let log = File::create(folder.join("log")).context("cannot write PostgreSQL's log")?;
-    if matches!(home, PostgresHome::Temporary) {
+    if home.is_temporary() {
         // The keeper removes it; root writes there no more.
         owner.give(folder)?;
     }
     let mut command = owner.command(Path::new("/bin/sh"));
     command
         .args(["-c", KEEPER])
-        .arg(if matches!(home, PostgresHome::Temporary) { folder } else { Path::new("") })
+        .arg(if home.is_temporary() { folder } else { Path::new("") })
         .arg(binaries.join("postgres"))
         .arg("-D")
         .arg(data)
         .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", &format!("port={port}")])
         .args(["-c", "max_connections=500"]);
-    if matches!(home, PostgresHome::Temporary) {
+    if home.is_temporary() {
         command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
     }
     // Its own process group: Ctrl-C reaches this process, which then closes the keeper's input.
@@ -300,12 +304,13 @@ fn lock(folder: &Path) -> Result<File> {
 /// Waits for a server whose process was killed: it is shutting down. A mark without a process is PostgreSQL's business.
 async fn wait_for_previous(data: &Path) {
     let is_alive = || {
-        let mark = fs::read_to_string(data.join("postmaster.pid")).ok()?;
-        let status = Command::new("kill").args(["-0", mark.lines().next()?]).stderr(Stdio::null()).status().ok()?;
-        status.success().then_some(())
+        let mark = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+        let Some(process) = mark.lines().next() else { return false };
+        let status = Command::new("kill").args(["-0", process]).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
     };
     let wait = async {
-        while is_alive().is_some() {
+        while is_alive() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

@@ -5,6 +5,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 /// Values by name, as the manifest spells it: in lower case.
 pub type VariableSource = BTreeMap<String, String>;
@@ -32,6 +34,29 @@ pub fn read_dotenv(path: &Path) -> Result<VariableSource> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|_| anyhow!("{} is not a list of NAME=value lines", path.display()))?;
     Ok(named(pairs))
+}
+
+/// The variables that lead components to a database, by this project's names.
+///
+/// # Errors
+/// When the database is not at one host that a component can reach, or its password is no text.
+pub fn postgres_variables(config: &Config) -> Result<VariableSource> {
+    let host = match config.get_hosts() {
+        [Host::Tcp(host)] if config.get_hostaddrs().is_empty() => host.clone(),
+        _ => bail!("the database URL must name one host: components reach no socket files and no second host"),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let password = String::from_utf8(config.get_password().unwrap_or_default().to_vec())?;
+    Ok([
+        ("postgres_host", host),
+        ("postgres_port", port.to_string()),
+        ("postgres_db", text(config.get_dbname().or(config.get_user()))),
+        ("postgres_user", text(config.get_user())),
+        ("postgres_password", password),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into())
 }
 
 fn named(pairs: impl IntoIterator<Item = (String, String)>) -> VariableSource {

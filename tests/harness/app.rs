@@ -162,7 +162,7 @@ impl TestApp {
     /// Somebody who has logged in once.
     pub async fn active_account(&self, username: &str) -> Person<'_> {
         let mut person = self.provisional_account(username).await;
-        let _ = person.log_in().await.ok();
+        person.log_in().await.ok();
         person
     }
 

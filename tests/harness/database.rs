@@ -1,6 +1,6 @@
 //! One PostgreSQL server for a test run, one database for each test, cloned from one that was migrated once.
 
-use cofrap_host::{LocalPostgres, PostgresHome, VariableSource};
+use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, Config, NoTls};
@@ -121,16 +121,7 @@ impl Database {
 
     /// The variables that lead the functions here.
     pub fn variables(&self) -> VariableSource {
-        let password = self.config.get_password().expect("private servers ask for one");
-        [
-            ("postgres_host", "127.0.0.1".to_owned()),
-            ("postgres_port", self.config.get_ports()[0].to_string()),
-            ("postgres_db", self.name.clone()),
-            ("postgres_user", self.config.get_user().expect("the superuser").to_owned()),
-            ("postgres_password", String::from_utf8(password.to_vec()).expect("it is hexadecimal")),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        postgres_variables(&self.config).expect("it has one host")
     }
 }
 

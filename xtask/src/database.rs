@@ -5,10 +5,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use cofrap_crypto::{Keyring, Sealed};
 use cofrap_edge::STATEMENTS;
-use cofrap_host::{LocalPostgres, PostgresHome, VariableSource};
+use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
 use std::path::Path;
 use std::time::Duration;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -43,7 +43,7 @@ impl Database {
     pub(crate) async fn open(arguments: &DatabaseArgs) -> Result<Self> {
         if let Some(url) = &arguments.database_url {
             let config = parse(url)?;
-            let database = Self { variables: variables_of(&config)?, config, private: None };
+            let database = Self { variables: postgres_variables(&config)?, config, private: None };
             say("connecting to the named database");
             database.connect().await?;
             return Ok(database);
@@ -51,7 +51,7 @@ impl Database {
         let server = LocalPostgres::start(PostgresHome::Checkout(checkout().to_owned()), say).await?;
         let config = server.config(DATABASE);
         let created = server.ensure_database(DATABASE).await.context("cannot make the private database");
-        let database = Self { variables: variables_of(&config)?, config, private: Some(server) };
+        let database = Self { variables: postgres_variables(&config)?, config, private: Some(server) };
         match created {
             Ok(()) => Ok(database),
             Err(error) => {
@@ -152,25 +152,6 @@ fn parse(url: &str) -> Result<Config> {
         bail!("the database URL names no user: {SHAPE}");
     }
     Ok(config)
-}
-
-fn variables_of(config: &Config) -> Result<VariableSource> {
-    let host = match config.get_hosts() {
-        [Host::Tcp(host)] if config.get_hostaddrs().is_empty() => host.clone(),
-        _ => bail!("the database URL must name one host: components reach no socket files and no second host"),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    let password = String::from_utf8(config.get_password().unwrap_or_default().to_vec())?;
-    Ok([
-        ("postgres_host", host),
-        ("postgres_port", port.to_string()),
-        ("postgres_db", text(config.get_dbname().or(config.get_user()))),
-        ("postgres_user", text(config.get_user())),
-        ("postgres_password", password),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into())
 }
 
 /// The driver's own words hide the cause.
