@@ -1,118 +1,263 @@
-//! Reversible protection of stored secrets: Fernet tokens, under a list of keys that can rotate.
+//! Reversible protection of stored secrets: Fernet tokens under a list of keys that can rotate, each bound to its place.
 
+use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
+use crate::tokens::TokenKeys;
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE};
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use core::fmt;
 use fernet::Fernet;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use std::str::FromStr;
 use zeroize::{Zeroize, Zeroizing};
-
-/// Bytes in a key: 16 sign, 16 encrypt. Fernet specification, "Key Format".
-const KEY_BYTES: usize = 32;
 
 /// A moment so late that no token is stamped after it: Fernet implementations only judge a token's age when they are
 /// given a time to live, the crate judges its future even without one.
 const END_OF_TIME: u64 = u64::MAX - 60;
 
-/// The sample key that the first specification printed; also met cut to 32 bytes and encoded.
-const SAMPLE_TEXT: &[u8] = b"votre-cle-secrete-jwt-super-securisee";
-
-/// The key of the published Fernet test vectors.
-const SAMPLE_FERNET_SPEC: &str = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
-
 /// The keys that protect what is stored: the first seals, all open.
-pub struct Keyring(Vec<Fernet>);
-
-/// A stored secret as a Fernet token: what the database sees.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Sealed(String);
-
-/// Why a text is no keyring. Every message says what to do.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyringError {
-    /// The list has no key, or one of its places is empty.
-    #[error("no key is given: make one with `openssl rand -base64 32`")]
-    Missing,
-    /// A key is not base64.
-    #[error("key {position} of the list is not base64: make one with `openssl rand -base64 32`")]
-    NotBase64 {
-        /// Its place in the list, from 1.
-        position: usize,
-    },
-    /// A key has another length than Fernet asks.
-    #[error("key {position} of the list has {bytes} bytes instead of 32: make one with `openssl rand -base64 32`")]
-    WrongLength {
-        /// Its place in the list, from 1.
-        position: usize,
-        /// The length it has.
-        bytes: usize,
-    },
-    /// A key that anyone can read in a document, or guess.
-    #[error("key {position} of the list is a published sample: make your own with `openssl rand -base64 32`")]
-    Sample {
-        /// Its place in the list, from 1.
-        position: usize,
-    },
+pub struct Keyring {
+    keys: Vec<Key>,
+    unbound: Unbound,
 }
 
-/// The token was altered, or sealed under a key that is not in the ring.
+struct Key {
+    id: KeyId,
+    fernet: Fernet,
+    binding: Zeroizing<[u8; 32]>,
+}
+
+/// What is done with stored secrets that have no binding: another program wrote them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unbound {
+    /// They open, and are bound when they are next written.
+    Accepted,
+    /// They do not open.
+    Refused,
+}
+
+/// A column that holds secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// `users_v2.password`
+    Password,
+    /// `users_v2.mfa`
+    SecondFactor,
+    /// `users_v2.pending_mfa`
+    PendingSecondFactor,
+    /// `password_history_v2.password`
+    PastPassword,
+}
+
+impl Slot {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Password => "users_v2.password",
+            Self::SecondFactor => "users_v2.mfa",
+            Self::PendingSecondFactor => "users_v2.pending_mfa",
+            Self::PastPassword => "password_history_v2.password",
+        }
+    }
+
+    /// The column of one account.
+    #[must_use]
+    pub const fn of(self, owner: &str) -> Place<'_> {
+        Place { slot: self, owner }
+    }
+}
+
+/// Where a secret belongs: a column, and the name of the account.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    slot: Slot,
+    owner: &'a str,
+}
+
+/// A stored secret as the database sees it: a Fernet token, and beside it the key's name and the binding to its place.
+/// Other programs read and write the token alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    token: String,
+    key: Option<KeyId>,
+    binding: Option<Binding>,
+}
+
+/// A keyed digest that ties a value to its place. HMAC-SHA-256 under a key derived for nothing else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Binding(String);
+
+/// A secret that was opened.
+pub struct Opened {
+    /// What was sealed.
+    pub clear: Zeroizing<String>,
+    /// Whether it is sealed under the first key and bound; if not, it is to be sealed again when the chance comes.
+    pub is_current: bool,
+}
+
+/// The token was altered, sealed under a key that is not in the ring, or belongs elsewhere.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the token was altered or sealed under another key")]
+#[error("the token was altered, sealed under another key, or belongs elsewhere")]
 pub struct OpenError;
 
 impl Keyring {
-    /// Protects a text, stamped with `unix_seconds`. A Fernet token, readable by every implementation that has the key.
+    /// The same keys, with another answer to secrets that have no binding.
     #[must_use]
-    pub fn seal(&self, clear: &str, unix_seconds: u64) -> Sealed {
-        Sealed(self.0[0].encrypt_at_time(clear.as_bytes(), unix_seconds))
+    pub fn with_unbound(self, unbound: Unbound) -> Self {
+        Self { unbound, ..self }
+    }
+
+    /// Protects a text that belongs to `place`, stamped with `unix_seconds`. The token is readable by every Fernet
+    /// implementation that has the key.
+    #[must_use]
+    pub fn seal(&self, clear: &str, unix_seconds: u64, place: Place<'_>) -> Sealed {
+        let key = self.first();
+        let token = key.fernet.encrypt_at_time(clear.as_bytes(), unix_seconds);
+        Sealed { binding: Some(key.bind_token(place, &token)), key: Some(key.id.clone()), token }
+    }
+
+    /// The same token for another place, whose binding it gets. It must be sealed under the first key.
+    #[must_use]
+    pub fn bind_elsewhere(&self, sealed: &Sealed, place: Place<'_>) -> Sealed {
+        Sealed { binding: Some(self.first().bind_token(place, &sealed.token)), ..sealed.clone() }
     }
 
     /// Reads a token back, whatever its age.
     ///
     /// # Errors
-    /// [`OpenError`] when no key of the ring opens it, or it holds no UTF-8.
-    pub fn open(&self, sealed: &Sealed) -> Result<Zeroizing<String>, OpenError> {
-        let bytes =
-            self.0.iter().find_map(|key| key.decrypt_at_time(&sealed.0, None, END_OF_TIME).ok()).ok_or(OpenError)?;
-        String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| {
+    /// [`OpenError`] when no key of the ring opens it, its binding is for another place, it has none and that is not
+    /// accepted, or it holds no UTF-8.
+    pub fn open(&self, sealed: &Sealed, place: Place<'_>) -> Result<Opened, OpenError> {
+        let open = |key: &Key| key.fernet.decrypt_at_time(&sealed.token, None, END_OF_TIME).ok();
+        let (key, bytes) = self.keys.iter().find_map(|key| Some((key, open(key)?))).ok_or(OpenError)?;
+        let clear = String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| {
             error.into_bytes().zeroize();
             OpenError
-        })
+        })?;
+        match &sealed.binding {
+            Some(binding) if key.verifies(binding, &token_parts(place, &sealed.token)) => {}
+            None if self.unbound == Unbound::Accepted => {}
+            Some(_) | None => return Err(OpenError),
+        }
+        let is_current = key.id == self.first().id && sealed.binding.is_some() && sealed.key.as_ref() == Some(&key.id);
+        Ok(Opened { clear, is_current })
+    }
+
+    /// Binds what is said of an account.
+    #[must_use]
+    pub fn bind_standing(&self, owner: &str, standing: &str) -> Binding {
+        self.first().bind(&["users_v2", owner, standing])
+    }
+
+    /// Whether what is said of an account is what was bound, under any key of the ring.
+    #[must_use]
+    pub fn holds_standing(&self, owner: &str, standing: &str, binding: Option<&Binding>) -> bool {
+        match binding {
+            Some(binding) => self.keys.iter().any(|key| key.verifies(binding, &["users_v2", owner, standing])),
+            None => self.unbound == Unbound::Accepted,
+        }
+    }
+
+    /// The name of the key that seals.
+    #[must_use]
+    pub fn first_id(&self) -> &KeyId {
+        &self.first().id
+    }
+
+    /// Whether a key of that name is in the ring.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.keys.iter().any(|key| key.id.as_str() == id)
+    }
+
+    /// Whether any key opens the token, wherever it belongs.
+    #[must_use]
+    pub fn opens_token(&self, token: &str) -> bool {
+        self.keys.iter().any(|key| key.fernet.decrypt_at_time(token, None, END_OF_TIME).map(Zeroizing::new).is_ok())
+    }
+
+    /// Whether a key is also one that signs tokens: each has a purpose of its own.
+    #[must_use]
+    pub fn shares_a_key_with(&self, tokens: &TokenKeys) -> bool {
+        self.keys.iter().any(|key| tokens.has(&key.id))
+    }
+
+    fn first(&self) -> &Key {
+        &self.keys[0]
+    }
+}
+
+fn token_parts<'a>(place: Place<'a>, token: &'a str) -> [&'a str; 3] {
+    [place.slot.column(), place.owner, token]
+}
+
+impl Key {
+    fn new(key: &SecretKey) -> Self {
+        let fernet = Fernet::new(&Zeroizing::new(URL_SAFE.encode(key.bytes()))).expect("32 bytes are a Fernet key");
+        Self { id: key.id(), fernet, binding: key.derive("cofrap binding v1") }
+    }
+
+    fn bind_token(&self, place: Place<'_>, token: &str) -> Binding {
+        self.bind(&token_parts(place, token))
+    }
+
+    fn bind(&self, parts: &[&str]) -> Binding {
+        Binding(URL_SAFE_NO_PAD.encode(self.mac(parts).finalize().into_bytes()))
+    }
+
+    fn verifies(&self, binding: &Binding, parts: &[&str]) -> bool {
+        URL_SAFE_NO_PAD.decode(&binding.0).is_ok_and(|bytes| self.mac(parts).verify_slice(&bytes).is_ok())
+    }
+
+    /// Each part with its length before it, so that no two lists of parts look the same.
+    fn mac(&self, parts: &[&str]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.binding).expect("HMAC takes keys of any length");
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac
     }
 }
 
 impl FromStr for Keyring {
-    type Err = KeyringError;
+    type Err = KeyListError;
 
     /// Reads a comma-separated list of keys, each 32 bytes in base64, standard or URL-safe, padded or not.
-    fn from_str(list: &str) -> Result<Self, KeyringError> {
-        (1..)
-            .zip(list.split(','))
-            .map(|(position, text)| read_key(text.trim(), position))
-            .collect::<Result<_, _>>()
-            .map(Self)
+    fn from_str(list: &str) -> Result<Self, KeyListError> {
+        let keys = read_list(list)?.iter().map(Key::new).collect();
+        Ok(Self { keys, unbound: Unbound::Accepted })
     }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keyring({} keys, redacted)", self.0.len())
+        write!(f, "Keyring({} keys, redacted)", self.keys.len())
     }
 }
 
 impl Sealed {
-    /// A token as it was stored; whether it opens is for [`Keyring::open`] to say.
+    /// A token as it was stored, with what was stored beside it; whether it opens is for [`Keyring::open`] to say.
     #[must_use]
-    pub fn from_stored(token: String) -> Self {
-        Self(token)
+    pub const fn from_stored(token: String, key: Option<KeyId>, binding: Option<Binding>) -> Self {
+        Self { token, key, binding }
     }
 
     /// The token's text.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The name of the key that it was sealed under; none if another program wrote it.
+    #[must_use]
+    pub const fn key(&self) -> Option<&KeyId> {
+        self.key.as_ref()
+    }
+
+    /// What ties it to its place; none if another program wrote it.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
     }
 }
 
@@ -122,45 +267,37 @@ impl fmt::Debug for Sealed {
     }
 }
 
-fn read_key(text: &str, position: usize) -> Result<Fernet, KeyringError> {
-    if text.is_empty() {
-        return Err(KeyringError::Missing);
+impl Binding {
+    /// A binding as it was stored.
+    #[must_use]
+    pub const fn from_stored(text: String) -> Self {
+        Self(text)
     }
-    if text.as_bytes() == SAMPLE_TEXT {
-        return Err(KeyringError::Sample { position });
+
+    /// The binding's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
-    let bytes = decode_base64(text).ok_or(KeyringError::NotBase64 { position })?;
-    if bytes.len() != KEY_BYTES {
-        return Err(KeyringError::WrongLength { position, bytes: bytes.len() });
-    }
-    if is_sample(&bytes) {
-        return Err(KeyringError::Sample { position });
-    }
-    Ok(Fernet::new(&Zeroizing::new(URL_SAFE.encode(&*bytes))).expect("32 bytes are a Fernet key"))
 }
 
-fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    const LENIENT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    [&alphabet::STANDARD, &alphabet::URL_SAFE]
-        .into_iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(text).ok())
-        .map(Zeroizing::new)
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Binding(redacted)")
+    }
 }
 
-/// Whether anyone could know this key: printed in a document, one byte repeated, or bytes that count up.
-fn is_sample(key: &[u8]) -> bool {
-    let counts_up_by = |step: u8| key.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(step));
-    counts_up_by(0)
-        || counts_up_by(1)
-        || key == &SAMPLE_TEXT[..KEY_BYTES]
-        || URL_SAFE.decode(SAMPLE_FERNET_SPEC).is_ok_and(|sample| sample == key)
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opened(redacted)")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    use base64::alphabet;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use serde::Deserialize;
 
@@ -181,21 +318,33 @@ mod tests {
 
     /// The published key, past the check that refuses it.
     fn published_keyring(vector: &Vector) -> Keyring {
-        Keyring(vec![Fernet::new(&vector.secret).unwrap()])
+        let mut keyring = keyring();
+        keyring.keys[0].fernet = Fernet::new(&vector.secret).unwrap();
+        keyring
     }
 
-    fn keyring(bytes: [u8; 32]) -> Keyring {
-        Keyring(vec![Fernet::new(&URL_SAFE.encode(bytes)).unwrap()])
+    fn keyring() -> Keyring {
+        STANDARD.encode(KEY).parse().unwrap()
+    }
+
+    fn foreign(token: &str) -> Sealed {
+        Sealed::from_stored(token.to_owned(), None, None)
+    }
+
+    fn open(keyring: &Keyring, sealed: &Sealed) -> Result<Zeroizing<String>, OpenError> {
+        keyring.open(sealed, PLACE).map(|opened| opened.clear)
     }
 
     const KEY: [u8; 32] = *b"three blind mice, see how they r";
+    const OTHER: [u8; 32] = *b"another key, for the rotation ..";
+    const PLACE: Place<'static> = Slot::Password.of("michel.ranu");
 
     #[test]
     fn the_published_tokens_open() {
         let published =
             [include_str!("../vectors/fernet-verify.json"), include_str!("../vectors/fernet-generate.json")];
         for vector in published.into_iter().flat_map(vectors) {
-            let clear = published_keyring(&vector).open(&Sealed(vector.token.clone())).unwrap();
+            let clear = open(&published_keyring(&vector), &foreign(&vector.token)).unwrap();
             assert_eq!(*clear, vector.src);
         }
     }
@@ -204,84 +353,90 @@ mod tests {
     fn the_published_invalid_tokens_do_not_open_but_for_their_age() {
         for vector in vectors(include_str!("../vectors/fernet-invalid.json")) {
             let judged_by_age = vector.desc.contains("TS") || vector.desc.contains("TTL");
-            let opened = published_keyring(&vector).open(&Sealed(vector.token.clone()));
+            let opened = open(&published_keyring(&vector), &foreign(&vector.token));
             assert_eq!(opened.is_ok(), judged_by_age, "{}", vector.desc);
         }
     }
 
     #[test]
-    fn every_spelling_of_a_key_is_the_same_key() {
-        let sealed = keyring(KEY).seal("hello", 0);
-        for spelling in [
-            STANDARD.encode(KEY),
-            STANDARD_NO_PAD.encode(KEY),
-            URL_SAFE.encode(KEY),
-            format!(" {}\n", URL_SAFE_NO_PAD.encode(KEY)),
-        ] {
-            assert_eq!(*spelling.parse::<Keyring>().unwrap().open(&sealed).unwrap(), "hello");
-        }
-    }
-
-    #[test]
     fn the_first_key_seals_and_all_open() {
-        let (old, new) =
-            (STANDARD.encode(KEY), STANDARD.encode([KEY[1]; 16].iter().chain(&KEY[..16]).copied().collect::<Vec<_>>()));
+        let (old, new) = (STANDARD.encode(KEY), STANDARD.encode(OTHER));
         let rotated: Keyring = format!("{new},{old}").parse().unwrap();
         let old: Keyring = old.parse().unwrap();
-        assert_eq!(*rotated.open(&old.seal("hello", 0)).unwrap(), "hello");
-        assert_eq!(old.open(&rotated.seal("hello", 0)), Err(OpenError));
+        let sealed = old.seal("hello", 0, PLACE);
+        let opened = rotated.open(&sealed, PLACE).unwrap();
+        assert_eq!((opened.clear.as_str(), opened.is_current), ("hello", false));
+        assert!(old.open(&sealed, PLACE).unwrap().is_current);
+        assert_eq!(open(&old, &rotated.seal("hello", 0, PLACE)), Err(OpenError));
+        assert!(rotated.has(sealed.key().unwrap().as_str()) && !old.has(rotated.first_id().as_str()));
     }
 
     #[test]
-    fn what_is_no_key_is_refused_with_the_remedy() {
-        let sample = |position| KeyringError::Sample { position };
-        for (list, expected) in [
-            (String::new(), KeyringError::Missing),
-            (format!("{},", STANDARD.encode(KEY)), KeyringError::Missing),
-            ("not base64!".into(), KeyringError::NotBase64 { position: 1 }),
-            (STANDARD.encode(&KEY[1..]), KeyringError::WrongLength { position: 1, bytes: 31 }),
-            (STANDARD.encode([0; 32]), sample(1)),
-            (STANDARD.encode((0..32).collect::<Vec<u8>>()), sample(1)),
-            (String::from_utf8(SAMPLE_TEXT.into()).unwrap(), sample(1)),
-            (STANDARD.encode(&SAMPLE_TEXT[..32]), sample(1)),
-            (format!("{},{SAMPLE_FERNET_SPEC}", STANDARD.encode(KEY)), sample(2)),
-        ] {
-            let error = list.parse::<Keyring>().err().unwrap();
-            assert_eq!(error, expected);
-            assert!(error.to_string().contains("openssl rand -base64 32"));
-        }
+    fn a_token_opens_in_its_own_place_only() {
+        let keyring = keyring();
+        let sealed = keyring.seal("hello", 0, PLACE);
+        assert!(open(&keyring, &sealed).is_ok());
+        assert!(keyring.open(&sealed, Slot::Password.of("somebody")).is_err());
+        assert!(keyring.open(&sealed, Slot::SecondFactor.of("michel.ranu")).is_err());
+        let elsewhere = Slot::PastPassword.of("michel.ranu");
+        let moved = keyring.bind_elsewhere(&sealed, elsewhere);
+        assert_eq!(moved.token(), sealed.token());
+        assert!(keyring.open(&moved, elsewhere).is_ok() && open(&keyring, &moved).is_err());
+    }
+
+    #[test]
+    fn a_token_without_a_binding_opens_only_where_that_is_accepted() {
+        let sealed = keyring().seal("hello", 0, PLACE);
+        let unbound = foreign(sealed.token());
+        assert!(!keyring().open(&unbound, PLACE).unwrap().is_current);
+        assert_eq!(open(&keyring().with_unbound(Unbound::Refused), &unbound), Err(OpenError));
+        assert!(open(&keyring().with_unbound(Unbound::Refused), &sealed).is_ok());
+    }
+
+    #[test]
+    fn a_standing_holds_for_its_owner_as_it_was_bound() {
+        let keyring = keyring();
+        let binding = keyring.bind_standing("michel", "active");
+        assert!(keyring.holds_standing("michel", "active", Some(&binding)));
+        assert!(!keyring.holds_standing("michel", "provisional", Some(&binding)));
+        assert!(!keyring.holds_standing("somebody", "active", Some(&binding)));
+        assert!(!keyring.holds_standing("michela", "ctive", Some(&binding)));
+        assert!(keyring.holds_standing("michel", "active", None));
+        assert!(!keyring.with_unbound(Unbound::Refused).holds_standing("michel", "active", None));
     }
 
     proptest! {
         #[test]
         fn what_is_sealed_opens_again_and_never_twice_the_same(clear: String, at in 0..=u64::from(u32::MAX)) {
-            let keyring = keyring(KEY);
-            let sealed = keyring.seal(&clear, at);
-            prop_assert_eq!(&*keyring.open(&sealed).unwrap(), &clear);
-            prop_assert_ne!(sealed, keyring.seal(&clear, at));
+            let keyring = keyring();
+            let sealed = keyring.seal(&clear, at, PLACE);
+            prop_assert_eq!(&*open(&keyring, &sealed).unwrap(), &clear);
+            prop_assert_ne!(sealed, keyring.seal(&clear, at, PLACE));
         }
 
         #[test]
         fn a_flipped_byte_does_not_open(position in 0_usize..100, bit in 0_u32..6) {
-            let keyring = keyring(KEY);
-            let mut token = keyring.seal("twenty-four characters !", 0).as_str().as_bytes().to_vec();
+            let keyring = keyring();
+            let mut token = keyring.seal("twenty-four characters !", 0, PLACE).token().as_bytes().to_vec();
             let byte = token[position];
             let flipped = alphabet::URL_SAFE.as_str().bytes().cycle().skip_while(|c| *c != byte).nth(1 << bit).unwrap();
             token[position] = flipped;
-            prop_assert_eq!(keyring.open(&Sealed(String::from_utf8(token).unwrap())), Err(OpenError));
+            prop_assert_eq!(open(&keyring, &foreign(&String::from_utf8(token).unwrap())), Err(OpenError));
         }
 
         #[test]
-        fn reading_never_panics(text: String) {
-            let _ = text.parse::<Keyring>();
-            let _ = keyring(KEY).open(&Sealed(text));
+        fn opening_never_panics(token: String, binding: String) {
+            let sealed = Sealed::from_stored(token, None, Some(Binding::from_stored(binding)));
+            prop_assert_eq!(open(&keyring(), &sealed), Err(OpenError));
         }
     }
 
     #[test]
     fn debug_shows_nothing() {
-        let keyring = keyring(KEY);
-        assert_eq!(format!("{:?}", keyring.seal("hello", 0)), "Sealed(redacted)");
+        let keyring = keyring();
+        let sealed = keyring.seal("hello", 0, PLACE);
+        assert_eq!(format!("{sealed:?} {:?}", sealed.binding().unwrap()), "Sealed(redacted) Binding(redacted)");
+        assert_eq!(format!("{:?}", keyring.open(&sealed, PLACE).unwrap()), "Opened(redacted)");
         assert_eq!(format!("{keyring:?}"), "Keyring(1 keys, redacted)");
     }
 }

@@ -1,10 +1,10 @@
-//! The cryptography of COFRAP's accounts: passwords, sealed secrets, one-time codes, QR codes.
+//! The cryptography of COFRAP's accounts: passwords, sealed secrets, one-time codes, signed tokens, QR codes.
 //!
 //! Nothing here reads a clock or draws its own randomness: both arrive as parameters, so every function can be tested
 //! against published vectors. The one exception is [`Keyring::seal`], whose crate draws its own initialisation vector.
 //!
 //! Without the default `std` feature the crate is `no_std` and offers what needs no standard library: [`Password`],
-//! [`TotpSecret`], [`TotpCode`] and [`provisioning_uri`].
+//! [`TotpSecret`], [`TotpCode`], [`SharedSecret`], [`digest`] and [`provisioning_uri`].
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
@@ -13,16 +13,28 @@ extern crate alloc;
 
 #[cfg(feature = "std")]
 mod keyring;
+#[cfg(feature = "std")]
+mod keys;
 mod otpauth;
 mod password;
 #[cfg(feature = "std")]
 mod qr;
+mod secret;
+#[cfg(feature = "std")]
+mod tokens;
 mod totp;
 
 #[cfg(feature = "std")]
-pub use keyring::{Keyring, KeyringError, OpenError, Sealed};
+pub use keyring::{Binding, Keyring, OpenError, Opened, Place, Sealed, Slot, Unbound};
+#[cfg(feature = "std")]
+pub use keys::{KeyId, KeyListError};
 pub use otpauth::provisioning_uri;
 pub use password::{Password, PasswordTooLong};
 #[cfg(feature = "std")]
 pub use qr::{QrError, draw_qr_png};
+#[cfg(feature = "std")]
+pub(crate) use secret::hexadecimal;
+pub use secret::{SharedSecret, SharedSecretTooShort, digest};
+#[cfg(feature = "std")]
+pub use tokens::{AUDIENCE, ISSUER, InvalidToken, PublicKey, Purpose, SessionClaims, Ticket, TokenKeys};
 pub use totp::{InvalidTotpSecret, MalformedTotpCode, TotpCode, TotpSecret, TotpStep};

@@ -1,0 +1,82 @@
+//! Secrets that are compared, and names for what shall not be kept.
+
+use alloc::string::String;
+use core::fmt;
+use core::fmt::Write;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// A secret that an operator shares with a program, to be shown as a bearer token.
+pub struct SharedSecret(Zeroizing<String>);
+
+/// The secret has fewer than [`SharedSecret::MIN_LENGTH`] characters.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a token has at least {} characters: make one with `openssl rand -base64 32`", SharedSecret::MIN_LENGTH)]
+pub struct SharedSecretTooShort;
+
+impl SharedSecret {
+    /// Characters that it has at least.
+    pub const MIN_LENGTH: usize = 32;
+
+    /// Takes a secret as it was configured.
+    ///
+    /// # Errors
+    /// [`SharedSecretTooShort`]
+    pub fn new(text: Zeroizing<String>) -> Result<Self, SharedSecretTooShort> {
+        if text.chars().count() < Self::MIN_LENGTH { Err(SharedSecretTooShort) } else { Ok(Self(text)) }
+    }
+
+    /// Whether `shown` is the secret, in a time that depends on neither.
+    #[must_use]
+    pub fn matches(&self, shown: &str) -> bool {
+        Sha256::digest(self.0.as_bytes()).ct_eq(&Sha256::digest(shown.as_bytes())).into()
+    }
+}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedSecret(redacted)")
+    }
+}
+
+/// A name of 64 hexadecimal digits for a list of texts: SHA-256 over each with its length before it.
+#[must_use]
+pub fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hexadecimal(&hash.finalize())
+}
+
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    #[test]
+    fn only_the_secret_matches_and_short_ones_are_none() {
+        let secret = SharedSecret::new(Zeroizing::new("0123456789".repeat(4))).unwrap();
+        assert!(secret.matches(&"0123456789".repeat(4)));
+        assert!(!secret.matches("") && !secret.matches(&"0123456789".repeat(3)));
+        assert_eq!(format!("{secret:?}"), "SharedSecret(redacted)");
+        let short = SharedSecret::new(Zeroizing::new("x".repeat(31))).unwrap_err();
+        assert!(short.to_string().contains("32 characters"));
+    }
+
+    #[test]
+    fn lists_that_join_to_the_same_text_have_different_names() {
+        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+        assert_eq!(digest(&["a"]).len(), 64);
+    }
+}

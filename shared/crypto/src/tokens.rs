@@ -1,0 +1,397 @@
+//! Signed tokens: sessions, which other services verify, and tickets, which only these functions read.
+//!
+//! A session is a JSON Web Token (RFC 7519) signed with Ed25519 (RFC 8037). Nothing in a token chooses how it is verified:
+//! its first part must be, byte for byte, the header that one of our own keys writes.
+
+use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use core::fmt;
+use ed25519_dalek::{Signature, Signer, SigningKey};
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+/// `iss`: who signs.
+pub const ISSUER: &str = "cofrap-auth";
+
+/// `aud`: whom sessions are for.
+pub const AUDIENCE: &str = "cofrap";
+
+/// The keys that sign and verify tokens: the first signs, all verify.
+pub struct TokenKeys(Vec<TokenKey>);
+
+struct TokenKey {
+    id: KeyId,
+    signing: SigningKey,
+    /// The key's name in headers and in the key set.
+    kid: String,
+    /// The first part of every session that it signs.
+    header: String,
+    challenge: Zeroizing<[u8; 32]>,
+    renewal: Zeroizing<[u8; 32]>,
+}
+
+/// What a session says. Times are seconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionClaims {
+    /// `sub`: whose session it is.
+    pub user_id: i64,
+    /// `iat` and `nbf`: when this token was issued.
+    pub issued_at: i64,
+    /// `exp`: when it ends.
+    pub expires_at: i64,
+    /// `auth_time`: when the login was.
+    pub authenticated_at: i64,
+    /// The account's session epoch at the time: another one ends the session.
+    pub epoch: i64,
+    /// `jti`: 16 random bytes.
+    pub token_id: [u8; 16],
+}
+
+/// The claims on the wire. RFC 7519, section 4.1; `auth_time` is `OpenID` Connect's.
+#[derive(Deserialize, Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: &'a str,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    jti: &'a str,
+    auth_time: i64,
+    epoch: i64,
+}
+
+/// A public key as the key set shows it. RFC 8037, section 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Its name.
+    pub kid: String,
+    /// The key, base64url.
+    pub x: String,
+}
+
+/// What a ticket is good for. Each purpose has keys of its own, so that one is never taken for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The password was right; the code is still to come.
+    Challenge,
+    /// Both were right and too old; they may be replaced.
+    Renewal,
+}
+
+/// What a ticket is bound to: it dies when any of it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Whose it is.
+    pub user_id: i64,
+    /// Seconds since the Unix epoch.
+    pub expires_at: i64,
+    /// The account's login counter.
+    pub login_counter: i64,
+    /// The account's security counter.
+    pub security_counter: i64,
+    /// The account's password and second-factor generations; zero where the purpose does not bind them.
+    pub generations: [i64; 2],
+}
+
+/// The token is none of ours, or not for this.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token is none of ours, or not for this")]
+pub struct InvalidToken;
+
+impl TokenKeys {
+    /// Signs a session.
+    #[must_use]
+    pub fn sign_session(&self, claims: &SessionClaims) -> String {
+        let key = &self.0[0];
+        let (sub, jti) = (claims.user_id.to_string(), URL_SAFE_NO_PAD.encode(claims.token_id));
+        let claims = Claims {
+            iss: ISSUER,
+            aud: AUDIENCE,
+            sub: &sub,
+            iat: claims.issued_at,
+            nbf: claims.issued_at,
+            exp: claims.expires_at,
+            jti: &jti,
+            auth_time: claims.authenticated_at,
+            epoch: claims.epoch,
+        };
+        let claims = serde_json::to_vec(&claims).expect("numbers and texts are JSON");
+        let signed = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(claims));
+        let signature = URL_SAFE_NO_PAD.encode(key.signing.sign(signed.as_bytes()).to_bytes());
+        format!("{signed}.{signature}")
+    }
+
+    /// Reads a session back. Whether its time has come or gone is for the caller to judge.
+    ///
+    /// # Errors
+    /// [`InvalidToken`] when no key of ours signed it as a session for this audience.
+    pub fn verify_session(&self, token: &str) -> Result<SessionClaims, InvalidToken> {
+        self.read_session(token).ok_or(InvalidToken)
+    }
+
+    fn read_session(&self, token: &str) -> Option<SessionClaims> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (header, claims) = signed.split_once('.')?;
+        let key = self.0.iter().find(|key| key.header == header)?;
+        let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
+        key.signing.verifying_key().verify_strict(signed.as_bytes(), &signature).ok()?;
+        let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
+        let claims: Claims<'_> = serde_json::from_slice(&claims).ok()?;
+        if claims.iss != ISSUER || claims.aud != AUDIENCE || claims.nbf != claims.iat {
+            return None;
+        }
+        Some(SessionClaims {
+            user_id: claims.sub.parse().ok()?,
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            authenticated_at: claims.auth_time,
+            epoch: claims.epoch,
+            token_id: URL_SAFE_NO_PAD.decode(claims.jti).ok()?.try_into().ok()?,
+        })
+    }
+
+    /// The public keys, the one that signs first.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        let public = |key: &TokenKey| PublicKey {
+            kid: key.kid.clone(),
+            x: URL_SAFE_NO_PAD.encode(key.signing.verifying_key().as_bytes()),
+        };
+        self.0.iter().map(public).collect()
+    }
+
+    /// Signs a ticket.
+    #[must_use]
+    pub fn sign_ticket(&self, purpose: Purpose, ticket: &Ticket) -> String {
+        let mut bytes = ticket.to_bytes();
+        let mac = self.0[0].ticket_mac(purpose, &bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&mac);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a ticket back. Whether its time is over, and what it is bound to, is for the caller to judge.
+    ///
+    /// # Errors
+    /// [`InvalidToken`] when no key of ours signed it for this purpose.
+    pub fn verify_ticket(&self, purpose: Purpose, token: &str) -> Result<Ticket, InvalidToken> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidToken)?;
+        let (ticket, mac) = bytes.split_at_checked(Ticket::BYTES).ok_or(InvalidToken)?;
+        if !self.0.iter().any(|key| key.ticket_mac(purpose, ticket).verify_slice(mac).is_ok()) {
+            return Err(InvalidToken);
+        }
+        Ok(Ticket::from_bytes(ticket))
+    }
+
+    pub(crate) fn has(&self, id: &KeyId) -> bool {
+        self.0.iter().any(|key| key.id == *id)
+    }
+}
+
+impl TokenKey {
+    fn new(key: &SecretKey) -> Self {
+        let signing = SigningKey::from_bytes(&key.derive("cofrap session Ed25519 v1"));
+        let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(signing.verifying_key().as_bytes())[..12]);
+        let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}"}}"#));
+        let (challenge, renewal) = (key.derive("cofrap challenge v1"), key.derive("cofrap renewal v1"));
+        Self { id: key.id(), signing, kid, header, challenge, renewal }
+    }
+
+    fn ticket_mac(&self, purpose: Purpose, ticket: &[u8]) -> Hmac<Sha256> {
+        let key = match purpose {
+            Purpose::Challenge => &self.challenge,
+            Purpose::Renewal => &self.renewal,
+        };
+        let mut mac = Hmac::<Sha256>::new_from_slice(&**key).expect("HMAC takes keys of any length");
+        mac.update(ticket);
+        mac
+    }
+}
+
+impl Ticket {
+    const BYTES: usize = 6 * size_of::<i64>();
+
+    fn to_bytes(self) -> Vec<u8> {
+        let [password, second_factor] = self.generations;
+        [self.user_id, self.expires_at, self.login_counter, self.security_counter, password, second_factor]
+            .into_iter()
+            .flat_map(i64::to_be_bytes)
+            .collect()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let (numbers, _) = bytes.as_chunks();
+        let number = |index: usize| numbers.get(index).copied().map_or(0, i64::from_be_bytes);
+        Self {
+            user_id: number(0),
+            expires_at: number(1),
+            login_counter: number(2),
+            security_counter: number(3),
+            generations: [number(4), number(5)],
+        }
+    }
+}
+
+impl FromStr for TokenKeys {
+    type Err = KeyListError;
+
+    /// Reads a list of keys under the same rules as a [`crate::Keyring`]'s.
+    fn from_str(list: &str) -> Result<Self, KeyListError> {
+        Ok(Self(read_list(list)?.iter().map(TokenKey::new).collect()))
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenKeys({} keys, redacted)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    const KEY: [u8; 32] = *b"three blind mice, see how they r";
+    const OTHER: [u8; 32] = *b"another key, for the rotation ..";
+
+    fn keys(list: &[[u8; 32]]) -> TokenKeys {
+        list.iter().map(|key| STANDARD.encode(key)).collect::<Vec<_>>().join(",").parse().unwrap()
+    }
+
+    fn claims() -> SessionClaims {
+        SessionClaims {
+            user_id: 7,
+            issued_at: 1000,
+            expires_at: 2800,
+            authenticated_at: 900,
+            epoch: 3,
+            token_id: [1; 16],
+        }
+    }
+
+    fn ticket() -> Ticket {
+        Ticket { user_id: 7, expires_at: 1000, login_counter: 2, security_counter: 3, generations: [4, 5] }
+    }
+
+    /// A token with other contents, and a signature that was made for none.
+    fn forged(header: &str, claims: &str, signature: &str) -> String {
+        format!("{}.{}.{signature}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn a_session_reads_back_and_says_what_the_contract_names() {
+        let keys = keys(&[KEY]);
+        let token = keys.sign_session(&claims());
+        assert_eq!(keys.verify_session(&token), Ok(claims()));
+        let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            r#"{"iss":"cofrap-auth","aud":"cofrap","sub":"7","iat":1000,"nbf":1000,"exp":2800,"jti":"AQEBAQEBAQEBAQEBAQEBAQ","auth_time":900,"epoch":3}"#
+        );
+    }
+
+    /// RFC 8037, appendix A.4: the signature is over the first two parts as they are written.
+    #[test]
+    fn the_signature_is_the_published_one_s_shape() {
+        let keys = keys(&[KEY]);
+        let token = keys.sign_session(&claims());
+        let public = URL_SAFE_NO_PAD.decode(&keys.public_keys()[0].x).unwrap();
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let verifying = ed25519_dalek::VerifyingKey::from_bytes(&public.try_into().unwrap()).unwrap();
+        let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+        assert!(verifying.verify_strict(signed.as_bytes(), &signature).is_ok());
+    }
+
+    #[test]
+    fn the_first_key_signs_all_verify_and_all_are_shown() {
+        let (old, new) = (keys(&[KEY]), keys(&[OTHER, KEY]));
+        let token = old.sign_session(&claims());
+        assert!(new.verify_session(&token).is_ok());
+        assert!(old.verify_session(&new.sign_session(&claims())).is_err());
+        assert_eq!(new.public_keys()[1], old.public_keys()[0]);
+        let renewal = old.sign_ticket(Purpose::Renewal, &ticket());
+        assert!(new.verify_ticket(Purpose::Renewal, &renewal).is_ok());
+    }
+
+    #[test]
+    fn nothing_in_a_session_chooses_how_it_is_verified() {
+        let keys = keys(&[KEY]);
+        let kid = keys.public_keys()[0].kid.clone();
+        let token = keys.sign_session(&claims());
+        let parts: Vec<_> = token.split('.').collect();
+        let body = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+        let forgeries = [
+            forged(r#"{"alg":"none"}"#, &body, ""),
+            forged(&format!(r#"{{"alg":"none","typ":"JWT","kid":"{kid}"}}"#), &body, parts[2]),
+            forged(&format!(r#"{{"alg":"HS256","typ":"JWT","kid":"{kid}"}}"#), &body, parts[2]),
+            forged(r#"{"alg":"EdDSA","typ":"JWT","kid":"another"}"#, &body, parts[2]),
+            forged(
+                &format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}","jku":"https://evil.test"}}"#),
+                &body,
+                parts[2],
+            ),
+            format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(body.replace("\"7\"", "\"8\"")), parts[2]),
+            format!("{}.{}.", parts[0], parts[1]),
+            format!("{}.{}", parts[0], parts[1]),
+            format!("{token}="),
+            format!(" {token}"),
+            String::new(),
+        ];
+        for forgery in forgeries {
+            assert_eq!(keys.verify_session(&forgery), Err(InvalidToken), "{forgery}");
+        }
+    }
+
+    #[test]
+    fn a_session_for_another_audience_is_none_of_ours() {
+        let keys = keys(&[KEY]);
+        let key = &keys.0[0];
+        let token = keys.sign_session(&claims());
+        let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let body = String::from_utf8(body).unwrap();
+        for other in [body.replace("\"cofrap\"", "\"other\""), body.replace("cofrap-auth", "other")] {
+            let signed = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(other));
+            let signature = URL_SAFE_NO_PAD.encode(key.signing.sign(signed.as_bytes()).to_bytes());
+            assert_eq!(keys.verify_session(&format!("{signed}.{signature}")), Err(InvalidToken));
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_good_for_its_purpose_only() {
+        let keys = keys(&[KEY]);
+        let renewal = keys.sign_ticket(Purpose::Renewal, &ticket());
+        assert_eq!(keys.verify_ticket(Purpose::Renewal, &renewal), Ok(ticket()));
+        assert_eq!(keys.verify_ticket(Purpose::Challenge, &renewal), Err(InvalidToken));
+        assert_eq!(keys.verify_session(&renewal), Err(InvalidToken));
+        assert_eq!(keys.verify_ticket(Purpose::Renewal, &keys.sign_session(&claims())), Err(InvalidToken));
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_ticket_is_none(position in 0_usize..107, to in "[A-Za-z0-9_-]") {
+            let keys = keys(&[KEY]);
+            let token = keys.sign_ticket(Purpose::Challenge, &ticket());
+            let mut changed = token.clone();
+            changed.replace_range(position..=position, &to);
+            prop_assert_eq!(keys.verify_ticket(Purpose::Challenge, &changed).is_ok(), changed == token);
+        }
+
+        #[test]
+        fn reading_never_panics(text: String) {
+            let keys = keys(&[KEY]);
+            let _ = keys.verify_session(&text);
+            let _ = keys.verify_ticket(Purpose::Renewal, &text);
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", keys(&[KEY])), "TokenKeys(1 keys, redacted)");
+    }
+}
