@@ -1,5 +1,6 @@
 //! `spin.toml`, version 2: as much of it as this host offers. Anything else in it is an error.
 
+use crate::variables::{VariableSource, resolve};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -108,6 +109,14 @@ impl Manifest {
     /// The components' files.
     pub fn component_files(&self) -> impl Iterator<Item = PathBuf> {
         self.components.values().map(|component| self.folder.join(&component.source))
+    }
+
+    /// The application's variables with their values: of several sources, the first that has one wins; then the default.
+    ///
+    /// # Errors
+    /// When a required variable has no value; the message names it.
+    pub fn resolve(&self, sources: &[VariableSource]) -> Result<VariableSource> {
+        resolve(&self.variables, sources)
     }
 
     pub(crate) fn http_triggers(&self) -> &[HttpTrigger] {

@@ -17,6 +17,32 @@ mod sql {
 /// The advisory lock that runners take, so that of two at once the second finds nothing to do. "COFR" in ASCII.
 const LOCK: i64 = 0x434F_4652;
 
+/// The role whose members may do what the functions do, and no more. Roles belong to the whole server.
+pub const APPLICATION_ROLE: &str = "cofrap_app";
+
+/// Makes the role unless it is there. Who may not make roles goes without: the functions then run with all rights of theirs.
+const CREATE_ROLE: &str = "
+    DO $$ BEGIN
+        CREATE ROLE cofrap_app NOLOGIN;
+    EXCEPTION
+        WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL;
+    END $$";
+
+/// What the functions may do: no DDL, not even a temporary table; the audit is only added to. All of it is one transaction.
+const GRANT: &str = "
+    DO $$ BEGIN
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+        EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', current_schema());
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO cofrap_app', current_schema());
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM cofrap_app', current_schema());
+        EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO cofrap_app', current_schema());
+    END $$;
+    GRANT SELECT, INSERT, UPDATE ON users_v2, password_history_v2 TO cofrap_app;
+    GRANT SELECT, INSERT ON auth_logs_v2 TO cofrap_app;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON throttles TO cofrap_app;
+    GRANT SELECT, INSERT, DELETE ON encryption_keys TO cofrap_app;
+    GRANT SELECT ON refinery_schema_history TO cofrap_app";
+
 /// What a run did, and what it found that a person should look at.
 #[derive(Debug)]
 pub struct Report {
@@ -26,6 +52,8 @@ pub struct Report {
     pub same_name_but_for_case: Vec<i64>,
     /// Accounts whose name no request can give, see [`Username`], by `users_v2.id`. They stay as they are.
     pub unreachable_names: Vec<i64>,
+    /// Whether [`APPLICATION_ROLE`] is there, with its rights in this database.
+    pub has_application_role: bool,
 }
 
 /// Applies what is missing. Doing it twice, or from two sides at once, changes nothing more.
@@ -55,9 +83,34 @@ async fn run(client: &mut Client) -> Result<Report> {
         anyhow!("{error}: {cause}")
     })?;
     let applied = applied.applied_migrations().iter().map(ToString::to_string).collect();
-    let mut report = Report { applied, same_name_but_for_case: Vec::new(), unreachable_names: Vec::new() };
+    let has_application_role = grant_rights(client).await?;
+    let (same_name_but_for_case, unreachable_names) = (Vec::new(), Vec::new());
+    let mut report = Report { applied, same_name_but_for_case, unreachable_names, has_application_role };
     fill_username_keys(client, &mut report).await?;
     Ok(report)
+}
+
+/// Gives the application's role its rights, every time anew: what a later file adds is covered too.
+async fn grant_rights(client: &Client) -> Result<bool> {
+    client.batch_execute(CREATE_ROLE).await.context("cannot make the application's role")?;
+    let found = client.query("SELECT FROM pg_roles WHERE rolname = $1", &[&APPLICATION_ROLE]).await?;
+    if found.is_empty() {
+        return Ok(false);
+    }
+    client.batch_execute(GRANT).await.context("cannot give the application's role its rights")?;
+    Ok(true)
+}
+
+/// Gives the functions a user of their own, a member of [`APPLICATION_ROLE`], and sets its password.
+///
+/// # Errors
+/// When the database refuses, as it does to who may not make roles.
+pub async fn ensure_application_user(client: &Client, user: &str, password: &str) -> Result<()> {
+    let (name, text) = (user.replace('"', "\"\""), password.replace('\'', "''"));
+    let found = client.query("SELECT FROM pg_roles WHERE rolname = $1", &[&user]).await?;
+    let verb = if found.is_empty() { "CREATE" } else { "ALTER" };
+    let statement = format!("{verb} ROLE \"{name}\" LOGIN PASSWORD '{text}'; GRANT {APPLICATION_ROLE} TO \"{name}\"");
+    client.batch_execute(&statement).await.context("cannot make the functions a user of their own")
 }
 
 /// Gives every row without a `username_key` its key, the oldest first. SQL cannot: its `lower` depends on the locale.
@@ -89,8 +142,11 @@ async fn fill_username_keys(client: &Client, report: &mut Report) -> Result<()> 
 #[cfg(test)]
 mod tests {
     /// Add a line for a new file; never change one.
-    const APPLIED: [(&str, u64); 2] =
-        [("V1__seed_tables", 8_644_451_391_404_159_628), ("V2__account_lifecycle", 505_755_662_921_762_620)];
+    const APPLIED: [(&str, u64); 3] = [
+        ("V1__seed_tables", 8_644_451_391_404_159_628),
+        ("V2__account_lifecycle", 505_755_662_921_762_620),
+        ("V3__account_protection", 13_644_067_561_749_081_655),
+    ];
 
     #[test]
     fn an_applied_file_never_changes() {

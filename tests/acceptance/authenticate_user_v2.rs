@@ -198,7 +198,7 @@ async fn an_operator_s_mark_holds_whatever_the_age() {
 async fn a_row_that_another_program_s_fernet_wrote_logs_in() {
     let app = TestApp::start().await;
     let (password, secret) = ("motdepasse123", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP");
-    let seal = |clear: &str| app.keyring().seal(clear, 0).as_str().to_owned();
+    let seal = |clear: &str| app.fernet(clear);
     let insert = "INSERT INTO users_v2 (username, password, mfa, gendate) VALUES ('michel.ranu', $1, $2, $3)";
     let row: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&seal(password), &seal(secret), &now_at_start()];
     app.database.client.execute(insert, &row).await.unwrap();

@@ -1,6 +1,5 @@
 //! `POST /function/generate-2fa-v2`: what a caller can rely on.
 
-use cofrap_crypto::Sealed;
 use cofrap_tests::{TestApp, now_at_start};
 use serde_json::json;
 
@@ -32,7 +31,7 @@ async fn what_is_stored_is_a_fernet_token_of_the_base32_secret_with_its_birth() 
     app.clock.advance(5);
     let uri = app.generate_2fa("michel.ranu").await.ok().read_qr_code();
     let stored = app.database.text("SELECT mfa::text FROM users_v2").await;
-    let secret = app.keyring().open(&Sealed::from_stored(stored)).unwrap();
+    let secret = app.unseal(stored);
     assert!(uri.contains(&format!("?secret={}&", *secret)));
     assert_eq!(app.database.count("SELECT mfa_gendate FROM users_v2").await, now_at_start() + 5);
     assert!(!app.database.dump().await.contains(secret.as_str()) && !app.log().contains(secret.as_str()));
@@ -100,7 +99,7 @@ async fn of_parallel_enrolments_one_secret_is_given_out_and_it_is_the_stored_one
         let (given, refused) = if one.status == 200 { (one, other) } else { (other, one) };
         assert!(matches!(refused.status, 403 | 409), "{}", refused.body);
         let stored = app.database.text(&format!("SELECT mfa::text FROM users_v2 WHERE username = '{name}'")).await;
-        let stored = app.keyring().open(&Sealed::from_stored(stored)).unwrap();
+        let stored = app.unseal(stored);
         assert!(given.ok().read_qr_code().contains(stored.as_str()));
     }
 }

@@ -1,6 +1,5 @@
 //! `POST /function/generate-password-v2`: what a caller can rely on.
 
-use cofrap_crypto::Sealed;
 use cofrap_tests::{Settings, TestApp, now_at_start};
 use serde_json::json;
 
@@ -52,7 +51,7 @@ async fn what_is_stored_is_a_fernet_token_of_the_password() {
     let password = app.generate_password("michel.ranu").await.ok().read_qr_code();
     let stored = app.database.text("SELECT password::text FROM users_v2").await;
     assert!(stored.starts_with("gAAAAA"));
-    assert_eq!(*app.keyring().open(&Sealed::from_stored(stored)).unwrap(), password);
+    assert_eq!(app.unseal(stored), password);
 }
 
 #[tokio::test]
@@ -141,7 +140,7 @@ async fn of_parallel_first_generations_every_success_but_the_last_was_replaced_w
             .map(|answer| answer.ok().read_qr_code())
             .collect();
         let stored = app.database.text(&format!("SELECT password::text FROM users_v2 WHERE username = '{name}'")).await;
-        let stored = app.keyring().open(&Sealed::from_stored(stored)).unwrap();
+        let stored = app.unseal(stored);
         assert!(passwords.contains(&stored));
         let history = format!(
             "SELECT count(*) FROM password_history_v2 h JOIN users_v2 u ON u.id = h.user_id WHERE username = '{name}'"

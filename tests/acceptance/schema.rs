@@ -121,7 +121,7 @@ async fn rows_of_an_existing_database_stay_are_active_and_log_in() {
 
     let app = TestApp::start_on(database, Settings::default()).await;
     let secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
-    let seal = |clear: &str| app.keyring().seal(clear, 0).as_str().to_owned();
+    let seal = |clear: &str| app.fernet(clear);
     let update = "UPDATE users_v2 SET password = $1, mfa = $2, gendate = $3 WHERE username = 'old'";
     let row: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&seal("motdepasse123"), &seal(secret), &now_at_start()];
     app.database.client.execute(update, &row).await.unwrap();

@@ -3,7 +3,8 @@
 use crate::{Answer, Database, Person, TestClock, TestServer, Wire};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cofrap_crypto::Keyring;
+use crate::openapi::check_documented;
+use cofrap_crypto::{Keyring, Sealed, Slot, TokenKeys};
 use cofrap_host::{Ambient, App, Engine, Manifest, Options, RandomSource, VariableSource, serve};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
@@ -19,8 +20,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use tokio::net::TcpListener;
 
-/// The test run's key: made up here, for nothing else.
-static KEY: LazyLock<String> = LazyLock::new(|| STANDARD.encode(b"key of the acceptance tests only"));
+/// The test run's keys: made up here, for nothing else.
+pub static KEY: LazyLock<String> = LazyLock::new(|| STANDARD.encode(b"key of the acceptance tests only"));
+
+/// The key that signs tokens.
+static TOKEN_KEY: LazyLock<String> = LazyLock::new(|| STANDARD.encode(b"signing key of acceptance tests!"));
+
+/// The operator's token.
+pub const ADMIN_TOKEN: &str = "operator token of the acceptance tests";
 
 /// One engine serves every test: components are compiled once.
 pub(crate) static ENGINE: LazyLock<Engine> =
@@ -50,7 +57,26 @@ pub struct Settings {
 impl Settings {
     /// One variable.
     pub fn variable(name: &str, value: &str) -> Self {
-        Self { variables: [(name.to_owned(), value.to_owned())].into(), ..Self::default() }
+        Self::default().and(name, value)
+    }
+
+    /// One more variable.
+    #[must_use]
+    pub fn and(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// No limit on how often things may fail.
+    pub fn without_limits() -> Self {
+        ["account_failures_limit", "otp_failures_limit", "ip_failures_limit", "ip_generations_limit"]
+            .into_iter()
+            .fold(Self::default(), |settings, limit| settings.and(limit, "0"))
+    }
+
+    /// With one proxy before the functions, whose word on addresses counts: see [`TestApp::at`].
+    pub fn behind_a_proxy() -> Self {
+        Self::variable("trusted_proxy_hops", "1")
     }
 }
 
@@ -76,10 +102,16 @@ impl TestApp {
 
     /// Starts the functions on a database.
     pub async fn start_on(database: Database, settings: Settings) -> Self {
-        let clock = TestClock::new();
+        Self::start_at(database, TestClock::new(), settings).await
+    }
+
+    async fn start_at(database: Database, clock: TestClock, settings: Settings) -> Self {
         let log = Arc::new(Mutex::new(String::new()));
         let mut variables = database.variables();
-        variables.insert("encryption_key".to_owned(), KEY.clone());
+        for (name, value) in [("encryption_key", &*KEY), ("jwt_secret", &*TOKEN_KEY)] {
+            variables.insert(name.to_owned(), value.clone());
+        }
+        variables.insert("admin_token".to_owned(), ADMIN_TOKEN.to_owned());
         let options = Options {
             manifest: Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable"),
             variables: vec![settings.variables, variables],
@@ -106,9 +138,31 @@ impl TestApp {
         Self { clock, database, address, client, log }
     }
 
+    /// The same functions with other settings, on the same database and clock.
+    pub async fn restart_with(self, settings: Settings) -> Self {
+        let clock = self.clock.clone();
+        Self::start_at(self.database, clock, settings).await
+    }
+
     /// Calls a function with a JSON body.
     pub async fn call(&self, function: &str, body: Value) -> Answer {
         self.post(&format!("/function/{function}"), "application/json", body.to_string()).await
+    }
+
+    /// The same, with a bearer token.
+    pub async fn call_as(&self, bearer: &str, function: &str, body: Value) -> Answer {
+        let request = Request::post(self.url(&format!("/function/{function}")))
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {bearer}"));
+        self.send(request.body(Full::new(body.to_string().into())).expect("a request")).await
+    }
+
+    /// The same, from an address that the proxy saw: see [`Settings::behind_a_proxy`].
+    pub async fn call_from(&self, address: &str, function: &str, body: Value) -> Answer {
+        let request = Request::post(self.url(&format!("/function/{function}")))
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", address);
+        self.send(request.body(Full::new(body.to_string().into())).expect("a request")).await
     }
 
     /// Posts a body.
@@ -123,17 +177,37 @@ impl TestApp {
         self.send(request.body(Full::default()).expect("a request")).await
     }
 
-    /// Sends a request.
+    /// The same, with a bearer token.
+    pub async fn request_as(&self, bearer: &str, method: Method, path: &str) -> Answer {
+        let request = Request::builder().method(method).uri(self.url(path));
+        let request = request.header("authorization", format!("Bearer {bearer}"));
+        self.send(request.body(Full::default()).expect("a request")).await
+    }
+
+    /// Sends a request. What comes back is what `openapi.json` says.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         let body = String::from_utf8(body.to_vec()).expect("UTF-8");
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+        check_documented(&method, &path, &answer);
+        answer
     }
 
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// `administer-account`
+    pub async fn administer(&self, username: &str, action: &str) -> Answer {
+        self.call_as(ADMIN_TOKEN, "administer-account", json!({ "username": username, "action": action })).await
+    }
+
+    /// `session`, of a bearer.
+    pub async fn session(&self, bearer: &str) -> Answer {
+        self.request_as(bearer, Method::GET, "/function/session").await
     }
 
     /// `generate-password-v2`
@@ -171,10 +245,25 @@ impl TestApp {
         self.log.lock().expect("no test panics while it holds the log").clone()
     }
 
-    /// The keys that the functions seal and open with.
-    pub fn keyring(&self) -> Keyring {
-        KEY.parse().expect("a key")
+    /// A Fernet token of a text, as another program writes it.
+    pub fn fernet(&self, clear: &str) -> String {
+        keyring().seal(clear, 0, Slot::Password.of("")).token().to_owned()
     }
+
+    /// What a stored token says.
+    pub fn unseal(&self, token: String) -> String {
+        let sealed = Sealed::from_stored(token, None, None);
+        keyring().open(&sealed, Slot::Password.of("")).expect("it opens under the test run's key").clear.to_string()
+    }
+
+    /// What signs the functions' tokens.
+    pub fn token_keys(&self) -> TokenKeys {
+        TOKEN_KEY.parse().expect("a key")
+    }
+}
+
+fn keyring() -> Keyring {
+    KEY.parse().expect("a key")
 }
 
 /// The `.wasm` files that the manifest names.

@@ -8,6 +8,9 @@ use tokio_postgres::{Client, Config, NoTls};
 /// The migrated database that others are cloned from.
 const TEMPLATE: &str = "cofrap_template";
 
+/// The user that the functions log in as, and its password.
+const FUNCTIONS: (&str, &str) = ("cofrap_functions", "functions' password");
+
 static SERVER: OnceCell<TestServer> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
@@ -30,6 +33,8 @@ impl TestServer {
                 server.ensure_database(TEMPLATE).await.expect("a database");
                 let mut template = connect(&server.config(TEMPLATE)).await;
                 cofrap_migrations::migrate(&mut template).await.expect("the migrations apply");
+                let (user, password) = FUNCTIONS;
+                cofrap_migrations::ensure_application_user(&template, user, password).await.expect("a user");
                 drop(template);
                 server
             });
@@ -53,6 +58,8 @@ impl TestServer {
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let admin = connect(&self.0.config("postgres")).await;
         admin.batch_execute(&format!("CREATE DATABASE {name} {from}")).await.expect("a database");
+        // Rights on a database are not cloned with it.
+        admin.batch_execute(&format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")).await.expect("revoked");
         let config = self.0.config(&name);
         Database { client: connect(&config).await, admin, name, config }
     }
@@ -119,9 +126,20 @@ impl Database {
         dump
     }
 
-    /// The variables that lead the functions here.
+    /// The variables that lead the functions here, as the user with their rights and no more.
     pub fn variables(&self) -> VariableSource {
-        postgres_variables(&self.config).expect("it has one host")
+        postgres_variables(&self.functions_config()).expect("it has one host")
+    }
+
+    /// A connection with the functions' rights.
+    pub async fn connect_as_the_functions(&self) -> Client {
+        connect(&self.functions_config()).await
+    }
+
+    fn functions_config(&self) -> Config {
+        let mut config = self.config.clone();
+        config.user(FUNCTIONS.0).password(FUNCTIONS.1);
+        config
     }
 }
 

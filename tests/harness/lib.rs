@@ -9,13 +9,14 @@ mod app;
 mod caseless;
 mod clock;
 mod database;
+mod openapi;
 mod person;
 mod probe;
 mod qr;
 mod wire;
 
 pub use answer::{Answer, Success};
-pub use app::{Settings, TestApp, component_files};
+pub use app::{ADMIN_TOKEN, KEY, Settings, TestApp, component_files};
 pub use caseless::caseless;
 pub use clock::{TestClock, now_at_start};
 pub use database::{Database, TestServer};

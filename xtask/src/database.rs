@@ -3,9 +3,11 @@
 use crate::{checkout, say};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use cofrap_crypto::{Keyring, Sealed};
-use cofrap_edge::STATEMENTS;
+use cofrap_accounts::StoredKeys;
+use cofrap_crypto::Keyring;
+use cofrap_edge::{READ_HEALTH, STATEMENTS};
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
+use cofrap_migrations::APPLICATION_ROLE;
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::config::SslMode;
@@ -61,8 +63,9 @@ impl Database {
         }
     }
 
-    /// Applies what is missing, and says what was.
-    pub(crate) async fn migrate(&self) -> Result<()> {
+    /// Applies what is missing, says what was, and gives the functions a user of their own. Its password is the one that
+    /// `known` has for it, if it does.
+    pub(crate) async fn migrate(&mut self, known: &VariableSource) -> Result<()> {
         say("migrating the database");
         let mut client = self.connect().await?;
         let report = cofrap_migrations::migrate(&mut client).await.context("the database was not migrated")?;
@@ -84,26 +87,51 @@ impl Database {
                 )
             })?;
         }
+        let user = self.application_user();
+        let password = match (known.get("postgres_user"), known.get("postgres_password")) {
+            (Some(name), Some(password)) if *name == user => password.clone(),
+            _ => random_password(),
+        };
+        let given = match report.has_application_role {
+            true => cofrap_migrations::ensure_application_user(&client, &user, &password).await,
+            false => Err(anyhow!("the role {APPLICATION_ROLE} is not there, and cannot be made")),
+        };
+        match given {
+            Ok(()) => {
+                self.variables.insert("postgres_user".to_owned(), user);
+                self.variables.insert("postgres_password".to_owned(), password);
+            }
+            Err(error) => say(&format!(
+                "warning: the functions run with all rights of the URL's user ({error:#}): name one that may make roles"
+            )),
+        }
         Ok(())
     }
 
-    /// Refuses keys that do not open what is stored: with them nobody could log in.
-    pub(crate) async fn check_keys(&self, variables: &[VariableSource]) -> Result<()> {
-        let key = variables.iter().find_map(|source| source.get("encryption_key")).context("there is a key")?;
-        let keyring: Keyring = key.parse()?;
-        let client = self.connect().await?;
-        let newest = "SELECT password::text FROM users_v2 WHERE password LIKE 'gAAAAA%' ORDER BY id DESC LIMIT 1";
-        let Some(row) = client.query_opt(newest, &[]).await? else { return Ok(()) };
-        if keyring.open(&Sealed::from_stored(row.get(0))).is_err() {
+    /// Roles belong to the whole server: each database's functions have a user of their own.
+    fn application_user(&self) -> String {
+        let database = self.config.get_dbname().or(self.config.get_user()).unwrap_or(DATABASE);
+        let short: String = database.chars().take(40).collect();
+        format!("{short}_functions")
+    }
+
+    /// Refuses keys that do not fit what is stored: with them nobody could log in.
+    pub(crate) async fn check_keys(&self, variables: &VariableSource) -> Result<()> {
+        let keyring: Keyring = variables.get("encryption_key").context("there is a key")?.parse()?;
+        let row = self.connect().await?.query_one(READ_HEALTH, &[]).await?;
+        let list = |column| -> Vec<String> {
+            let joined: Option<String> = row.get(column);
+            joined.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
+        };
+        let keys = StoredKeys { registered: list(1), samples: list(2) };
+        keys.check(&keyring).map_err(|error| {
             let remedy = self
                 .folder()
                 .map_or_else(String::new, |folder| format!(", or remove {} to start from nothing", folder.display()));
-            bail!(
-                "the encryption key is not the one that the stored accounts were sealed under: put that one back into \
-                 SPIN_VARIABLE_ENCRYPTION_KEY (the old .env has it){remedy}"
-            );
-        }
-        Ok(())
+            anyhow!(
+                "{error}: put it back into the list in SPIN_VARIABLE_ENCRYPTION_KEY (the old .env has it){remedy}"
+            )
+        })
     }
 
     /// The variables that lead the functions to it.
@@ -140,6 +168,11 @@ impl Database {
         tokio::spawn(connection);
         Ok(client)
     }
+}
+
+/// 32 random bytes: nobody types it.
+fn random_password() -> String {
+    crate::dotenv::random_key().replace(['+', '/', '='], "")
 }
 
 fn parse(url: &str) -> Result<Config> {

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 const HEADER: &str = "# Secrets of this checkout, written by `cargo xtask`: keep the file, do not share it.\n";
 
 /// What a first start makes up: 32 random bytes each.
-const KEYS: [&str; 1] = ["encryption_key"];
+const KEYS: [&str; 2] = ["encryption_key", "jwt_secret"];
 
 pub(crate) struct Dotenv {
     path: PathBuf,
@@ -96,7 +96,7 @@ fn check_keys(environment: &VariableSource, dotenv: &VariableSource) -> Result<(
 }
 
 #[expect(clippy::disallowed_methods, reason = "the machine's randomness, for this checkout's keys")]
-fn random_key() -> String {
+pub(crate) fn random_key() -> String {
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *key).expect("the system has randomness");
     STANDARD.encode(*key)
@@ -161,7 +161,8 @@ mod tests {
     #[test]
     fn a_key_of_the_environment_is_not_written() {
         let folder = Folder::new("environment");
-        folder.dotenv().with_keys(&variables(&[("encryption_key", &random_key())])).unwrap();
+        let given = variables(&[("encryption_key", &random_key()), ("jwt_secret", &random_key())]);
+        folder.dotenv().with_keys(&given).unwrap();
         assert!(!folder.0.join(".env").exists());
     }
 

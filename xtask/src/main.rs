@@ -7,6 +7,7 @@ mod check;
 mod components;
 mod database;
 mod dotenv;
+mod rotate_keys;
 mod test;
 mod up;
 
@@ -49,6 +50,11 @@ enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Seals every stored secret under the first key of `encryption_key`, so that the others may leave the list
+    RotateKeys {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,6 +74,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { arguments } => test::test(&arguments),
         Command::Check => check::check(),
         Command::Migrate { database } => runtime()?.block_on(up::migrate(&database)),
+        Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),
     }
 }
 

@@ -5,6 +5,8 @@ use crate::database::{Database, DatabaseArgs};
 use crate::dotenv::Dotenv;
 use crate::{checkout, components, say};
 use anyhow::{Result, anyhow};
+use cofrap_accounts::Policy;
+use cofrap_edge::{ConfigError, Variables, check_variables};
 use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, from_environment, serve};
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
 
 /// Serves until Ctrl-C or SIGTERM. What may fail for want of something comes before what takes minutes.
 pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
@@ -22,10 +25,9 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
         }
         _ => anyhow!("cannot listen on {listen}: {error} (write host:port, like 127.0.0.1:8080)"),
     })?;
-    let environment = from_environment();
-    let dotenv = Dotenv::of(checkout()).with_keys(&environment)?;
-    let database = Database::open(database).await?;
-    let served = prepare_and_serve(listener, &database, vec![environment, dotenv], shutdown.as_mut()).await;
+    let project = Project::read(VariableSource::new())?;
+    let mut database = Database::open(database).await?;
+    let served = prepare_and_serve(listener, &mut database, &project, shutdown.as_mut()).await;
     database.close().await?;
     served
 }
@@ -33,43 +35,94 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
 /// Brings the schema up to date; of a named database, `.env` keeps the address for `spin up`.
 pub(crate) async fn migrate(arguments: &DatabaseArgs) -> Result<()> {
     let dotenv = Dotenv::of(checkout());
-    let keys = if arguments.is_named() { Some(dotenv.with_keys(&from_environment())?) } else { None };
-    let database = Database::open(arguments).await?;
-    let migrated = database.migrate().await;
+    let known = if arguments.is_named() { dotenv.with_keys(&from_environment())? } else { VariableSource::new() };
+    let mut database = Database::open(arguments).await?;
+    let migrated = database.migrate(&known).await;
     let variables = database.variables().clone();
     database.close().await?;
     migrated?;
-    if keys.is_some() {
+    if arguments.is_named() {
         dotenv.set(&variables)?;
-        say("the database's address is in .env, where `spin up` reads it");
+        say("the database's address, with the functions' own user, is in .env, where `spin up` reads it");
     }
     Ok(())
 }
 
-async fn prepare_and_serve(
-    listener: TcpListener,
-    database: &Database,
-    variables: Vec<VariableSource>,
-    mut shutdown: Pin<&mut impl Future<Output = ()>>,
-) -> Result<()> {
-    database.migrate().await?;
-    // The database that was just migrated is the one to use, whatever else is set.
-    let variables: Vec<_> = [database.variables().clone()].into_iter().chain(variables).collect();
-    database.check_keys(&variables).await?;
-    if !run_until(components::build_command()?, shutdown.as_mut()).await? {
-        return Ok(());
+/// The manifest, and where its variables come from.
+pub(crate) struct Project {
+    sources: Vec<VariableSource>,
+    dotenv: VariableSource,
+}
+
+impl Project {
+    /// Reads the environment and `.env`; `given` comes before both. What no function could use is refused now.
+    pub(crate) fn read(given: VariableSource) -> Result<Self> {
+        let environment = from_environment();
+        let dotenv = Dotenv::of(checkout()).with_keys(&environment)?;
+        let sources = vec![given, environment, dotenv.clone()];
+        let project = Self { sources, dotenv };
+        // Where the database is, is found out later.
+        let database = ["postgres_host", "postgres_user", "postgres_password"].map(|name| (name.to_owned(), String::new()));
+        if check_variables(&Values(project.resolve(&database.into())?))? == Policy::Legacy {
+            say("warning: policy = legacy: generation needs no proof, and there are no sessions");
+        }
+        Ok(project)
     }
 
-    say("loading the components");
-    let engine = Engine::new(&checkout().join("target/wasmtime-cache"))?;
-    let options = Options {
-        manifest: Manifest::read(&checkout().join("spin.toml"))?,
-        variables,
-        ambient: Ambient::default(),
-        // Whoever read the lines may have left; the functions go on.
-        output: Arc::new(|line| drop(writeln!(std::io::stdout(), "{line}"))),
-    };
-    let app = Arc::new(App::load(&engine, options)?);
+    fn manifest() -> Result<Manifest> {
+        Manifest::read(&checkout().join("spin.toml"))
+    }
+
+    fn resolve(&self, database: &VariableSource) -> Result<VariableSource> {
+        Self::manifest()?.resolve(&self.with(database))
+    }
+
+    /// The database that was just migrated is the one to use, whatever else is set.
+    fn with(&self, database: &VariableSource) -> Vec<VariableSource> {
+        [database.clone()].into_iter().chain(self.sources.iter().cloned()).collect()
+    }
+
+    /// Migrates the database, builds the components and loads them; nothing if `shutdown` comes first.
+    pub(crate) async fn load(
+        &self,
+        database: &mut Database,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Option<Arc<App>>> {
+        database.migrate(&self.dotenv).await?;
+        database.check_keys(&self.resolve(database.variables())?).await?;
+        if !run_until(components::build_command()?, shutdown).await? {
+            return Ok(None);
+        }
+        say("loading the components");
+        let engine = Engine::new(&checkout().join("target/wasmtime-cache"))?;
+        let options = Options {
+            manifest: Self::manifest()?,
+            variables: self.with(database.variables()),
+            ambient: Ambient::default(),
+            // Whoever read the lines may have left; the functions go on.
+            output: Arc::new(|line| drop(writeln!(std::io::stdout(), "{line}"))),
+        };
+        Ok(Some(Arc::new(App::load(&engine, options)?)))
+    }
+}
+
+/// Resolved variables, as the functions read them.
+struct Values(VariableSource);
+
+impl Variables for Values {
+    fn get(&self, name: &'static str) -> Result<Zeroizing<String>, ConfigError> {
+        let missing = || ConfigError::Variable { name, problem: "it is not in spin.toml".to_owned() };
+        self.0.get(name).cloned().map(Zeroizing::new).ok_or_else(missing)
+    }
+}
+
+async fn prepare_and_serve(
+    listener: TcpListener,
+    database: &mut Database,
+    project: &Project,
+    mut shutdown: Pin<&mut impl Future<Output = ()>>,
+) -> Result<()> {
+    let Some(app) = project.load(database, shutdown.as_mut()).await? else { return Ok(()) };
     greet(listener.local_addr()?, database)?;
     if !serve(app, listener, shutdown).await {
         say("some requests did not finish in time and were cut off");
@@ -88,7 +141,7 @@ fn greet(address: SocketAddr, database: &Database) -> Result<()> {
     Ok(())
 }
 
-fn shutdown_signal() -> Result<impl Future<Output = ()>> {
+pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {

@@ -8,7 +8,7 @@ use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]
 async fn handle(request: IncomingRequest, out: ResponseOutparam) {
-    cofrap_edge::serve::<Request>(request, out, |env, login| {
+    cofrap_edge::serve::<Request, _>(request, out, |env, login| {
         let logged_in = authenticate(env, &login)?;
         Ok(Response::from(logged_in))
     })

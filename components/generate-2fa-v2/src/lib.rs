@@ -8,7 +8,7 @@ use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]
 async fn handle(request: IncomingRequest, out: ResponseOutparam) {
-    cofrap_edge::serve::<Request>(request, out, |env, issue| {
+    cofrap_edge::serve::<Request, _>(request, out, |env, issue| {
         let issued = issue_second_factor(env, &issue)?;
         Response::draw(&issued)
     })

@@ -1,7 +1,7 @@
 //! What the audit keeps of every attempt.
 
 use crate::username::is_forbidden;
-use crate::{UnixTime, Username};
+use crate::{Limits, Subjects, Tally, UnixTime};
 use std::net::IpAddr;
 
 /// Who asks: as much as the platform can vouch for.
@@ -41,12 +41,30 @@ impl From<&str> for UserAgent {
 pub struct Attempt<'a> {
     /// What was asked.
     pub action: Action,
-    /// The name that was given, whether an account has it or not.
-    pub username: &'a Username,
+    /// The name that was given, whether an account has it or not; none where an operation has no name.
+    pub username: Option<&'a str>,
     /// Who asked.
     pub caller: &'a Caller,
     /// When.
     pub at: UnixTime,
+    /// What was shown as proof, and was accepted.
+    pub proof: Option<ProofKind>,
+    /// Whose attempts are counted.
+    pub subjects: &'a Subjects,
+    /// How many there may be.
+    pub limits: &'a Limits,
+    /// Whether the account knows the caller's address.
+    pub known_place: bool,
+    /// What it came to, for the counts.
+    pub tally: Tally,
+}
+
+impl Attempt<'_> {
+    /// The same, with what it came to.
+    #[must_use]
+    pub const fn that_came_to(self, tally: Tally) -> Self {
+        Self { tally, ..self }
+    }
 }
 
 /// `auth_logs_v2.action`.
@@ -60,6 +78,24 @@ pub enum Action {
     PasswordGenerated,
     /// A new second factor was asked for.
     SecondFactorGenerated,
+    /// A session was asked to last longer.
+    SessionRenewed,
+    /// The end of all sessions of an account was asked for.
+    SessionsEnded,
+    /// An operator asked to forget an account's failures.
+    AccountUnlocked,
+    /// An operator asked to have both factors renewed.
+    AccountExpired,
+    /// An operator asked to disable an account.
+    AccountDisabled,
+    /// An operator asked to enable an account again.
+    AccountEnabled,
+    /// An operator asked to erase a second factor.
+    SecondFactorReset,
+    /// An operator asked for the audit.
+    AuditRead,
+    /// An operator asked to seal stored secrets under the first key.
+    KeysRotated,
 }
 
 impl Action {
@@ -71,6 +107,50 @@ impl Action {
             Self::PasswordExpired => "password_expired",
             Self::PasswordGenerated => "password_generated",
             Self::SecondFactorGenerated => "2fa_generated",
+            Self::SessionRenewed => "session_renewed",
+            Self::SessionsEnded => "sessions_ended",
+            Self::AccountUnlocked => "account_unlocked",
+            Self::AccountExpired => "account_expired",
+            Self::AccountDisabled => "account_disabled",
+            Self::AccountEnabled => "account_enabled",
+            Self::SecondFactorReset => "2fa_reset",
+            Self::AuditRead => "audit_read",
+            Self::KeysRotated => "keys_rotated",
+        }
+    }
+
+    /// Whether it counts for the limit of generations.
+    #[must_use]
+    pub const fn is_generation(self) -> bool {
+        matches!(self, Self::PasswordGenerated | Self::SecondFactorGenerated)
+    }
+}
+
+/// What was shown as proof: `proof` in `auth_logs_v2.details`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofKind {
+    /// The current password, with the code where the account has a second factor.
+    Credentials,
+    /// The session of a recent login.
+    Session,
+    /// The ticket of a login that was right and too late.
+    Renewal,
+    /// The ticket of a right password.
+    Challenge,
+    /// The operator's token.
+    Operator,
+}
+
+impl ProofKind {
+    /// The word that the audit keeps.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Session => "session",
+            Self::Renewal => "renewal",
+            Self::Challenge => "challenge",
+            Self::Operator => "operator",
         }
     }
 }
@@ -92,14 +172,22 @@ pub enum Reason {
     NotEnrolled,
     /// A factor is older than the maximum age, or was marked as expired.
     Expired,
-    /// The stored password or second factor does not open under any key, or opens to something else.
+    /// The operator disabled the account.
+    Disabled,
+    /// The stored password or second factor does not open under any key, or belongs elsewhere.
     UnreadableSecret,
+    /// What the row says of the account is not what the functions wrote.
+    AlteredRow,
     /// The account's credentials are not open to a caller without proof.
     ProofRequired,
+    /// The token is none, is over, or is not for this.
+    InvalidToken,
     /// Another account's name differs only in case.
     UsernameTaken,
     /// Another request used the code, or replaced the credentials, between this one's two statements.
     Overtaken,
+    /// A limit was reached: nothing was judged.
+    TooManyAttempts,
 }
 
 impl Reason {
@@ -114,12 +202,41 @@ impl Reason {
             Self::ReplayedCode => "replayed_code",
             Self::NotEnrolled => "mfa_not_enrolled",
             Self::Expired => "expired",
+            Self::Disabled => "account_disabled",
             Self::UnreadableSecret => "unreadable_secret",
+            Self::AlteredRow => "altered_row",
             Self::ProofRequired => "proof_required",
+            Self::InvalidToken => "invalid_token",
             Self::UsernameTaken => "username_taken",
             Self::Overtaken => "overtaken",
+            Self::TooManyAttempts => "too_many_attempts",
         }
     }
+}
+
+/// One row of the audit, as it is read back.
+#[derive(Debug)]
+pub struct AuditEntry {
+    /// Its number: they rise with time.
+    pub id: i64,
+    /// When.
+    pub at: UnixTime,
+    /// The word of the [`Action`].
+    pub action: String,
+    /// The name that was given.
+    pub username: Option<String>,
+    /// The account that it led to, if it still exists.
+    pub user_id: Option<i64>,
+    /// Where it came from.
+    pub address: Option<String>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+    /// Whether it was done.
+    pub success: bool,
+    /// The word of the [`Reason`], if it was not.
+    pub reason: Option<String>,
+    /// The word of the [`ProofKind`], if one was shown.
+    pub proof: Option<String>,
 }
 
 #[cfg(test)]

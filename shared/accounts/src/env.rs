@@ -1,7 +1,7 @@
 //! What every operation is given.
 
-use crate::{Age, Caller, UnixTime};
-use cofrap_crypto::Keyring;
+use crate::{Caller, Settings, UnixTime};
+use cofrap_crypto::{Keyring, SharedSecret, TokenKeys};
 
 /// Tells the time.
 pub trait Clock {
@@ -10,24 +10,49 @@ pub trait Clock {
 }
 
 /// Everything that an operation needs and does not get from its caller's request. Nothing else is ambient.
-pub struct Env<S, C, R> {
+pub struct Env<S, C, R, K> {
     /// Where accounts are kept.
     pub store: S,
     /// What time it is.
     pub clock: C,
     /// Where secrets come from.
     pub rng: R,
-    /// What protects stored secrets.
-    pub keyring: Keyring,
+    /// The keys that this operation needs, and no others.
+    pub keys: K,
     /// Who asks, for the audit.
     pub caller: Caller,
     /// What the operator may choose.
     pub settings: Settings,
 }
 
-/// What the operator may choose.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How old a password or a second factor may be; strictly older has expired.
-    pub password_max_age: Age,
+/// The keys of a login.
+pub struct LoginKeys {
+    /// What protects stored secrets.
+    pub keyring: Keyring,
+    /// What signs sessions and tickets.
+    pub tokens: TokenKeys,
+}
+
+/// The keys of a generation.
+pub struct GenerationKeys {
+    /// What protects stored secrets.
+    pub keyring: Keyring,
+    /// What verifies sessions and tickets.
+    pub tokens: TokenKeys,
+    /// What tells the operator from others, if there is one.
+    pub operator: Option<SharedSecret>,
+}
+
+/// The keys of an operator's action on accounts.
+pub struct AdministrationKeys {
+    /// What protects stored secrets.
+    pub keyring: Keyring,
+    /// What tells the operator from others, if there is one.
+    pub operator: Option<SharedSecret>,
+}
+
+/// The key of an operator's look at what happened.
+pub struct OperatorKeys {
+    /// What tells the operator from others, if there is one.
+    pub operator: Option<SharedSecret>,
 }

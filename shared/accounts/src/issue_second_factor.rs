@@ -1,18 +1,26 @@
 //! `issue_second_factor`: gives an account the secret of its one-time codes.
 
-use crate::{Action, Attempt, Clock, Env, Issuer, Reason, Saved, Store, StoreError, Username};
-use cofrap_crypto::{TotpSecret, provisioning_uri};
+use crate::grant::{Judge, Told, Wanted};
+use crate::issue_password::deny;
+use crate::store::{note_locked, note_refusal};
+use crate::{
+    Action, Attempt, Clock, Env, GenerationKeys, Issuer, NewSecondFactor, Presented, Reason, Refusal, Refusals, Saved,
+    Stopped, Store, StoreError, Subjects, TakesEffect, TooManyAttempts, Username,
+};
+use cofrap_crypto::{Slot, TotpSecret, provisioning_uri};
 use rand_core::CryptoRng;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// Who asks for a second factor.
+/// Who asks for a second factor, and with what proof.
 #[derive(Debug)]
 pub struct IssueSecondFactor {
     /// The account's name.
     pub username: Username,
     /// Who issues it, as the authenticator app shows it.
     pub issuer: Issuer,
+    /// What the caller shows.
+    pub presented: Presented,
 }
 
 /// A second factor that exists in clear only here.
@@ -34,46 +42,104 @@ impl fmt::Debug for IssuedSecondFactor {
 /// Why no second factor was issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueSecondFactorError {
-    /// There is no such account, it is active, or it has a second factor already: a caller is not told which.
+    /// There is no such account, or it is not open to this caller: a caller is not told which.
     #[error("the account is not open to a caller without proof")]
     ProofRequired,
+    /// There is no such account, and the policy, or the operator's token, has that said.
+    #[error("there is no such account")]
+    UnknownUser,
+    /// The password or the code that was shown as proof is wrong.
+    #[error("the credentials do not hold")]
+    InvalidCredentials,
+    /// The proof holds, and the account is disabled.
+    #[error("the account is disabled")]
+    Disabled,
     /// Another request replaced the credentials first.
     #[error("another request replaced the credentials first")]
     Overtaken,
-    /// The store failed.
+    /// A limit was reached, or the store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Stopped(#[from] Stopped),
 }
 
-/// Gives an account that nobody has proven theirs its second factor, once for each password.
+/// Gives an account that nobody has proven theirs its second factor, once for each password; an active one a second factor
+/// that waits beside the old one until a code of it is accepted.
 ///
 /// # Errors
 /// See [`IssueSecondFactorError`]; nothing was replaced then.
 pub fn issue_second_factor(
-    env: &mut Env<impl Store, impl Clock, impl CryptoRng>,
+    env: &mut Env<impl Store, impl Clock, impl CryptoRng, GenerationKeys>,
     issue: &IssueSecondFactor,
 ) -> Result<IssuedSecondFactor, IssueSecondFactorError> {
     let now = env.clock.now();
-    let attempt =
-        Attempt { action: Action::SecondFactorGenerated, username: &issue.username, caller: &env.caller, at: now };
-
-    let Some(account) = env.store.find(&issue.username)?.account() else {
-        env.store.refuse(&attempt, None, Reason::UnknownUser)?;
-        return Err(IssueSecondFactorError::ProofRequired);
+    let name = issue.username.as_str();
+    let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
+    let attempt = Attempt::new(Action::SecondFactorGenerated, Some(name), &env.caller, &subjects, &limits, now);
+    let reading = env.store.find(&issue.username, &subjects)?;
+    reading.keys.check(&env.keys.keyring)?;
+    let attempt = Attempt { known_place: reading.throttles.known_place, ..attempt };
+    let account = reading.found.account();
+    if let Err(error) = reading.throttles.check_generations(&limits, now) {
+        return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
+    }
+    let judge = Judge {
+        keys: &env.keys,
+        settings: &env.settings,
+        throttles: &reading.throttles,
+        subjects: &subjects,
+        presented: &issue.presented,
+        now,
     };
-    let Some(grant) = account.grant_second_factor() else {
-        env.store.refuse(&attempt, Some(account.id), Reason::ProofRequired)?;
-        return Err(IssueSecondFactorError::ProofRequired);
+
+    let Some(account) = account else {
+        let is_said = env.settings.policy.rules().refusals == Refusals::Distinct || judge.sees_operator();
+        if is_said {
+            note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::UnknownUser))?;
+            return Err(IssueSecondFactorError::UnknownUser);
+        }
+        let denied = judge.deny_nobody();
+        return Err(deny(&mut env.store, &attempt, None, denied));
+    };
+    let grant = match judge.authorise(Wanted::SecondFactor, account) {
+        Ok(grant) => grant,
+        Err(denied) => return Err(deny(&mut env.store, &attempt, Some(account), denied)),
     };
 
     let secret = TotpSecret::generate(&mut env.rng);
-    let sealed = env.keyring.seal(&secret.expose_base32(), now.unsigned_seconds());
-    match env.store.enroll(&attempt, &grant, &sealed)? {
-        Saved::Yes => Ok(IssuedSecondFactor {
+    let takes_effect = grant.takes_effect();
+    let (slot, born) = match takes_effect {
+        TakesEffect::AtOnce => (Slot::SecondFactor, now),
+        TakesEffect::AtItsFirstCode => (Slot::PendingSecondFactor, account.second_factor_born()),
+    };
+    let sealed = account.seal(&env.keys.keyring, &secret.expose_base32(), slot, now);
+    let binding = account.bind(grant.standing_after(), &env.keys.keyring);
+    let expiry = grant.expiry_after(account.password_born, born, now, &env.settings);
+    let change =
+        NewSecondFactor { secret: &sealed, takes_effect, expiry, change: grant.change(&binding, &env.settings) };
+    let attempt = Attempt { proof: grant.proof(), ..attempt }.that_came_to(grant.tally(expiry));
+    match env.store.replace_second_factor(&attempt, &grant, &change)? {
+        Saved::Yes(_) => Ok(IssuedSecondFactor {
             username: issue.username.clone(),
             issuer: issue.issuer.clone(),
-            provisioning_uri: provisioning_uri(issue.issuer.as_str(), issue.username.as_str(), &secret),
+            provisioning_uri: provisioning_uri(issue.issuer.as_str(), name, &secret),
         }),
         Saved::Overtaken => Err(IssueSecondFactorError::Overtaken),
+        Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
+    }
+}
+
+impl From<Told> for IssueSecondFactorError {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::ProofRequired => Self::ProofRequired,
+            Told::InvalidCredentials => Self::InvalidCredentials,
+            Told::AccountDisabled => Self::Disabled,
+        }
+    }
+}
+
+impl From<StoreError> for IssueSecondFactorError {
+    fn from(error: StoreError) -> Self {
+        Self::Stopped(error.into())
     }
 }

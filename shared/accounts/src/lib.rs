@@ -8,21 +8,48 @@
 mod account;
 mod audit;
 mod authenticate;
+mod credentials;
 mod env;
+mod grant;
+mod health;
 mod issue_password;
 mod issue_second_factor;
 mod issuer;
+mod operator;
+mod policy;
+mod session;
 mod store;
+mod throttle;
 mod time;
 mod username;
 
-pub use account::{Account, AccountId, Expiry, Generations, Grant, Origin, SecondFactor, State};
-pub use audit::{Action, Attempt, Caller, Reason, UserAgent};
-pub use authenticate::{AuthenticateError, LoggedIn, Login, ProvenLogin, SubmittedCode, authenticate};
-pub use env::{Clock, Env, Settings};
+pub use account::{
+    Access, Account, AccountId, Counters, Expiry, Operator, Origin, PendingSecondFactor, SecondFactor, Standing, State,
+};
+pub use audit::{Action, Attempt, AuditEntry, Caller, ProofKind, Reason, UserAgent};
+pub use authenticate::{AuthenticateError, LoggedIn, Login, ProvenLogin, RenewalTicket, authenticate};
+pub use credentials::SubmittedCode;
+pub use env::{AdministrationKeys, Clock, Env, GenerationKeys, LoginKeys, OperatorKeys};
+pub use grant::{Bearer, Grant, Presented};
+pub use health::{Health, Part, check_health};
 pub use issue_password::{IssuePassword, IssuePasswordError, IssuedPassword, issue_password};
 pub use issue_second_factor::{IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, issue_second_factor};
 pub use issuer::{InvalidIssuer, Issuer};
-pub use store::{Found, Saved, Store, StoreError};
+pub use operator::{
+    AccountAction, Administer, OperatorError, ReadAudit, RotateKeys, Rotated, administer, read_audit, rotate_keys,
+};
+pub use policy::{CodeIsAsked, Generation, Limits, Policy, Refusals, Registration, Rules, Sessions, Settings};
+pub use session::{
+    IssuedSession, LONGEST_SESSION_SECONDS, SESSION_SECONDS, Session, SessionAnswer, SessionError, SessionRequest,
+    read_activity, session,
+};
+pub use store::{
+    AuditFilter, CredentialChange, Found, HealthReading, Moved, MovedAccount, MovedSecret, MovedSecrets, NewAccount,
+    NewPassword, NewSecondFactor, PastPassword, Reading, Refusal, RotationCursor, Saved, SessionAccount, StaleBatch,
+    Stopped, Store, StoreError, StoredKeys, TakesEffect,
+};
+pub use throttle::{
+    FIRST_LOCK, GENERATION_WINDOW, LONGEST_LOCK, NAME_MEMORY, Subjects, Tally, Throttles, TooManyAttempts, Window,
+};
 pub use time::{Age, UnixTime};
 pub use username::{InvalidUsername, Username, case_key};

@@ -1,59 +1,103 @@
 //! Where accounts are kept. Each method is a sentence of the domain and one statement of the database: it checks what
-//! the account was when it was read, writes, and adds the attempt's audit row, all together or not at all.
+//! the account was when it was read, counts, writes, and adds the attempt's audit row, all together or not at all.
 
-use crate::{Account, AccountId, Attempt, Grant, ProvenLogin, Reason, Username};
-use cofrap_crypto::Sealed;
+use crate::{
+    Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, ProvenLogin, Reason, Standing, Subjects,
+    Throttles, TooManyAttempts, UnixTime, Username,
+};
+use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, TotpStep};
 
 /// What the store keeps and how it answers.
+///
+/// Every method fails with a [`StoreError`] when the database does not answer or a row makes no sense; nothing was written
+/// then.
+#[expect(clippy::missing_errors_doc, reason = "said once, above")]
 pub trait Store {
-    /// Reads the account of a name.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer, or the row makes no sense.
-    fn find(&mut self, username: &Username) -> Result<Found, StoreError>;
+    /// Reads the account of a name, and how often the name and the caller's address have failed.
+    fn find(&mut self, username: &Username, subjects: &Subjects) -> Result<Reading, StoreError>;
+
+    /// Reads what sessions need of the account of a number.
+    fn find_session(&mut self, account: AccountId) -> Result<Option<SessionAccount>, StoreError>;
 
     /// Creates a provisional account with its first password.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer: nothing was written.
-    fn create_account(&mut self, attempt: &Attempt<'_>, password: &Sealed) -> Result<Saved, StoreError>;
+    fn create_account(&mut self, attempt: &Attempt<'_>, account: &NewAccount<'_>) -> Result<Saved, StoreError>;
 
-    /// Starts an account over: its password is replaced, its second factor erased.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer: nothing was written.
-    fn start_over(&mut self, attempt: &Attempt<'_>, grant: &Grant<'_>, password: &Sealed) -> Result<Saved, StoreError>;
+    /// Replaces an account's password.
+    fn replace_password(
+        &mut self,
+        attempt: &Attempt<'_>,
+        grant: &Grant<'_>,
+        change: &NewPassword<'_>,
+    ) -> Result<Saved, StoreError>;
 
-    /// Stores an account's second factor.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer: nothing was written.
-    fn enroll(&mut self, attempt: &Attempt<'_>, grant: &Grant<'_>, secret: &Sealed) -> Result<Saved, StoreError>;
+    /// Replaces an account's second factor, or puts one beside it that waits for its first code.
+    fn replace_second_factor(
+        &mut self,
+        attempt: &Attempt<'_>,
+        grant: &Grant<'_>,
+        change: &NewSecondFactor<'_>,
+    ) -> Result<Saved, StoreError>;
 
-    /// Notes a complete login: the account is active, the code's step is used up.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer: nothing was written.
+    /// Notes a complete login: the account is active, the code's step is used up, its failures in a row end.
     fn complete_login(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError>;
 
     /// Notes a login that was right and too late: the account is marked as expired, the code's step is used up.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer: nothing was written.
     fn mark_expired(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError>;
 
-    /// Notes an attempt that was refused.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer: nothing was written.
-    fn refuse(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>, reason: Reason) -> Result<(), StoreError>;
+    /// Notes an attempt that was judged, or needed no judging, and was refused.
+    fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved, StoreError>;
+
+    /// Notes an attempt that was not judged, because a limit was reached before.
+    fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError>;
+
+    /// Notes that a session lasts longer, if it still holds.
+    fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved, StoreError>;
+
+    /// Ends all sessions of an account, if this one still holds.
+    fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved, StoreError>;
+
+    /// Does what an operator asked with an account.
+    fn administer(
+        &mut self,
+        attempt: &Attempt<'_>,
+        account: &Account,
+        standing: Standing,
+        binding: (&Binding, &KeyId),
+    ) -> Result<Saved, StoreError>;
+
+    /// Notes that an operator looks at the audit.
+    fn note_audit_read(&mut self, attempt: &Attempt<'_>) -> Result<Saved, StoreError>;
+
+    /// Rows of the audit, the newest first.
+    fn read_audit(&mut self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Rows with a secret that is not sealed under the first key, or is not bound.
+    fn find_stale(&mut self, first: &KeyId, after: &RotationCursor) -> Result<StaleBatch, StoreError>;
+
+    /// Puts secrets that were sealed again in the place of those that were read, where those still stand.
+    /// Of all rows' secrets, how many were moved; keys that no row needs any more are forgotten.
+    fn move_secrets(&mut self, attempt: &Attempt<'_>, moved: &MovedSecrets, first: &KeyId) -> Result<Moved, StoreError>;
+
+    /// What tells whether the functions can work.
+    fn read_health(&mut self) -> Result<HealthReading, StoreError>;
+}
+
+/// What the first statement of a request read.
+#[derive(Debug)]
+pub struct Reading {
+    /// What the name led to.
+    pub found: Found,
+    /// How often the name and the caller's address have failed.
+    pub throttles: Throttles,
+    /// The keys that stored secrets need.
+    pub keys: StoredKeys,
 }
 
 /// What a name led to.
 #[derive(Debug)]
 pub enum Found {
     /// The account of that name.
-    Account(Account),
+    Account(Box<Account>),
     /// No account has the name, but one has another spelling of it: they differ only in case.
     OtherCase,
     /// No account.
@@ -63,7 +107,7 @@ pub enum Found {
 impl Found {
     /// The account of that very name.
     #[must_use]
-    pub fn account(self) -> Option<Account> {
+    pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Account(account) => Some(account),
             Self::OtherCase | Self::Nobody => None,
@@ -71,13 +115,274 @@ impl Found {
     }
 }
 
+/// The keys that stored secrets need.
+#[derive(Debug, Default)]
+pub struct StoredKeys {
+    /// Names of the keys that the functions have sealed under.
+    pub registered: Vec<String>,
+    /// While none is registered: some tokens that other programs left.
+    pub samples: Vec<String>,
+}
+
+impl StoredKeys {
+    /// Refuses keys that do not fit what is stored: with them nobody could log in, and what they sealed would be lost to
+    /// the right ones.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongKeys`]
+    pub fn check(&self, keyring: &Keyring) -> Result<(), StoreError> {
+        if let Some(id) = self.registered.iter().find(|id| !keyring.has(id)) {
+            return Err(StoreError::WrongKeys(format!("stored secrets need the key {id}, which is not in the list")));
+        }
+        if !self.samples.is_empty() && !self.samples.iter().any(|token| keyring.opens_token(token)) {
+            return Err(StoreError::WrongKeys("no key of the list opens the stored secrets".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// What sessions need of an account.
+#[derive(Debug)]
+pub struct SessionAccount {
+    /// Its number.
+    pub id: AccountId,
+    /// Its name.
+    pub username: String,
+    /// The epoch that its sessions must have.
+    pub epoch: i64,
+}
+
+/// An account to create.
+#[derive(Debug)]
+pub struct NewAccount<'a> {
+    /// Its name.
+    pub username: &'a Username,
+    /// Its password.
+    pub password: &'a Sealed,
+    /// The same, as the history keeps it.
+    pub past_password: &'a Sealed,
+    /// Where it stands.
+    pub standing: Standing,
+    /// What ties that to it.
+    pub binding: &'a Binding,
+    /// Whether it is created under the legacy policy.
+    pub legacy: bool,
+}
+
+/// What replacing a password does.
+#[derive(Debug)]
+pub struct NewPassword<'a> {
+    /// The new password.
+    pub password: &'a Sealed,
+    /// The same, as the history keeps it.
+    pub past_password: &'a Sealed,
+    /// Whether the account is expired after it.
+    pub expiry: Expiry,
+    /// What else changes.
+    pub change: CredentialChange<'a>,
+}
+
+/// What replacing a second factor does.
+#[derive(Debug)]
+pub struct NewSecondFactor<'a> {
+    /// The new secret.
+    pub secret: &'a Sealed,
+    /// Whether it is in force at once, or waits for its first code.
+    pub takes_effect: TakesEffect,
+    /// Whether the account is expired after it.
+    pub expiry: Expiry,
+    /// What else changes.
+    pub change: CredentialChange<'a>,
+}
+
+/// When a new second factor is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakesEffect {
+    /// Now.
+    AtOnce,
+    /// When a code of it is accepted; until then the old one stays in force.
+    AtItsFirstCode,
+}
+
+/// What every replacement of a credential changes besides.
+#[derive(Debug)]
+pub struct CredentialChange<'a> {
+    /// Where the account stands after it.
+    pub standing: Standing,
+    /// What ties that to it.
+    pub binding: &'a Binding,
+    /// Whether it was done under the legacy policy.
+    pub legacy: bool,
+}
+
+/// Why an attempt is refused, and what it used up.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The account that the name led to.
+    pub account: Option<AccountId>,
+    /// Why.
+    pub reason: Reason,
+    /// The step of a right code: it is used up even so.
+    pub step: Option<TotpStep>,
+    /// Whether the code was wrong behind a right password.
+    pub wrong_code: bool,
+}
+
+impl Refusal {
+    /// A refusal that used nothing up.
+    #[must_use]
+    pub const fn of(account: Option<AccountId>, reason: Reason) -> Self {
+        Self { account, reason, step: None, wrong_code: false }
+    }
+}
+
+/// Which rows of the audit are read.
+#[derive(Debug)]
+pub struct AuditFilter<'a> {
+    /// Of attempts under this name.
+    pub username: Option<&'a str>,
+    /// Of attempts on this account.
+    pub account: Option<AccountId>,
+    /// Older than the row of this number.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// How far a rotation has come: the number of the last row that it looked at, in each table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RotationCursor {
+    /// In `users_v2`.
+    pub account: i64,
+    /// In `password_history_v2`.
+    pub history: i64,
+}
+
+/// Rows with a secret that is not sealed under the first key, or is not bound.
+#[derive(Debug)]
+pub struct StaleBatch {
+    /// Accounts.
+    pub accounts: Vec<Account>,
+    /// Rows of the history.
+    pub history: Vec<PastPassword>,
+    /// How many rows there are, those of this batch included.
+    pub rows_left: i64,
+    /// The keys that stored secrets need.
+    pub keys: StoredKeys,
+}
+
+/// A row of the history.
+#[derive(Debug)]
+pub struct PastPassword {
+    /// Its number.
+    pub id: i64,
+    /// The account's name.
+    pub owner: String,
+    /// The password that was.
+    pub password: Sealed,
+}
+
+/// A secret that was sealed again.
+#[derive(Debug)]
+pub struct MovedSecret {
+    /// What was read.
+    pub old: String,
+    /// What stands there now.
+    pub new: Sealed,
+}
+
+/// An account whose secrets were sealed again.
+#[derive(Debug)]
+pub struct MovedAccount {
+    /// Its number.
+    pub id: AccountId,
+    /// Its password.
+    pub password: MovedSecret,
+    /// Its second factor, if it has one.
+    pub second_factor: Option<MovedSecret>,
+    /// The second factor that waits, if one does.
+    pub pending: Option<MovedSecret>,
+    /// Where it stands, which must still be so.
+    pub standing: Standing,
+    /// What ties that to it.
+    pub binding: Binding,
+}
+
+/// Secrets that were sealed again.
+#[derive(Debug, Default)]
+pub struct MovedSecrets {
+    /// Of accounts.
+    pub accounts: Vec<MovedAccount>,
+    /// Of the history, by row.
+    pub history: Vec<(i64, MovedSecret)>,
+}
+
+/// What tells whether the functions can work.
+#[derive(Debug)]
+pub struct HealthReading {
+    /// The latest migration that was applied.
+    pub schema: i64,
+    /// The keys that stored secrets need.
+    pub keys: StoredKeys,
+}
+
 /// Whether a deed was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saved {
-    /// It was, with its audit row.
-    Yes,
+    /// It was, with its audit row; the account's counters after it.
+    Yes(Counters),
     /// Another request came first: only the audit row was written.
     Overtaken,
+    /// A limit was reached meanwhile: only the audit row was written.
+    Locked,
+}
+
+/// Whether secrets were moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Those of so many rows were.
+    Rows(i64),
+    /// A limit was reached: only the audit row was written.
+    Locked,
+}
+
+/// What ends any operation early.
+#[derive(Debug, thiserror::Error)]
+pub enum Stopped {
+    /// A limit was reached: nothing was judged.
+    #[error(transparent)]
+    TooManyAttempts(#[from] TooManyAttempts),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Notes a refusal.
+///
+/// # Errors
+/// [`Stopped`], also when a limit was reached meanwhile: then that is what the caller is told.
+pub(crate) fn note_refusal(
+    store: &mut impl Store,
+    attempt: &Attempt<'_>,
+    refusal: &Refusal,
+) -> Result<(), Stopped> {
+    match store.refuse(attempt, refusal)? {
+        Saved::Yes(_) | Saved::Overtaken => Ok(()),
+        Saved::Locked => Err(TooManyAttempts::just_now().into()),
+    }
+}
+
+/// Notes that a limit was reached before anything was judged; what the caller is told.
+pub(crate) fn note_locked(
+    store: &mut impl Store,
+    attempt: &Attempt<'_>,
+    account: Option<AccountId>,
+    error: TooManyAttempts,
+) -> Stopped {
+    match store.refuse_locked(attempt, account) {
+        Ok(()) => error.into(),
+        Err(error) => error.into(),
+    }
 }
 
 /// The store could not do what was asked; nothing was written.
@@ -86,6 +391,12 @@ pub enum StoreError {
     /// The database cannot be reached, or refused the statement.
     #[error("database: {0}")]
     Unavailable(String),
+    /// The database lacks a table or a column: it was not migrated.
+    #[error("the database was not migrated: {0}")]
+    SchemaMissing(String),
+    /// The keys do not fit what is stored.
+    #[error("variable encryption_key: {0}")]
+    WrongKeys(String),
     /// A stored row makes no sense.
     #[error("table {table}, row {id}, column {column}: {problem}")]
     CorruptRow {
@@ -98,4 +409,29 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: &'static str,
     },
+}
+
+impl Attempt<'_> {
+    /// A first idea of an attempt: nothing was judged yet.
+    #[must_use]
+    pub(crate) const fn new<'a>(
+        action: Action,
+        username: Option<&'a str>,
+        caller: &'a crate::Caller,
+        subjects: &'a Subjects,
+        limits: &'a crate::Limits,
+        at: UnixTime,
+    ) -> Attempt<'a> {
+        Attempt {
+            action,
+            username,
+            caller,
+            at,
+            proof: None,
+            subjects,
+            limits,
+            known_place: false,
+            tally: crate::Tally::NotJudged,
+        }
+    }
 }

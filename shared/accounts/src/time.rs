@@ -28,6 +28,12 @@ impl UnixTime {
     pub fn since(self, earlier: Self) -> Age {
         Age::from_seconds(self.0.saturating_sub(earlier.0).try_into().unwrap_or(0))
     }
+
+    /// The moment so many seconds later.
+    #[must_use]
+    pub const fn plus(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
 }
 
 /// A length of time, in seconds.
@@ -39,5 +45,11 @@ impl Age {
     #[must_use]
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds)
+    }
+
+    /// Its seconds.
+    #[must_use]
+    pub const fn seconds(self) -> u64 {
+        self.0
     }
 }

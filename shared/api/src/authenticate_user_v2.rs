@@ -1,19 +1,27 @@
 //! `POST /function/authenticate-user-v2`
 
+use crate::field::parse_password;
+use crate::session::Token;
 use crate::{Endpoint, Field, Problem};
-use cofrap_accounts::{LoggedIn, Login, SubmittedCode};
-use cofrap_crypto::{Password, TotpCode};
+use cofrap_accounts::{Bearer, LoggedIn, Login};
 use serde::{Deserialize, Serialize};
 
 const MISSING: &str = "username et password sont requis";
 
-/// `{username, password, "2FA_code"}`
+/// Who logs in, and with what.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "LoginRequest"))]
 pub struct Request {
+    /// The account's name: 1 to 50 characters.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
     username: Field,
+    /// The password, at most 100 characters.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
     password: Field,
+    /// The code, six digits.
     #[serde(default, rename = "2FA_code")]
     code: Field,
 }
@@ -22,26 +30,25 @@ impl Endpoint for Request {
     type Command = Login;
     type Response = Response;
 
-    /// A missing or malformed code is no ill-formed request: it is refused like a wrong one, after the password.
-    fn into_command(self) -> Result<Login, Problem> {
+    fn into_command(self, _: Bearer) -> Result<Login, Problem> {
         let username = self.username.required_username(MISSING)?;
-        let password = Password::submitted(self.password.required_text("password", MISSING)?)
-            .map_err(|_| Problem::invalid_field("password", "100 caractères au plus"))?;
-        let code = match self.code.optional_text("2FA_code")?.filter(|text| !text.is_empty()) {
-            None => SubmittedCode::Missing,
-            Some(text) => TotpCode::parse(&text).map_or(SubmittedCode::Malformed, SubmittedCode::Digits),
-        };
-        Ok(Login { username, password, code })
+        let password = parse_password(self.password.required_text("password", MISSING)?)?;
+        Ok(Login { username, password, code: self.code.code()? })
     }
 }
 
-/// Who logged in.
-#[derive(Debug, Serialize)]
+/// Who logged in, and their session.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "LoggedIn"))]
 pub struct Response {
     success: bool,
     username: String,
     message: &'static str,
     user_id: i64,
+    /// The session; not under the legacy policy.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    session: Option<Token>,
 }
 
 impl From<LoggedIn> for Response {
@@ -51,6 +58,7 @@ impl From<LoggedIn> for Response {
             username: login.username.to_string(),
             message: "Authentification réussie",
             user_id: login.account.0,
+            session: login.session.map(Token::from),
         }
     }
 }
@@ -58,11 +66,15 @@ impl From<LoggedIn> for Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Code, parse_body};
+    use crate::{Call, Code, Route};
     use proptest::prelude::*;
 
+    fn read(body: &[u8]) -> Result<Login, Problem> {
+        Request::read(Call { method: "POST", query: "", bearer: Bearer::default(), body })
+    }
+
     fn refused(body: &str) -> Option<Code> {
-        parse_body::<Request>(body.as_bytes()).err().map(|problem| problem.code())
+        read(body.as_bytes()).err().map(|problem| problem.code())
     }
 
     #[test]
@@ -106,8 +118,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_panics(body: Vec<u8>, text: String) {
-            let _ = parse_body::<Request>(&body);
-            let _ = parse_body::<Request>(format!(r#"{{"username":{text:?},"2FA_code":{text:?}}}"#).as_bytes());
+            let _ = read(&body);
+            let _ = read(format!(r#"{{"username":{text:?},"2FA_code":{text:?}}}"#).as_bytes());
         }
     }
 }

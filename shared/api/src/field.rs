@@ -1,9 +1,11 @@
 //! One field of a request, before anyone knows whether it is well-formed.
 
 use crate::{Code, Problem};
-use cofrap_accounts::Username;
+use cofrap_accounts::{SubmittedCode, Username};
+use cofrap_crypto::{Password, TotpCode};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// A field as it came.
 #[derive(Default)]
@@ -12,7 +14,9 @@ pub enum Field {
     #[default]
     Absent,
     /// A string.
-    Text(String),
+    Text(Zeroizing<String>),
+    /// A whole number.
+    Integer(i64),
     /// Any other JSON value.
     Other,
 }
@@ -22,11 +26,25 @@ impl Field {
     ///
     /// # Errors
     /// [`Code::InvalidField`] when it is anything but a string.
-    pub fn optional_text(self, name: &'static str) -> Result<Option<String>, Problem> {
+    pub fn optional_text(self, name: &'static str) -> Result<Option<Zeroizing<String>>, Problem> {
         match self {
             Self::Absent => Ok(None),
             Self::Text(text) => Ok(Some(text)),
-            Self::Other => Err(Problem::invalid_field(name, "une chaîne de caractères est attendue")),
+            Self::Integer(_) | Self::Other => {
+                Err(Problem::invalid_field(name, "une chaîne de caractères est attendue"))
+            }
+        }
+    }
+
+    /// The field's number; `None` when it is absent or `null`.
+    ///
+    /// # Errors
+    /// [`Code::InvalidField`] when it is anything but a whole number from 0 on.
+    pub fn optional_count(self, name: &'static str) -> Result<Option<i64>, Problem> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Integer(number) if number >= 0 => Ok(Some(number)),
+            Self::Integer(_) | Self::Text(_) | Self::Other => Err(Problem::invalid_field(name, "un entier est attendu")),
         }
     }
 
@@ -34,7 +52,7 @@ impl Field {
     ///
     /// # Errors
     /// [`Code::MissingField`] with the text that the route has for it; [`Code::InvalidField`] when it is no string.
-    pub fn required_text(self, name: &'static str, if_missing: &'static str) -> Result<String, Problem> {
+    pub fn required_text(self, name: &'static str, if_missing: &'static str) -> Result<Zeroizing<String>, Problem> {
         self.optional_text(name)?
             .filter(|text| !text.is_empty())
             .ok_or_else(|| Problem::new(Code::MissingField).with_text(if_missing))
@@ -45,21 +63,50 @@ impl Field {
     /// # Errors
     /// As [`Self::required_text`], and [`Code::InvalidField`] when it is no name that an account may have.
     pub fn required_username(self, if_missing: &'static str) -> Result<Username, Problem> {
-        self.required_text("username", if_missing)?.try_into().map_err(|_| {
-            Problem::invalid_field(
-                "username",
-                "1 à 50 caractères en forme normale NFC, sans caractère de contrôle, de format ou de saut de ligne, \
-                 sans espace au début ni à la fin",
-            )
+        parse_username(&self.required_text("username", if_missing)?)
+    }
+
+    /// The field `password` of a proof, which may be absent.
+    ///
+    /// # Errors
+    /// [`Code::InvalidField`] when it is no string, or longer than any password.
+    pub fn optional_password(self) -> Result<Option<Password>, Problem> {
+        self.optional_text("password")?.filter(|text| !text.is_empty()).map(parse_password).transpose()
+    }
+
+    /// The field `2FA_code`. What can be no code is no ill-formed request: it is refused like a wrong one.
+    ///
+    /// # Errors
+    /// [`Code::InvalidField`] when it is no string.
+    pub fn code(self) -> Result<SubmittedCode, Problem> {
+        Ok(match self.optional_text("2FA_code")?.filter(|text| !text.is_empty()) {
+            None => SubmittedCode::Missing,
+            Some(text) => TotpCode::parse(&text).map_or(SubmittedCode::Malformed, SubmittedCode::Digits),
         })
     }
+}
+
+/// A name that an account may have.
+pub(crate) fn parse_username(text: &str) -> Result<Username, Problem> {
+    text.to_owned().try_into().map_err(|_| {
+        Problem::invalid_field(
+            "username",
+            "1 à 50 caractères en forme normale NFC, sans caractère de contrôle, de format ou de saut de ligne, \
+             sans espace au début ni à la fin",
+        )
+    })
+}
+
+/// A password as somebody typed it.
+pub(crate) fn parse_password(text: Zeroizing<String>) -> Result<Password, Problem> {
+    Password::submitted(text).map_err(|_| Problem::invalid_field("password", "100 caractères au plus"))
 }
 
 impl fmt::Debug for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Absent => "Field(absent)",
-            Self::Text(_) | Self::Other => "Field(redacted)",
+            Self::Text(_) | Self::Integer(_) | Self::Other => "Field(redacted)",
         })
     }
 }
@@ -67,6 +114,21 @@ impl fmt::Debug for Field {
 impl<'de> Deserialize<'de> for Field {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue)
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl schemars::JsonSchema for Field {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Field".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Option::<String>::json_schema(generator)
     }
 }
 
@@ -85,23 +147,23 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Field, E> {
-        Ok(Field::Text(text.to_owned()))
+        Ok(Field::Text(Zeroizing::new(text.to_owned())))
     }
 
     fn visit_string<E>(self, text: String) -> Result<Field, E> {
-        Ok(Field::Text(text))
+        Ok(Field::Text(Zeroizing::new(text)))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Field, E> {
         Ok(Field::Other)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Field, E> {
-        Ok(Field::Other)
+    fn visit_i64<E>(self, number: i64) -> Result<Field, E> {
+        Ok(Field::Integer(number))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Field, E> {
-        Ok(Field::Other)
+    fn visit_u64<E>(self, number: u64) -> Result<Field, E> {
+        Ok(i64::try_from(number).map_or(Field::Other, Field::Integer))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Field, E> {
@@ -125,6 +187,6 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing() {
-        assert_eq!(format!("{:?}", Field::Text("hunter2".into())), "Field(redacted)");
+        assert_eq!(format!("{:?}", Field::Text("hunter2".to_owned().into())), "Field(redacted)");
     }
 }

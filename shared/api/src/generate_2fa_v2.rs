@@ -1,42 +1,67 @@
 //! `POST /function/generate-2fa-v2`
 
+use crate::proof::ProofFields;
 use crate::{Endpoint, Field, Problem, qr_code};
-use cofrap_accounts::{IssueSecondFactor, IssuedSecondFactor, Issuer};
+use cofrap_accounts::{Bearer, IssueSecondFactor, IssuedSecondFactor, Issuer};
 use serde::{Deserialize, Serialize};
 
 /// The issuer when the request names none.
 const DEFAULT_ISSUER: &str = "MSPR2-COFRAP";
 
-/// `{username, issuer?}`
+/// The account that gets a second factor. An active one needs proof: the current password and code, a renewal token, or a
+/// bearer token (a session of at most 5 minutes, or the operator's); without a second factor, the current password or a
+/// challenge.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "GenerateSecondFactorRequest"))]
 pub struct Request {
+    /// The account's name: 1 to 50 characters.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
     username: Field,
+    /// Who issues the codes, as the authenticator shows it: 1 to 64 characters, no colon. `MSPR2-COFRAP` if absent.
     #[serde(default)]
     issuer: Field,
+    /// The current password.
+    #[serde(default)]
+    password: Field,
+    /// The current code, six digits.
+    #[serde(default, rename = "2FA_code")]
+    code: Field,
+    /// The token of an expired login.
+    #[serde(default)]
+    renewal_token: Field,
+    /// The token of a right password.
+    #[serde(default)]
+    challenge: Field,
 }
 
 impl Endpoint for Request {
     type Command = IssueSecondFactor;
     type Response = Response;
 
-    fn into_command(self) -> Result<IssueSecondFactor, Problem> {
+    fn into_command(self, bearer: Bearer) -> Result<IssueSecondFactor, Problem> {
         let username = self.username.required_username("Le paramètre username est requis")?;
-        let issuer = self.issuer.optional_text("issuer")?.unwrap_or_else(|| DEFAULT_ISSUER.to_owned());
+        let issuer = self.issuer.optional_text("issuer")?.map_or_else(|| DEFAULT_ISSUER.to_owned(), |text| text.to_string());
         let issuer = Issuer::try_from(issuer).map_err(|_| {
             Problem::invalid_field("issuer", "1 à 64 caractères, sans deux-points ni caractère de contrôle")
         })?;
-        Ok(IssueSecondFactor { username, issuer })
+        let Self { password, code, renewal_token, challenge, .. } = self;
+        let presented = ProofFields { password, code, renewal_token, challenge }.present(bearer)?;
+        Ok(IssueSecondFactor { username, issuer, presented })
     }
 }
 
 /// The new secret, as an authenticator app reads it.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "GeneratedSecondFactor", deny_unknown_fields))]
 pub struct Response {
     success: bool,
     username: String,
-    /// PNG of the URI, base64.
+    /// The URI's QR code: a PNG in base64.
     qr_code: String,
+    /// `otpauth://totp/...`, with the secret in base32.
     provisioning_uri: String,
     issuer: String,
     message: &'static str,

@@ -1,33 +1,53 @@
 //! `POST /function/generate-password-v2`
 
+use crate::proof::ProofFields;
 use crate::{Endpoint, Field, Problem, qr_code};
-use cofrap_accounts::{IssuePassword, IssuedPassword};
+use cofrap_accounts::{Bearer, IssuePassword, IssuedPassword};
 use serde::{Deserialize, Serialize};
 
-/// `{username}`
+/// The account that gets a password. An active one needs proof: the current password and code, a renewal token, or a
+/// bearer token (a session of at most 5 minutes, or the operator's).
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "GeneratePasswordRequest"))]
 pub struct Request {
+    /// The account's name: 1 to 50 characters.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
     username: Field,
+    /// The current password.
+    #[serde(default)]
+    password: Field,
+    /// The current code, six digits.
+    #[serde(default, rename = "2FA_code")]
+    code: Field,
+    /// The token of an expired login.
+    #[serde(default)]
+    renewal_token: Field,
 }
 
 impl Endpoint for Request {
     type Command = IssuePassword;
     type Response = Response;
 
-    fn into_command(self) -> Result<IssuePassword, Problem> {
-        Ok(IssuePassword { username: self.username.required_username("Le paramètre username est requis")? })
+    fn into_command(self, bearer: Bearer) -> Result<IssuePassword, Problem> {
+        let username = self.username.required_username("Le paramètre username est requis")?;
+        let Self { password, code, renewal_token, .. } = self;
+        let presented = ProofFields { password, code, renewal_token, challenge: Field::Absent }.present(bearer)?;
+        Ok(IssuePassword { username, presented })
     }
 }
 
 /// The new password, inside the QR code only.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "GeneratedPassword", deny_unknown_fields))]
 pub struct Response {
     success: bool,
     username: String,
-    /// PNG, base64.
+    /// The password's QR code: a PNG in base64.
     qr_code: String,
-    /// Seconds since the Unix epoch.
+    /// The password's birth, in seconds since the Unix epoch.
     gendate: i64,
     message: &'static str,
 }

@@ -5,15 +5,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod activity;
+pub mod administer_account;
+pub mod audit_log;
 pub mod authenticate_user_v2;
 mod endpoint;
 mod field;
 pub mod generate_2fa_v2;
 pub mod generate_password_v2;
+pub mod health;
+pub mod jwks;
 pub mod not_found;
+pub mod openapi;
 mod problem;
+mod proof;
 mod qr_code;
+pub mod rotate_keys;
+pub mod session;
 
-pub use endpoint::{Endpoint, parse_body};
+pub use endpoint::{BodyIs, Call, Endpoint, Route};
 pub use field::Field;
 pub use problem::{Code, Problem};

@@ -1,12 +1,17 @@
 //! Every answer that is not a success: the codes, their statuses and their texts.
 
-use cofrap_accounts::{AuthenticateError, IssuePasswordError, IssueSecondFactorError, StoreError};
+use crate::health::Parts;
+use cofrap_accounts::{
+    AuthenticateError, IssuePasswordError, IssueSecondFactorError, OperatorError, Reason, RenewalTicket, SessionError,
+    Stopped, StoreError,
+};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::error::Error;
 
 /// The machine word of an error. Words never change; texts may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The body is not a JSON object in UTF-8.
@@ -17,12 +22,18 @@ pub enum Code {
     InvalidField,
     /// The credentials do not hold.
     InvalidCredentials,
+    /// The bearer token is none, is over, or is not for this.
+    InvalidToken,
     /// The account's credentials are only replaced with proof.
     ProofRequired,
     /// Both factors are right, and one of them is too old.
     PasswordExpired,
     /// The password is right and the account has no second factor yet.
     MfaEnrollmentRequired,
+    /// The proof holds, and the operator disabled the account.
+    AccountDisabled,
+    /// There is no such account.
+    UnknownUser,
     /// No function has this path.
     NotFound,
     /// The function takes another method; `Allow` says which.
@@ -35,6 +46,8 @@ pub enum Code {
     BodyTooLarge,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
+    /// A limit was reached; `Retry-After` says how many seconds to wait.
+    TooManyAttempts,
     /// The database or the keys cannot be used; nothing was changed.
     Unavailable,
 }
@@ -45,13 +58,14 @@ impl Code {
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidJson | Self::MissingField | Self::InvalidField => 400,
-            Self::InvalidCredentials => 401,
-            Self::ProofRequired | Self::PasswordExpired | Self::MfaEnrollmentRequired => 403,
-            Self::NotFound => 404,
+            Self::InvalidCredentials | Self::InvalidToken => 401,
+            Self::ProofRequired | Self::PasswordExpired | Self::MfaEnrollmentRequired | Self::AccountDisabled => 403,
+            Self::UnknownUser | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::UsernameTaken | Self::Overtaken => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
+            Self::TooManyAttempts => 429,
             Self::Unavailable => 503,
         }
     }
@@ -68,8 +82,12 @@ impl Code {
             }
             Self::PasswordExpired => "Mot de passe expiré",
             Self::MfaEnrollmentRequired => "Double authentification requise : générez le secret 2FA",
+            Self::InvalidToken => "Jeton invalide ou expiré",
+            Self::AccountDisabled => "Ce compte est désactivé",
+            Self::UnknownUser => "Utilisateur inexistant",
             Self::NotFound => "Fonction inconnue",
-            Self::MethodNotAllowed => "Méthode non autorisée : utilisez POST",
+            Self::MethodNotAllowed => "Méthode non autorisée",
+            Self::TooManyAttempts => "Trop de tentatives : réessayez plus tard",
             Self::UsernameTaken => "Ce nom d'utilisateur est déjà pris, à la casse près",
             Self::Overtaken => "Une autre requête a remplacé ces identifiants entre-temps",
             Self::BodyTooLarge => "Le corps de la requête dépasse 16 Kio",
@@ -86,24 +104,41 @@ pub struct Problem {
     text: Cow<'static, str>,
     code: Code,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    expired: Option<Expired>,
+    more: Option<More>,
+    /// Seconds to wait, for the header.
+    #[serde(skip)]
+    retry_after: Option<u64>,
     /// Logged once at the edge, never sent.
     #[serde(skip)]
     cause: Option<Box<dyn Error>>,
 }
 
+/// What some errors say besides.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum More {
+    Expired(Expired),
+    Unwell(Parts),
+}
+
 /// What an expired login is told besides.
 #[derive(Debug, Serialize)]
-struct Expired {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "ExpiredLogin"))]
+pub(crate) struct Expired {
     password_expired: bool,
     message: &'static str,
+    /// Leave to replace the password and the second factor, until the next complete login.
+    renewal_token: String,
+    /// Seconds that it lasts.
+    renewal_expires_in: i64,
 }
 
 impl Problem {
     /// The problem with its usual text.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { text: Cow::Borrowed(code.text()), code, expired: None, cause: None }
+        Self { text: Cow::Borrowed(code.text()), code, more: None, retry_after: None, cause: None }
     }
 
     /// The same in a route's own words.
@@ -139,9 +174,36 @@ impl Problem {
         self.cause.as_deref()
     }
 
-    fn expired() -> Self {
-        let message = "Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.";
-        Self { expired: Some(Expired { password_expired: true, message }), ..Self::new(Code::PasswordExpired) }
+    /// Seconds to wait, if waiting helps.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
+    /// Something that the functions need is not there.
+    pub(crate) fn unwell(parts: Parts, cause: Option<Box<dyn Error>>) -> Self {
+        Self { more: Some(More::Unwell(parts)), cause, ..Self::new(Code::Unavailable) }
+    }
+
+    fn expired(ticket: RenewalTicket) -> Self {
+        let expired = Expired {
+            password_expired: true,
+            message: "Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.",
+            renewal_token: ticket.token,
+            renewal_expires_in: ticket.expires_in,
+        };
+        Self { more: Some(More::Expired(expired)), ..Self::new(Code::PasswordExpired) }
+    }
+
+    /// A refused login, in the words that the policy allows.
+    fn refused(told: Option<Reason>) -> Self {
+        let problem = Self::new(Code::InvalidCredentials);
+        match told {
+            Some(Reason::UnknownUser) => problem.with_text(Code::UnknownUser.text()),
+            Some(Reason::MissingCode) => problem.with_text("Code 2FA requis"),
+            Some(Reason::WrongCode | Reason::ReplayedCode) => problem.with_text("Code 2FA incorrect"),
+            Some(_) | None => problem,
+        }
     }
 }
 
@@ -151,9 +213,11 @@ impl From<IssuePasswordError> for Problem {
     fn from(error: IssuePasswordError) -> Self {
         match error {
             IssuePasswordError::ProofRequired => Self::new(Code::ProofRequired),
+            IssuePasswordError::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            IssuePasswordError::Disabled => Self::new(Code::AccountDisabled),
             IssuePasswordError::UsernameTaken => Self::new(Code::UsernameTaken),
             IssuePasswordError::Overtaken => Self::new(Code::Overtaken),
-            IssuePasswordError::Store(cause) => cause.into(),
+            IssuePasswordError::Stopped(cause) => cause.into(),
         }
     }
 }
@@ -162,8 +226,11 @@ impl From<IssueSecondFactorError> for Problem {
     fn from(error: IssueSecondFactorError) -> Self {
         match error {
             IssueSecondFactorError::ProofRequired => Self::new(Code::ProofRequired),
+            IssueSecondFactorError::UnknownUser => Self::new(Code::UnknownUser),
+            IssueSecondFactorError::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            IssueSecondFactorError::Disabled => Self::new(Code::AccountDisabled),
             IssueSecondFactorError::Overtaken => Self::new(Code::Overtaken),
-            IssueSecondFactorError::Store(cause) => cause.into(),
+            IssueSecondFactorError::Stopped(cause) => cause.into(),
         }
     }
 }
@@ -171,10 +238,42 @@ impl From<IssueSecondFactorError> for Problem {
 impl From<AuthenticateError> for Problem {
     fn from(error: AuthenticateError) -> Self {
         match error {
-            AuthenticateError::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            AuthenticateError::InvalidCredentials { told } => Self::refused(told),
             AuthenticateError::EnrollmentRequired => Self::new(Code::MfaEnrollmentRequired),
-            AuthenticateError::Expired => Self::expired(),
-            AuthenticateError::Store(cause) => cause.into(),
+            AuthenticateError::Expired(ticket) => Self::expired(ticket),
+            AuthenticateError::Stopped(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::InvalidToken => Self::new(Code::InvalidToken),
+            SessionError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::NotOffered => Self::new(Code::NotFound),
+            OperatorError::InvalidToken => Self::new(Code::InvalidToken),
+            OperatorError::UnknownUser => Self::new(Code::UnknownUser),
+            OperatorError::Overtaken => Self::new(Code::Overtaken),
+            OperatorError::Stopped(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<Stopped> for Problem {
+    fn from(error: Stopped) -> Self {
+        match error {
+            Stopped::TooManyAttempts(error) => {
+                Self { retry_after: Some(error.retry_after.seconds()), ..Self::new(Code::TooManyAttempts) }
+            }
+            Stopped::Store(cause) => cause.into(),
         }
     }
 }
@@ -182,7 +281,10 @@ impl From<AuthenticateError> for Problem {
 impl From<StoreError> for Problem {
     fn from(cause: StoreError) -> Self {
         match cause {
-            StoreError::Unavailable(_) | StoreError::CorruptRow { .. } => Self::unavailable(cause),
+            StoreError::Unavailable(_)
+            | StoreError::SchemaMissing(_)
+            | StoreError::WrongKeys(_)
+            | StoreError::CorruptRow { .. } => Self::unavailable(cause),
         }
     }
 }
@@ -199,10 +301,10 @@ mod tests {
 
     #[test]
     fn an_expired_login_is_told_what_to_do() {
-        let body = serde_json::to_string(&Problem::from(AuthenticateError::Expired)).unwrap();
+        let body = serde_json::to_string(&Problem::expired(RenewalTicket { token: "ticket".into(), expires_in: 900 })).unwrap();
         assert_eq!(
             body,
-            r#"{"error":"Mot de passe expiré","code":"password_expired","password_expired":true,"message":"Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération."}"#
+            r#"{"error":"Mot de passe expiré","code":"password_expired","password_expired":true,"message":"Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.","renewal_token":"ticket","renewal_expires_in":900}"#
         );
     }
 

@@ -46,8 +46,8 @@ impl Password {
     ///
     /// # Errors
     /// [`PasswordTooLong`] past [`Self::MAX_LENGTH`] characters.
-    pub fn submitted(text: String) -> Result<Self, PasswordTooLong> {
-        let password = Self(Zeroizing::new(text));
+    pub fn submitted(text: Zeroizing<String>) -> Result<Self, PasswordTooLong> {
+        let password = Self(text);
         if password.0.chars().count() > Self::MAX_LENGTH {
             return Err(PasswordTooLong);
         }
@@ -140,7 +140,7 @@ mod tests {
 
         #[test]
         fn a_password_matches_itself_and_nothing_else(a in ".{0,40}", b in ".{0,40}") {
-            let password = Password::submitted(a.clone()).unwrap();
+            let password = Password::submitted(Zeroizing::new(a.clone())).unwrap();
             prop_assert!(password.matches(&a));
             prop_assert_eq!(password.matches(&b), a == b);
         }
@@ -148,12 +148,12 @@ mod tests {
 
     #[test]
     fn a_submitted_password_has_at_most_100_characters_whatever_their_bytes() {
-        assert!(Password::submitted("é".repeat(100)).is_ok());
-        assert_eq!(Password::submitted("e".repeat(101)).err(), Some(PasswordTooLong));
+        assert!(Password::submitted(Zeroizing::new("é".repeat(100))).is_ok());
+        assert_eq!(Password::submitted(Zeroizing::new("e".repeat(101))).err(), Some(PasswordTooLong));
     }
 
     #[test]
     fn debug_shows_nothing() {
-        assert_eq!(format!("{:?}", Password::submitted("hunter2".into()).unwrap()), "Password(redacted)");
+        assert_eq!(format!("{:?}", Password::submitted(Zeroizing::new("hunter2".into())).unwrap()), "Password(redacted)");
     }
 }

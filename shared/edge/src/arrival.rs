@@ -1,32 +1,68 @@
 //! What is known of a request before its body is read.
 
-use cofrap_accounts::Caller;
-use spin_sdk::http::{Headers, IncomingRequest, Method};
-use std::net::{IpAddr, SocketAddr};
+use crate::client_address::client_address;
+use cofrap_accounts::{Bearer, Caller, UserAgent};
+use spin_sdk::http::{Headers, IncomingRequest};
+use std::net::IpAddr;
+use zeroize::Zeroizing;
 
 /// A request's head.
 pub(crate) struct Arrival {
-    pub(crate) method: Method,
+    pub(crate) method: String,
+    /// What follows the question mark.
+    pub(crate) query: String,
     /// Whether the body is declared as JSON.
     pub(crate) declares_json: bool,
     /// The route of the manifest that the platform matched.
     pub(crate) route: String,
-    pub(crate) caller: Caller,
+    peer: Option<String>,
+    forwarded: Vec<String>,
+    user_agent: Option<UserAgent>,
+    authorization: Vec<Zeroizing<String>>,
 }
 
 impl Arrival {
     pub(crate) fn of(request: &IncomingRequest) -> Self {
         let headers = request.headers();
         Self {
-            method: request.method(),
+            method: request.method().to_string(),
+            query: request
+                .path_with_query()
+                .and_then(|path| path.split_once('?').map(|(_, query)| query.to_owned()))
+                .unwrap_or_default(),
             declares_json: declares_json(&values(&headers, "content-type")),
             route: last(&headers, "spin-component-route").unwrap_or_default(),
-            caller: Caller {
-                address: last(&headers, "spin-client-addr").and_then(|value| client_address(&value)),
-                user_agent: values(&headers, "user-agent").first().map(|value| value.as_str().into()),
-            },
+            peer: last(&headers, "spin-client-addr"),
+            forwarded: values(&headers, "x-forwarded-for"),
+            user_agent: values(&headers, "user-agent").first().map(|value| value.as_str().into()),
+            authorization: values(&headers, "authorization").into_iter().map(Zeroizing::new).collect(),
         }
     }
+
+    /// Who connected, as the platform says.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        client_address(self.peer.as_deref(), &[], 0)
+    }
+
+    /// Who asks, behind so many proxies of one's own.
+    pub(crate) fn caller(&self, trusted_hops: usize) -> Caller {
+        let address = client_address(self.peer.as_deref(), &self.forwarded, trusted_hops);
+        Caller { address, user_agent: self.user_agent.clone() }
+    }
+
+    /// The bearer token, if there is exactly one.
+    pub(crate) fn bearer(&self) -> Bearer {
+        match self.authorization.as_slice() {
+            [one] => Bearer::new(bearer_token(one).map(|token| Zeroizing::new(token.to_owned()))),
+            _ => Bearer::default(),
+        }
+    }
+}
+
+/// RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
+fn bearer_token(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn values(headers: &Headers, name: &str) -> Vec<String> {
@@ -45,11 +81,6 @@ fn declares_json(content_types: &[String]) -> bool {
     !content_types.is_empty() && content_types.iter().all(is_json)
 }
 
-/// The address without its port; an IPv4 address that came mapped into IPv6 as the IPv4 address that it is.
-fn client_address(address_and_port: &str) -> Option<IpAddr> {
-    address_and_port.parse().ok().map(|address: SocketAddr| address.ip().to_canonical())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,14 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn the_address_loses_its_port_and_its_mapping() {
-        let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(client_address(text), expected.map(|ip| ip.parse().unwrap()), "{text}");
-        };
-        check("203.0.113.7:4242", Some("203.0.113.7"));
-        check("[2001:db8::1]:4242", Some("2001:db8::1"));
-        check("[::ffff:203.0.113.7]:4242", Some("203.0.113.7"));
-        check("203.0.113.7", None);
-        check("somewhere", None);
+    fn a_bearer_token_follows_its_scheme() {
+        assert_eq!(bearer_token("Bearer abc"), Some("abc"));
+        assert_eq!(bearer_token("bearer  abc "), Some("abc"));
+        for other in ["", "Bearer", "Basic abc", "abc"] {
+            assert_eq!(bearer_token(other), None, "{other}");
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! The only crate that knows Spin: requests in, answers out, configuration, database, clock, randomness.
 //!
-//! [`serve`] is the envelope around every function; [`serve_not_found`] answers the paths that no function has.
+//! [`serve`] is the envelope around every function; the other `serve_*` answer what needs no operation on accounts.
 
 #![forbid(unsafe_code)]
 
 mod arrival;
 mod body;
+mod client_address;
 mod config;
 mod pg_store;
 mod platform;
 mod serve;
 
-pub use pg_store::{PgStore, STATEMENTS};
+pub use client_address::client_address;
+pub use config::{ConfigError, ReadKeys, Variables, check_variables};
+pub use pg_store::{PgStore, READ_HEALTH, SCHEMA_VERSION, STATEMENTS};
 pub use platform::{SystemClock, SystemRng};
-pub use serve::{SpinEnv, serve, serve_not_found};
+pub use serve::{SpinEnv, serve, serve_health, serve_key_set, serve_not_found, serve_openapi};

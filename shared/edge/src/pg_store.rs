@@ -1,317 +1,766 @@
 //! The accounts in PostgreSQL: all the SQL of the functions.
 //!
-//! A request runs at most two of these statements: [`FIND`], then one that writes. Every one that writes starts with its
-//! deed, whose conditions stand on the row that they guard, and ends with the deed's audit row; it returns a row when
-//! the deed was done. Times are parameters: the functions' clock counts, never the database's.
+//! A request runs at most two of these statements: one that reads, then one that writes. One that writes passes its gates
+//! first, which count and lock what is throttled; then comes its deed, whose conditions stand on the row that they guard; then
+//! the audit row; last, a few idle counts go. Each part waits for the one before, so that rows are always locked in one order:
+//! generations, address, name, account. Times are parameters: the functions' clock counts, never the database's.
+
+mod columns;
+mod parameters;
 
 use cofrap_accounts::{
-    Account, AccountId, Attempt, Expiry, Found, Generations, Grant, Origin, ProvenLogin, Reason, Saved, SecondFactor,
-    State, Store, StoreError, UnixTime, Username,
+    Account, AccountId, Attempt, AuditEntry, AuditFilter, Found, Grant, HealthReading, Moved, MovedSecrets, NewAccount,
+    NewPassword, NewSecondFactor, ProvenLogin, Reading, Reason, Refusal, RotationCursor, Saved, SessionAccount,
+    StaleBatch, Standing, Store, StoreError, StoredKeys, Subjects, TakesEffect, Throttles, UnixTime, Username, Window,
 };
-use cofrap_crypto::{Sealed, TotpStep};
-use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError, QueryError, RowSet};
+use cofrap_crypto::{Binding, KeyId, TotpStep};
+use columns::{Columns, read_account, read_entry, read_keys, read_past_password, read_saved};
+use parameters::{Own, shared_parameters};
+use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError, QueryError};
 
-/// The parameters that every writing statement shares, see [`shared_parameters`]: `$1` action, `$2` name, `$3` address,
-/// `$4` agent, `$5` now, `$6` account (none for a new one; it may be gone by now), `$7` reason if the deed is not done.
-macro_rules! with_audit {
-    ($($parts:literal),+) => {
+use zeroize::Zeroizing;
+
+/// The latest migration that these statements know.
+pub const SCHEMA_VERSION: i64 = 3;
+
+/// Rows of each table that a batch of a rotation takes.
+const ROTATION_BATCH: i64 = 50;
+
+/// The parameters that every writing statement shares, see [`shared_parameters`]:
+/// `$1` action, `$2` name, `$3` address, `$4` agent, `$5` now, `$6` account (none for a new one; it may be gone by now),
+/// `$7` reason if the deed is not done, `$8` proof, `$9` reason even if it is done (then it is no success);
+/// generations: `$10` subject (none: not counted), `$11` limit, `$12` window;
+/// the address: `$13` subject (none: not counted), `$14` what is added, `$15` limit, `$16` window;
+/// the name: `$17` subject (none: not counted), `$18` place, `$19` what is done with its count, `$20` limit, `$21` first lock,
+/// `$22` longest lock, `$23` how long it is remembered. A statement's own begin at `$24`.
+macro_rules! written {
+    ($($parts:literal),+ ; $result:literal) => {
         concat!(
-            "WITH ", $($parts, ", "),+,
+            "WITH generation_gate AS (
+                 INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
+                 SELECT $10::text, '', 1, $5::bigint, $5::bigint + $12::bigint WHERE $10::text IS NOT NULL
+                 ON CONFLICT (subject, place) DO UPDATE SET
+                     failures = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.failures + 1 ELSE 1 END,
+                     since = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
+                     idle_at = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $12::bigint
+                 WHERE t.since + $12::bigint <= $5::bigint OR t.failures < $11::bigint
+                 RETURNING 1
+             ), address_gate AS (
+                 INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
+                 SELECT $13::text, '', $14::bigint, $5::bigint, $5::bigint + $16::bigint
+                 WHERE $13::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+                 ON CONFLICT (subject, place) DO UPDATE SET
+                     failures = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.failures ELSE 0 END + $14::bigint,
+                     since = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
+                     idle_at = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $16::bigint
+                 WHERE t.since + $16::bigint <= $5::bigint OR t.failures < $15::bigint
+                 RETURNING 1
+             ), name_gate AS (
+                 INSERT INTO throttles AS t (subject, place, failures, since, locked_until, idle_at)
+                 SELECT $17::text, $18::text, CASE $19::text WHEN 'count' THEN 1 ELSE 0 END, $5::bigint,
+                        CASE WHEN $19::text = 'count' AND $20::bigint <= 1 THEN $5::bigint + $21::bigint ELSE 0 END,
+                        $5::bigint + CASE $19::text WHEN 'count' THEN $23::bigint ELSE 0 END
+                 WHERE $17::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+                       AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
+                 ON CONFLICT (subject, place) DO UPDATE SET
+                     failures = CASE $19::text WHEN 'count' THEN CASE WHEN t.idle_at > $5::bigint THEN t.failures ELSE 0 END + 1
+                                               WHEN 'reset' THEN 0 ELSE t.failures END,
+                     locked_until = CASE $19::text
+                         WHEN 'count' THEN CASE
+                             WHEN t.idle_at > $5::bigint AND t.failures + 1 >= $20::bigint
+                             THEN $5::bigint + least($22::bigint,
+                                                     $21::bigint << least(t.failures + 1 - $20::bigint, 16)::integer)
+                             WHEN $20::bigint <= 1 THEN $5::bigint + $21::bigint
+                             ELSE 0 END
+                         WHEN 'reset' THEN 0 ELSE t.locked_until END,
+                     idle_at = CASE $19::text WHEN 'count' THEN $5::bigint + $23::bigint
+                                              WHEN 'reset' THEN $5::bigint ELSE t.idle_at END,
+                     since = $5::bigint
+                 WHERE t.locked_until <= $5::bigint
+                 RETURNING 1
+             ), gate AS (
+                 SELECT 1 WHERE ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+                                AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
+                                AND ($17::text IS NULL OR EXISTS (SELECT FROM name_gate))
+             ), ",
+            $($parts, ", "),+,
             "audit AS (
                  INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
                  SELECT coalesce((SELECT id FROM deed), (SELECT id FROM users_v2 WHERE id = $6::bigint)), $1, $3::text::inet,
-                        $4, EXISTS (SELECT FROM deed),
+                        $4, EXISTS (SELECT FROM deed) AND $9::text IS NULL,
                         jsonb_strip_nulls(jsonb_build_object(
                             'username', $2::text,
-                            'reason', CASE WHEN NOT EXISTS (SELECT FROM deed) THEN $7::text END)),
+                            'proof', $8::text,
+                            'reason', CASE WHEN NOT EXISTS (SELECT FROM gate) THEN 'too_many_attempts'
+                                           WHEN EXISTS (SELECT FROM deed) THEN $9::text ELSE $7::text END)),
                         to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+                 RETURNING 1
+             ), swept AS (
+                 DELETE FROM throttles WHERE (subject, place) IN (
+                     SELECT subject, place FROM throttles
+                     WHERE idle_at < $5::bigint AND EXISTS (SELECT FROM audit)
+                           AND subject NOT IN (coalesce($10::text, ''), coalesce($13::text, ''), coalesce($17::text, ''))
+                     ORDER BY idle_at LIMIT 4 FOR UPDATE SKIP LOCKED)
              )
-             SELECT id::bigint FROM deed"
+             SELECT EXISTS (SELECT FROM gate), ", $result
         )
+    };
+    ($($parts:literal),+) => {
+        written!($($parts),+ ; "d.id::bigint, d.password_generation, d.mfa_generation, d.login_counter, d.security_counter,
+                                d.session_epoch
+                                FROM (SELECT 1) one LEFT JOIN deed d ON TRUE")
     };
 }
 
-const FIND: &str = "
-    SELECT username = $1, id::bigint, state, origin, password, gendate::bigint, nullif(mfa, ''), mfa_gendate,
-           coalesce(expired, FALSE), password_generation, mfa_generation, mfa_last_step
-    FROM users_v2 WHERE username = $1 OR username_key = $2
-    ORDER BY username = $1 DESC LIMIT 1";
+/// The names of the keys that stored secrets need; while there are none, some tokens that other programs left.
+macro_rules! stored_keys {
+    () => {
+        "(SELECT string_agg(id, ',') FROM encryption_keys),
+         CASE WHEN NOT EXISTS (SELECT FROM encryption_keys) THEN (
+             SELECT string_agg(password, ',') FROM (
+                 SELECT password FROM users_v2 WHERE length(password) >= 100 AND password LIKE 'gAAAAA%'
+                 ORDER BY id DESC LIMIT 3) newest) END"
+    };
+}
 
-const CREATE_ACCOUNT: &str = with_audit!(
+/// What [`read_account`] reads, in its order.
+macro_rules! account_columns {
+    () => {
+        "u.id::bigint, u.username, u.password, u.password_key, u.password_binding, u.state, u.origin, u.operator_touched,
+         u.disabled_at IS NOT NULL, u.standing_binding, u.gendate::bigint, nullif(u.mfa, ''), u.mfa_key, u.mfa_binding,
+         u.mfa_gendate, u.pending_mfa, u.pending_mfa_key, u.pending_mfa_binding, u.pending_mfa_gendate, u.enrolment_ends,
+         coalesce(u.expired, FALSE), u.expired_since, u.password_generation, u.mfa_generation, u.login_counter,
+         u.security_counter, u.session_epoch, u.mfa_last_step, u.otp_failures, u.generated_at, u.generated_from"
+    };
+}
+
+/// What a secret that is not as it should be looks like; `$1` is the first key's name.
+macro_rules! stale_account {
+    () => {
+        "(u.password_key IS DISTINCT FROM $1 OR u.standing_key IS DISTINCT FROM $1
+          OR nullif(u.mfa, '') IS NOT NULL AND u.mfa_key IS DISTINCT FROM $1
+          OR u.pending_mfa IS NOT NULL AND u.pending_mfa_key IS DISTINCT FROM $1)"
+    };
+}
+
+const FIND: &str = concat!(
+    "WITH account AS (
+         SELECT *, username = $1 AS is_exact, username = $1 AND $3 = ANY (login_places) AS is_known_place
+         FROM users_v2 WHERE username = $1 OR username_key = $2
+         ORDER BY username = $1 DESC LIMIT 1
+     )
+     SELECT a.failures, a.since, g.failures, g.since, n.locked_until, coalesce(u.is_known_place, FALSE), ",
+    stored_keys!(),
+    ", u.is_exact, ",
+    account_columns!(),
+    " FROM (SELECT 1) one
+     LEFT JOIN account u ON TRUE
+     LEFT JOIN throttles a ON a.subject = $4 AND a.place = ''
+     LEFT JOIN throttles g ON g.subject = $5 AND g.place = ''
+     LEFT JOIN throttles n ON n.subject = $6 AND n.place = CASE WHEN u.is_known_place THEN $3 ELSE '' END"
+);
+
+const FIND_SESSION: &str =
+    "SELECT id::bigint, username, session_epoch FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL";
+
+const CREATE_ACCOUNT: &str = written!(
     "deed AS (
-         INSERT INTO users_v2 (username, username_key, password, gendate, expired, state, origin, password_generation,
-                               created_at, updated_at)
-         VALUES ($2, $8, $9, $5::bigint, FALSE, 'provisional', 'generation', 1,
-                 to_timestamp($5::bigint) AT TIME ZONE 'UTC', to_timestamp($5::bigint) AT TIME ZONE 'UTC')
+         INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, gendate, expired, state,
+                               origin, operator_touched, standing_key, standing_binding, legacy, password_generation,
+                               generated_at, generated_from, created_at, updated_at)
+         SELECT $2, $24, $25, $26, $27, $5::bigint, FALSE, $28, $29, $30::boolean, $26, $31, $32::boolean, 1, $5::bigint, $33,
+                to_timestamp($5::bigint) AT TIME ZONE 'UTC', to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE EXISTS (SELECT FROM gate)
          ON CONFLICT DO NOTHING
-         RETURNING id
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "history AS (
-         INSERT INTO password_history_v2 (user_id, password, gendate, expired, created_at)
-         SELECT id, $9, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
+         INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
+         SELECT id, $25, $26, $34, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at) SELECT $26, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
-const START_OVER: &str = with_audit!(
+/// Own parameters from `$24`: five counters and the state as they were seen, the code's step, whether it is a renewal,
+/// standing (operator, key, binding), expiry (mark, moment), legacy, place; then the new password with key and both bindings,
+/// and whether the account starts over.
+const REPLACE_PASSWORD: &str = written!(
     "deed AS (
          UPDATE users_v2
-         SET password = $8, gendate = $5::bigint, mfa = NULL, mfa_gendate = NULL, expired = FALSE,
-             password_generation = password_generation + 1, mfa_generation = mfa_generation + 1,
-             updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
-         WHERE id = $6::bigint AND password_generation = $9 AND mfa_generation = $10 AND state = 'provisional'
-         RETURNING id
+         SET password = $38, password_key = $33, password_binding = $39, gendate = $5::bigint,
+             password_generation = password_generation + 1,
+             mfa = CASE WHEN $41::boolean THEN NULL ELSE mfa END,
+             mfa_key = CASE WHEN $41::boolean THEN NULL ELSE mfa_key END,
+             mfa_binding = CASE WHEN $41::boolean THEN NULL ELSE mfa_binding END,
+             mfa_gendate = CASE WHEN $41::boolean OR nullif(mfa, '') IS NULL THEN NULL
+                                ELSE coalesce(mfa_gendate, gendate) END,
+             mfa_generation = mfa_generation + CASE WHEN $41::boolean THEN 1 ELSE 0 END,
+             pending_mfa = CASE WHEN $31::boolean THEN pending_mfa END,
+             pending_mfa_key = CASE WHEN $31::boolean THEN pending_mfa_key END,
+             pending_mfa_binding = CASE WHEN $31::boolean THEN pending_mfa_binding END,
+             pending_mfa_gendate = CASE WHEN $31::boolean THEN pending_mfa_gendate END,
+             session_epoch = session_epoch + 1,
+             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
+             mfa_last_step = greatest(mfa_last_step, $30::bigint),
+             otp_failures = CASE WHEN $31::boolean THEN 0 ELSE otp_failures END,
+             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
+             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
+             generated_at = $5::bigint, generated_from = $42, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
+               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
+               AND ($30::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "retired AS (
          UPDATE password_history_v2 SET expired = TRUE
          WHERE user_id = (SELECT id FROM deed) AND expired IS NOT TRUE
      )",
     "history AS (
-         INSERT INTO password_history_v2 (user_id, password, gendate, expired, created_at)
-         SELECT id, $8, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
+         INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
+         SELECT id, $38, $33, $40, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
-const ENROLL: &str = with_audit!(
+/// Own parameters as [`REPLACE_PASSWORD`], up to the place; then the new secret with its binding, and the one that was seen.
+const REPLACE_SECOND_FACTOR: &str = written!(
     "deed AS (
          UPDATE users_v2
-         SET mfa = $8, mfa_gendate = $5::bigint, mfa_generation = mfa_generation + 1,
-             updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
-         WHERE id = $6::bigint AND password_generation = $9 AND mfa_generation = $10 AND state = 'provisional'
-               AND nullif(mfa, '') IS NULL
-         RETURNING id
+         SET mfa = $38, mfa_key = $33, mfa_binding = $39, mfa_gendate = $5::bigint, mfa_generation = mfa_generation + 1,
+             pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+             session_epoch = session_epoch + 1,
+             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
+             mfa_last_step = greatest(mfa_last_step, $30::bigint),
+             otp_failures = CASE WHEN $31::boolean THEN 0 ELSE otp_failures END,
+             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
+             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean, enrolment_ends = NULL,
+             generated_at = $5::bigint, generated_from = $41, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
+               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
+               AND ($30::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+               AND nullif(mfa, '') IS NOT DISTINCT FROM $40
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
-const COMPLETE_LOGIN: &str = with_audit!(
+/// Own parameters as [`REPLACE_SECOND_FACTOR`].
+const PUT_SECOND_FACTOR_BESIDE: &str = written!(
     "deed AS (
          UPDATE users_v2
-         SET state = 'active', mfa_last_step = $8, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
-         WHERE id = $6::bigint AND password_generation = $9 AND mfa_generation = $10 AND expired IS NOT TRUE
-               AND (mfa_last_step IS NULL OR mfa_last_step < $8)
-         RETURNING id
+         SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5::bigint,
+             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
+             mfa_last_step = greatest(mfa_last_step, $30::bigint),
+             otp_failures = CASE WHEN $31::boolean THEN 0 ELSE otp_failures END,
+             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
+             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
+             generated_at = $5::bigint, generated_from = $41, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
+               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
+               AND ($30::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+               AND nullif(mfa, '') IS NOT DISTINCT FROM $40
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
-/// A login that is too late is no success: its audit row says so, and why.
-const MARK_EXPIRED: &str = "
-    WITH deed AS (
-        UPDATE users_v2
-        SET expired = TRUE, mfa_last_step = $8, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
-        WHERE id = $6::bigint AND password_generation = $9 AND mfa_generation = $10
-              AND (mfa_last_step IS NULL OR mfa_last_step < $8)
-        RETURNING id
-    ), retired AS (
-        UPDATE password_history_v2 SET expired = TRUE
-        WHERE user_id = (SELECT id FROM deed) AND expired IS NOT TRUE
-    ), audit AS (
-        INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
-        SELECT (SELECT id FROM users_v2 WHERE id = $6::bigint), $1, $3::text::inet, $4, FALSE,
-               jsonb_build_object('username', $2::text,
-                                  'reason', CASE WHEN EXISTS (SELECT FROM deed) THEN 'expired' ELSE $7::text END),
-               to_timestamp($5::bigint) AT TIME ZONE 'UTC'
-    )
-    SELECT id::bigint FROM deed";
+/// A login that was right, in time or too late. Own parameters from `$24`: the step, whether it is late, whether the second
+/// factor that waited is in force from now on, the place; password and second factor sealed again, with key and binding, each
+/// none if it stays; the second factor's birth, the state, the standing's key and binding, the mark's moment; then what was
+/// seen: both generations, the security counter, the mark, the password, the second factor, the one that waited.
+const CONCLUDE_LOGIN: &str = written!(
+    "deed AS (
+         UPDATE users_v2
+         SET state = $35, mfa_last_step = coalesce($24::bigint, mfa_last_step),
+             otp_failures = CASE WHEN $25::boolean THEN otp_failures ELSE 0 END,
+             expired = $25::boolean, expired_since = CASE WHEN $25::boolean THEN $38::bigint END,
+             login_counter = login_counter + 1,
+             session_epoch = session_epoch + CASE WHEN $26::boolean THEN 1 ELSE 0 END,
+             mfa_generation = mfa_generation + CASE WHEN $26::boolean THEN 1 ELSE 0 END,
+             login_places = CASE WHEN $25::boolean THEN login_places
+                                 ELSE (ARRAY[$27::text] || array_remove(login_places, $27::text))[1:3] END,
+             password = coalesce($28, password), password_key = coalesce($29, password_key),
+             password_binding = coalesce($30, password_binding),
+             mfa = coalesce($31, mfa), mfa_key = coalesce($32, mfa_key), mfa_binding = coalesce($33, mfa_binding),
+             mfa_gendate = CASE WHEN $26::boolean THEN $34::bigint ELSE mfa_gendate END,
+             pending_mfa = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa END,
+             pending_mfa_key = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_key END,
+             pending_mfa_binding = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_binding END,
+             pending_mfa_gendate = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_gendate END,
+             standing_key = $36, standing_binding = $37, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $39::bigint AND mfa_generation = $40::bigint AND security_counter = $41::bigint
+               AND coalesce(expired, FALSE) = $42::boolean AND password = $43 AND nullif(mfa, '') IS NOT DISTINCT FROM $44
+               AND (NOT $26::boolean OR pending_mfa IS NOT DISTINCT FROM $45)
+               AND ($24::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $24::bigint)
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "retired AS (
+         UPDATE password_history_v2 SET expired = TRUE
+         WHERE user_id = (SELECT id FROM deed) AND $25::boolean AND expired IS NOT TRUE
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at) SELECT $36, $5::bigint FROM deed ON CONFLICT DO NOTHING
+     )"
+);
 
-const REFUSE: &str = "
+/// Own parameters: what is added to the wrong codes in a row, and the step of a right one.
+const REFUSE: &str = written!(
+    "deed AS (
+         UPDATE users_v2
+         SET otp_failures = otp_failures + $24::bigint, mfa_last_step = greatest(mfa_last_step, $25::bigint)
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND ($24::bigint > 0 OR $25::bigint IS NOT NULL)
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )"
+);
+
+/// By an insert alone: nothing is judged, counted or locked. The first of the shared parameters, and the proof as `$8`.
+const REFUSE_LOCKED: &str = "
     INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
     VALUES ((SELECT id FROM users_v2 WHERE id = $6::bigint), $1, $3::text::inet, $4, FALSE,
-            jsonb_build_object('username', $2::text, 'reason', $7::text), to_timestamp($5::bigint) AT TIME ZONE 'UTC')";
+            jsonb_strip_nulls(jsonb_build_object('username', $2::text, 'proof', $8::text, 'reason', $7::text)),
+            to_timestamp($5::bigint) AT TIME ZONE 'UTC')";
+
+/// Own parameter: the epoch that was seen.
+const RENEW_SESSION: &str = written!(
+    "deed AS (
+         SELECT id, password_generation, mfa_generation, login_counter, security_counter, session_epoch FROM users_v2
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
+     )"
+);
+
+/// Own parameter: the epoch that was seen.
+const END_SESSIONS: &str = written!(
+    "deed AS (
+         UPDATE users_v2
+         SET session_epoch = session_epoch + 1, security_counter = security_counter + 1,
+             pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+             updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )"
+);
+
+/// Own parameters: the digest of the name, whether the account is disabled after it, the standing's key and binding; then the
+/// security counter and the state that were seen. What is done follows from `$1`, the action.
+const ADMINISTER: &str = written!(
+    "forgotten AS (
+         DELETE FROM throttles
+         WHERE subject = $24 AND $1::text = 'account_unlocked' AND EXISTS (SELECT FROM gate)
+         RETURNING 1
+     )",
+    "deed AS (
+         UPDATE users_v2
+         SET disabled_at = CASE WHEN $25::boolean THEN coalesce(disabled_at, $5::bigint) END,
+             expired = coalesce(expired, FALSE) OR $1::text = 'account_expired',
+             expired_since = CASE WHEN $1::text = 'account_expired' THEN $5::bigint ELSE expired_since END,
+             mfa = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa END,
+             mfa_key = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_key END,
+             mfa_binding = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_binding END,
+             mfa_gendate = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_gendate END,
+             mfa_generation = mfa_generation + CASE WHEN $1::text = '2fa_reset' THEN 1 ELSE 0 END,
+             enrolment_ends = CASE WHEN $1::text = '2fa_reset' THEN $5::bigint + 86400 ELSE enrolment_ends END,
+             otp_failures = CASE WHEN $1::text = 'account_unlocked' THEN 0 ELSE otp_failures END,
+             pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+             security_counter = security_counter + 1,
+             session_epoch = session_epoch
+                 + CASE WHEN $1::text IN ('account_unlocked', 'account_enabled') THEN 0 ELSE 1 END,
+             operator_touched = TRUE, standing_key = $26, standing_binding = $27,
+             updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND (SELECT count(*) FROM forgotten) >= 0
+               AND security_counter = $28::bigint AND state = $29
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at) SELECT $26, $5::bigint FROM deed ON CONFLICT DO NOTHING
+     )"
+);
+
+const NOTE_AUDIT_READ: &str = written!(
+    "deed AS (
+         SELECT NULL::integer AS id, 0::bigint AS password_generation, 0::bigint AS mfa_generation,
+                0::bigint AS login_counter, 0::bigint AS security_counter, 0::bigint AS session_epoch
+         WHERE EXISTS (SELECT FROM gate)
+     )"
+);
+
+const READ_AUDIT: &str = "
+    SELECT id::bigint, extract(epoch FROM created_at)::bigint, action, details ->> 'username', user_id::bigint,
+           host(ip_address), user_agent, success, details ->> 'reason', details ->> 'proof'
+    FROM auth_logs_v2
+    WHERE ($1::text IS NULL OR details ->> 'username' = $1) AND ($2::bigint IS NULL OR user_id = $2)
+          AND ($3::bigint IS NULL OR id < $3)
+    ORDER BY id DESC LIMIT $4::bigint";
+
+/// Accounts and rows of the history in the same columns; `$1` the first key's name, `$2` and `$3` where the batch before
+/// ended, `$4` its size.
+const FIND_STALE: &str = concat!(
+    "SELECT (SELECT count(*) FROM users_v2 u WHERE ",
+    stale_account!(),
+    ") + (SELECT count(*) FROM password_history_v2 h JOIN users_v2 o ON o.id = h.user_id
+          WHERE h.password_key IS DISTINCT FROM $1), ",
+    stored_keys!(),
+    ", b.* FROM (SELECT 1) one LEFT JOIN (
+         (SELECT TRUE AS is_account, ",
+    account_columns!(),
+    " FROM users_v2 u WHERE u.id > $2::bigint AND ",
+    stale_account!(),
+    " ORDER BY u.id LIMIT $4::bigint)
+         UNION ALL
+         (SELECT FALSE, h.id::bigint, o.username, h.password, h.password_key, h.password_binding, '', '', FALSE, FALSE,
+                 NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, FALSE, NULL, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL
+          FROM password_history_v2 h JOIN users_v2 o ON o.id = h.user_id
+          WHERE h.id > $3::bigint AND h.password_key IS DISTINCT FROM $1
+          ORDER BY h.id LIMIT $4::bigint)
+     ) b ON TRUE"
+);
+
+/// Own parameters: accounts and rows of the history as JSON, the first key's name, and whether there was nothing left to
+/// move. A key is forgotten when no row needs it.
+const MOVE_SECRETS: &str = written!(
+    "moved AS (
+         UPDATE users_v2 u
+         SET password = n.password, password_key = $26, password_binding = n.password_binding,
+             mfa = coalesce(n.mfa, u.mfa), mfa_key = CASE WHEN n.mfa IS NULL THEN u.mfa_key ELSE $26 END,
+             mfa_binding = coalesce(n.mfa_binding, u.mfa_binding),
+             pending_mfa = coalesce(n.pending_mfa, u.pending_mfa),
+             pending_mfa_key = CASE WHEN n.pending_mfa IS NULL THEN u.pending_mfa_key ELSE $26 END,
+             pending_mfa_binding = coalesce(n.pending_mfa_binding, u.pending_mfa_binding),
+             standing_key = $26, standing_binding = n.standing_binding
+         FROM (
+             SELECT n.* FROM jsonb_to_recordset($24::text::jsonb) AS n (
+                 id bigint, password_old text, password text, password_binding text, mfa_old text, mfa text,
+                 mfa_binding text, pending_mfa_old text, pending_mfa text, pending_mfa_binding text, state text,
+                 operator_touched boolean, disabled boolean, standing_binding text)
+             JOIN users_v2 held ON held.id = n.id ORDER BY n.id FOR NO KEY UPDATE OF held SKIP LOCKED
+         ) n
+         WHERE u.id = n.id AND EXISTS (SELECT FROM gate) AND u.password = n.password_old
+               AND nullif(u.mfa, '') IS NOT DISTINCT FROM n.mfa_old
+               AND u.pending_mfa IS NOT DISTINCT FROM n.pending_mfa_old AND u.state = n.state
+               AND u.operator_touched = n.operator_touched AND (u.disabled_at IS NOT NULL) = n.disabled
+         RETURNING 1
+     )",
+    "moved_history AS (
+         UPDATE password_history_v2 h SET password = n.password, password_key = $26, password_binding = n.password_binding
+         FROM (
+             SELECT n.* FROM jsonb_to_recordset($25::text::jsonb) AS n (
+                 id bigint, password_old text, password text, password_binding text)
+             JOIN password_history_v2 held ON held.id = n.id ORDER BY n.id FOR NO KEY UPDATE OF held SKIP LOCKED
+         ) n
+         WHERE h.id = n.id AND EXISTS (SELECT FROM gate) AND h.password = n.password_old
+         RETURNING 1
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT $26, $5::bigint WHERE EXISTS (SELECT FROM moved) OR EXISTS (SELECT FROM moved_history)
+         ON CONFLICT DO NOTHING
+     )",
+    "forgotten AS (
+         DELETE FROM encryption_keys k
+         WHERE k.id <> $26 AND $27::boolean AND EXISTS (SELECT FROM gate)
+               AND NOT EXISTS (SELECT FROM users_v2 WHERE k.id IN (password_key, mfa_key, pending_mfa_key, standing_key))
+               AND NOT EXISTS (SELECT FROM password_history_v2 WHERE password_key = k.id)
+               AND NOT EXISTS (SELECT FROM users_v2
+                               WHERE password_key IS NULL OR mfa_key IS NULL AND nullif(mfa, '') IS NOT NULL)
+     )",
+    "deed AS (
+         SELECT NULL::integer AS id WHERE EXISTS (SELECT FROM gate)
+                AND (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_history) >= 0
+     )" ;
+    "(SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_history)"
+);
+
+/// The latest migration, and the keys that stored secrets need.
+pub const READ_HEALTH: &str =
+    concat!("SELECT (SELECT max(version)::bigint FROM refinery_schema_history), ", stored_keys!());
 
 /// Every statement with its name, for the test that prepares each one on the migrated schema.
-pub const STATEMENTS: [(&str, &str); 7] = [
+pub const STATEMENTS: [(&str, &str); 17] = [
     ("find", FIND),
+    ("find_session", FIND_SESSION),
     ("create_account", CREATE_ACCOUNT),
-    ("start_over", START_OVER),
-    ("enroll", ENROLL),
-    ("complete_login", COMPLETE_LOGIN),
-    ("mark_expired", MARK_EXPIRED),
+    ("replace_password", REPLACE_PASSWORD),
+    ("replace_second_factor", REPLACE_SECOND_FACTOR),
+    ("put_second_factor_beside", PUT_SECOND_FACTOR_BESIDE),
+    ("conclude_login", CONCLUDE_LOGIN),
     ("refuse", REFUSE),
+    ("refuse_locked", REFUSE_LOCKED),
+    ("renew_session", RENEW_SESSION),
+    ("end_sessions", END_SESSIONS),
+    ("administer", ADMINISTER),
+    ("note_audit_read", NOTE_AUDIT_READ),
+    ("read_audit", READ_AUDIT),
+    ("find_stale", FIND_STALE),
+    ("move_secrets", MOVE_SECRETS),
+    ("read_health", READ_HEALTH),
 ];
 
-/// A connection to the database. Each statement is a transaction of its own.
+/// The database. Each statement is a transaction of its own, on a connection of the platform's pool that is taken when the
+/// first one runs.
 pub struct PgStore {
-    connection: Connection,
+    address: Zeroizing<String>,
+    connection: Option<Connection>,
 }
 
 impl PgStore {
-    /// Takes a connection of the platform's pool for the address.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub fn open(address: &str) -> Result<Self, StoreError> {
-        Connection::open(address).map(|connection| Self { connection }).map_err(|error| unavailable(&error))
+    /// The database at an address.
+    #[must_use]
+    pub const fn at(address: Zeroizing<String>) -> Self {
+        Self { address, connection: None }
     }
 
-    fn query(&self, statement: &str, parameters: &[ParameterValue]) -> Result<RowSet, StoreError> {
-        self.connection.query(statement, parameters).map_err(|error| unavailable(&error))
+    fn query(&mut self, statement: &str, parameters: &[ParameterValue]) -> Result<Vec<Vec<DbValue>>, StoreError> {
+        if self.connection.is_none() {
+            self.connection = Some(Connection::open(&self.address).map_err(|error| unavailable(&error))?);
+        }
+        let Some(connection) = &self.connection else { return Ok(Vec::new()) };
+        connection.query(statement, parameters).map(|set| set.rows).map_err(|error| unavailable(&error))
     }
 
-    /// Runs a writing statement with the shared parameters and, from `$8` on, its own.
+    /// Runs a writing statement with the shared parameters and its own.
     fn save(
-        &self,
+        &mut self,
         statement: &str,
         attempt: &Attempt<'_>,
         account: Option<AccountId>,
-        own: impl IntoIterator<Item = ParameterValue>,
+        own: Own,
     ) -> Result<Saved, StoreError> {
-        let mut parameters = shared_parameters(attempt, account, Reason::Overtaken);
-        parameters.extend(own);
-        let done = !self.query(statement, &parameters)?.rows.is_empty();
-        Ok(if done { Saved::Yes } else { Saved::Overtaken })
+        self.save_with_reason(statement, attempt, account, None, own)
+    }
+
+    /// The same, for a deed that is no success even when it is done.
+    fn save_with_reason(
+        &mut self,
+        statement: &str,
+        attempt: &Attempt<'_>,
+        account: Option<AccountId>,
+        reason: Option<Reason>,
+        own: Own,
+    ) -> Result<Saved, StoreError> {
+        let mut parameters = shared_parameters(attempt, account, reason.unwrap_or(Reason::Overtaken), reason);
+        parameters.extend(own.0);
+        let rows = self.query(statement, &parameters)?;
+        rows.first().map_or(Ok(Saved::Overtaken), |row| read_saved(row))
     }
 }
 
 impl Store for PgStore {
-    fn find(&mut self, username: &Username) -> Result<Found, StoreError> {
-        let rows = self.query(FIND, &[text(username.as_str()), username.case_key().into()])?.rows;
-        rows.first().map_or(Ok(Found::Nobody), |row| read_account(row))
+    fn find(&mut self, username: &Username, subjects: &Subjects) -> Result<Reading, StoreError> {
+        let own = Own::new()
+            .text(username.as_str())
+            .text(&username.case_key())
+            .text(&subjects.place)
+            .text(&subjects.address)
+            .text(&subjects.generations)
+            .text(&subjects.name);
+        let rows = self.query(FIND, &own.0)?;
+        let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "throttles");
+        let mut window = || -> Result<Option<Window>, StoreError> {
+            let (count, since) = (columns.next::<Option<i64>>("failures")?, columns.next::<Option<i64>>("since")?);
+            Ok(count.zip(since).map(|(count, since)| Window { count, since: UnixTime::from_seconds(since) }))
+        };
+        let throttles = Throttles {
+            address: window()?,
+            generations: window()?,
+            name_locked_until: columns.next::<Option<i64>>("locked_until")?.map(UnixTime::from_seconds),
+            known_place: columns.next("login_places")?,
+        };
+        let keys = read_keys(&mut columns)?;
+        let found = match columns.next::<Option<bool>>("username")? {
+            None => Found::Nobody,
+            Some(false) => Found::OtherCase,
+            Some(true) => Found::Account(Box::new(read_account(columns)?)),
+        };
+        Ok(Reading { found, throttles, keys })
     }
 
-    fn create_account(&mut self, attempt: &Attempt<'_>, password: &Sealed) -> Result<Saved, StoreError> {
-        self.save(CREATE_ACCOUNT, attempt, None, [attempt.username.case_key().into(), text(password.as_str())])
+    fn find_session(&mut self, account: AccountId) -> Result<Option<SessionAccount>, StoreError> {
+        let rows = self.query(FIND_SESSION, &Own::new().number(account.0).0)?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut columns = Columns::of(row, "users_v2");
+        let (id, username, epoch) =
+            (columns.next("id")?, columns.next("username")?, columns.next("session_epoch")?);
+        Ok(Some(SessionAccount { id: AccountId(id), username, epoch }))
     }
 
-    fn start_over(&mut self, attempt: &Attempt<'_>, grant: &Grant<'_>, password: &Sealed) -> Result<Saved, StoreError> {
-        let own = with_generations(text(password.as_str()), grant.generations());
-        self.save(START_OVER, attempt, Some(grant.account()), own)
+    fn create_account(&mut self, attempt: &Attempt<'_>, account: &NewAccount<'_>) -> Result<Saved, StoreError> {
+        let own = Own::new()
+            .text(&account.username.case_key())
+            .sealed(Some(account.password))
+            .text(account.standing.state.as_str())
+            .text(account.standing.origin.as_str())
+            .flag(account.standing.is_touched())
+            .text(account.binding.as_str())
+            .flag(account.legacy)
+            .text(&attempt.subjects.place)
+            .optional_text(account.past_password.binding().map(Binding::as_str));
+        self.save(CREATE_ACCOUNT, attempt, None, own)
     }
 
-    fn enroll(&mut self, attempt: &Attempt<'_>, grant: &Grant<'_>, secret: &Sealed) -> Result<Saved, StoreError> {
-        let own = with_generations(text(secret.as_str()), grant.generations());
-        self.save(ENROLL, attempt, Some(grant.account()), own)
+    fn replace_password(
+        &mut self,
+        attempt: &Attempt<'_>,
+        grant: &Grant<'_>,
+        change: &NewPassword<'_>,
+    ) -> Result<Saved, StoreError> {
+        let own = Own::new()
+            .grant(grant)
+            .change(&change.change, change.password.key(), change.expiry)
+            .text(change.password.token())
+            .optional_text(change.password.binding().map(Binding::as_str))
+            .optional_text(change.past_password.binding().map(Binding::as_str))
+            .flag(grant.starts_over())
+            .text(&attempt.subjects.place);
+        self.save(REPLACE_PASSWORD, attempt, Some(grant.account().id), own)
+    }
+
+    fn replace_second_factor(
+        &mut self,
+        attempt: &Attempt<'_>,
+        grant: &Grant<'_>,
+        change: &NewSecondFactor<'_>,
+    ) -> Result<Saved, StoreError> {
+        let seen = grant.account().second_factor.as_ref().map(|factor| factor.secret.token());
+        let own = Own::new()
+            .grant(grant)
+            .change(&change.change, change.secret.key(), change.expiry)
+            .text(change.secret.token())
+            .optional_text(change.secret.binding().map(Binding::as_str))
+            .optional_text(seen)
+            .text(&attempt.subjects.place);
+        let statement = match change.takes_effect {
+            TakesEffect::AtOnce => REPLACE_SECOND_FACTOR,
+            TakesEffect::AtItsFirstCode => PUT_SECOND_FACTOR_BESIDE,
+        };
+        self.save(statement, attempt, Some(grant.account().id), own)
     }
 
     fn complete_login(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError> {
-        let own = with_generations(login.step().number().into(), login.generations());
-        self.save(COMPLETE_LOGIN, attempt, Some(login.account()), own)
+        let own = Own::new().login(login, LoginIs::InTime, attempt);
+        self.save(CONCLUDE_LOGIN, attempt, Some(login.account().id), own)
     }
 
     fn mark_expired(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError> {
-        let own = with_generations(login.step().number().into(), login.generations());
-        self.save(MARK_EXPIRED, attempt, Some(login.account()), own)
+        let own = Own::new().login(login, LoginIs::TooLate, attempt);
+        self.save_with_reason(CONCLUDE_LOGIN, attempt, Some(login.account().id), Some(Reason::Expired), own)
     }
 
-    fn refuse(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>, reason: Reason) -> Result<(), StoreError> {
-        self.query(REFUSE, &shared_parameters(attempt, account, reason)).map(|_| ())
+    fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved, StoreError> {
+        let own = Own::new()
+            .number(i64::from(refusal.wrong_code))
+            .optional_number(refusal.step.map(TotpStep::number));
+        self.save_with_reason(REFUSE, attempt, refusal.account, Some(refusal.reason), own)
+    }
+
+    fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError> {
+        let mut parameters = shared_parameters(attempt, account, Reason::TooManyAttempts, None);
+        parameters.truncate(8);
+        self.query(REFUSE_LOCKED, &parameters).map(|_| ())
+    }
+
+    fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved, StoreError> {
+        self.save(RENEW_SESSION, attempt, Some(session.id), Own::new().number(session.epoch))
+    }
+
+    fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved, StoreError> {
+        self.save(END_SESSIONS, attempt, Some(session.id), Own::new().number(session.epoch))
+    }
+
+    fn administer(
+        &mut self,
+        attempt: &Attempt<'_>,
+        account: &Account,
+        standing: Standing,
+        (binding, key): (&Binding, &KeyId),
+    ) -> Result<Saved, StoreError> {
+        let own = Own::new()
+            .text(&attempt.subjects.name)
+            .flag(standing.is_disabled())
+            .text(key.as_str())
+            .text(binding.as_str())
+            .number(account.counters.security)
+            .text(account.standing.state.as_str());
+        self.save(ADMINISTER, attempt, Some(account.id), own)
+    }
+
+    fn note_audit_read(&mut self, attempt: &Attempt<'_>) -> Result<Saved, StoreError> {
+        self.save(NOTE_AUDIT_READ, attempt, None, Own::new())
+    }
+
+    fn read_audit(&mut self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, StoreError> {
+        let own = Own::new()
+            .optional_text(filter.username)
+            .optional_number(filter.account.map(|account| account.0))
+            .optional_number(filter.before)
+            .number(filter.limit);
+        self.query(READ_AUDIT, &own.0)?.iter().map(|row| read_entry(row)).collect()
+    }
+
+    fn find_stale(&mut self, first: &KeyId, after: &RotationCursor) -> Result<StaleBatch, StoreError> {
+        let own = Own::new().text(first.as_str()).number(after.account).number(after.history).number(ROTATION_BATCH);
+        let mut batch = StaleBatch { accounts: vec![], history: vec![], rows_left: 0, keys: StoredKeys::default() };
+        for row in self.query(FIND_STALE, &own.0)? {
+            let mut columns = Columns::of(&row, "users_v2");
+            batch.rows_left = columns.next("count")?;
+            batch.keys = read_keys(&mut columns)?;
+            match columns.next::<Option<bool>>("is_account")? {
+                Some(true) => batch.accounts.push(read_account(columns)?),
+                Some(false) => batch.history.push(read_past_password(columns)?),
+                None => {}
+            }
+        }
+        Ok(batch)
+    }
+
+    fn move_secrets(&mut self, attempt: &Attempt<'_>, moved: &MovedSecrets, first: &KeyId) -> Result<Moved, StoreError> {
+        let is_empty = moved.accounts.is_empty() && moved.history.is_empty();
+        let mut parameters = shared_parameters(attempt, None, Reason::Overtaken, None);
+        let (accounts, history) = parameters::moved_secrets(moved);
+        parameters.extend(Own::new().text(&accounts).text(&history).text(first.as_str()).flag(is_empty).0);
+        let rows = self.query(MOVE_SECRETS, &parameters)?;
+        let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "throttles");
+        let passed = columns.next("gate")?;
+        let count = columns.next("count")?;
+        Ok(if passed { Moved::Rows(count) } else { Moved::Locked })
+    }
+
+    fn read_health(&mut self) -> Result<HealthReading, StoreError> {
+        let rows = self.query(READ_HEALTH, &[])?;
+        let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "refinery_schema_history");
+        let schema = columns.next::<Option<i64>>("version")?.unwrap_or(0);
+        Ok(HealthReading { schema, keys: read_keys(&mut columns)? })
     }
 }
 
-fn shared_parameters(attempt: &Attempt<'_>, account: Option<AccountId>, reason: Reason) -> Vec<ParameterValue> {
-    vec![
-        text(attempt.action.as_str()),
-        text(attempt.username.as_str()),
-        attempt.caller.address.map(|address| address.to_string()).into(),
-        attempt.caller.user_agent.as_ref().map(|agent| agent.as_str().to_owned()).into(),
-        attempt.at.seconds().into(),
-        account.map(|account| account.0).into(),
-        text(reason.as_str()),
-    ]
-}
-
-fn with_generations(value: ParameterValue, seen: Generations) -> [ParameterValue; 3] {
-    [value, seen.password.into(), seen.second_factor.into()]
-}
-
-fn text(value: &str) -> ParameterValue {
-    value.to_owned().into()
+/// Whether a login that was right came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoginIs {
+    InTime,
+    TooLate,
 }
 
 /// What the log may say of a database error: its class and its message, not the row that caused it.
 fn unavailable(error: &PgError) -> StoreError {
+    // PostgreSQL's appendix A: undefined_table, undefined_column.
+    const NOT_MIGRATED: [&str; 2] = ["42P01", "42703"];
     StoreError::Unavailable(match error {
         PgError::ConnectionFailed(cause) => format!("connection failed: {cause}"),
+        PgError::QueryFailed(QueryError::DbError(cause)) if NOT_MIGRATED.contains(&cause.code.as_str()) => {
+            return StoreError::SchemaMissing(cause.message.clone());
+        }
         PgError::QueryFailed(QueryError::DbError(cause)) => format!("{} {}", cause.code, cause.message),
         PgError::QueryFailed(QueryError::Text(cause)) => format!("query failed: {cause}"),
         PgError::BadParameter(cause) | PgError::ValueConversionFailed(cause) | PgError::Other(cause) => cause.clone(),
     })
-}
-
-/// One row of [`FIND`].
-fn read_account(row: &[DbValue]) -> Result<Found, StoreError> {
-    let mut columns = Columns { row, id: 0, position: 0 };
-    if !columns.next::<bool>("username")? {
-        return Ok(Found::OtherCase);
-    }
-    let id = columns.next("id")?;
-    columns.id = id;
-    let state = match columns.next::<String>("state")?.as_str() {
-        "provisional" => State::Provisional,
-        "active" => State::Active,
-        _ => return Err(columns.corrupt("state", "unknown state")),
-    };
-    let origin = match columns.next::<String>("origin")?.as_str() {
-        "generation" => Origin::Generation,
-        "external" => Origin::External,
-        _ => return Err(columns.corrupt("origin", "unknown origin")),
-    };
-    let password = Sealed::from_stored(columns.next("password")?);
-    let password_born = UnixTime::from_seconds(columns.next("gendate")?);
-    let secret = columns.next::<Option<String>>("mfa")?;
-    let second_factor_born = columns.next::<Option<i64>>("mfa_gendate")?.map(UnixTime::from_seconds);
-    let expiry = if columns.next("expired")? { Expiry::Marked } else { Expiry::Unmarked };
-    let generations =
-        Generations { password: columns.next("password_generation")?, second_factor: columns.next("mfa_generation")? };
-    let last_step = columns.next::<Option<i64>>("mfa_last_step")?.map(TotpStep::new);
-    let second_factor =
-        secret.map(|secret| SecondFactor { secret: Sealed::from_stored(secret), born: second_factor_born });
-    let id = AccountId(id);
-    Ok(Found::Account(Account {
-        id,
-        state,
-        origin,
-        password,
-        password_born,
-        second_factor,
-        expiry,
-        generations,
-        last_step,
-    }))
-}
-
-/// The columns of a row of `users_v2`, one after the other; what cannot be read is located.
-struct Columns<'a> {
-    row: &'a [DbValue],
-    id: i64,
-    position: usize,
-}
-
-impl Columns<'_> {
-    fn next<T: Column>(&mut self, column: &'static str) -> Result<T, StoreError> {
-        let value = self.row.get(self.position).and_then(T::of);
-        self.position += 1;
-        value.ok_or_else(|| self.corrupt(column, "unexpected type"))
-    }
-
-    fn corrupt(&self, column: &'static str, problem: &'static str) -> StoreError {
-        StoreError::CorruptRow { table: "users_v2", id: self.id, column, problem }
-    }
-}
-
-/// What a column may hold. The SDK's `Decode` does the same with error texts that weigh 20 kB and would show the value.
-trait Column: Sized {
-    fn of(value: &DbValue) -> Option<Self>;
-}
-
-impl Column for bool {
-    fn of(value: &DbValue) -> Option<Self> {
-        if let DbValue::Boolean(value) = value { Some(*value) } else { None }
-    }
-}
-
-impl Column for i64 {
-    fn of(value: &DbValue) -> Option<Self> {
-        if let DbValue::Int64(value) = value { Some(*value) } else { None }
-    }
-}
-
-impl Column for String {
-    fn of(value: &DbValue) -> Option<Self> {
-        if let DbValue::Str(value) = value { Some(value.clone()) } else { None }
-    }
-}
-
-impl<T: Column> Column for Option<T> {
-    fn of(value: &DbValue) -> Option<Self> {
-        if matches!(value, DbValue::DbNull) { Some(None) } else { T::of(value).map(Some) }
-    }
 }

@@ -1,0 +1,16 @@
+//! `GET /function/audit-log`: what was attempted, for the operator.
+
+#![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
+
+use cofrap_accounts::read_audit;
+use cofrap_api::audit_log::{Request, Response};
+use spin_sdk::http::{IncomingRequest, ResponseOutparam};
+
+#[spin_sdk::http_component]
+async fn handle(request: IncomingRequest, out: ResponseOutparam) {
+    cofrap_edge::serve::<Request, _>(request, out, |env, command| {
+        let entries = read_audit(env, &command)?;
+        Ok(Response::from(entries))
+    })
+    .await;
+}

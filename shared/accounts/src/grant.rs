@@ -1,0 +1,394 @@
+//! Who may replace an account's credentials.
+//!
+//! A [`Grant`] is only made here, from what the account is and what the caller shows; the store replaces nothing for less.
+
+use crate::credentials::{Factors, Judged, check_locks, judge, judge_nobody};
+use crate::{
+    Access, Account, AccountId, Counters, CredentialChange, Expiry, Generation, GenerationKeys, Operator, Origin, ProofKind, Reason, Refusal,
+    Registration, Sessions, Settings, Standing, State, SubmittedCode, Subjects, Tally, TakesEffect, Throttles,
+    TooManyAttempts, UnixTime,
+};
+use cofrap_crypto::{Binding, Password, Purpose, Ticket, TotpStep};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// How long a login's session replaces credentials.
+const SESSION_PATIENCE: u64 = 300;
+
+/// How long after a generation only the same address starts an account over.
+const START_OVER_PATIENCE: u64 = 900;
+
+/// What a caller shows to replace a credential.
+#[derive(Debug)]
+pub struct Presented {
+    /// The session, or the operator's token.
+    pub bearer: Bearer,
+    /// The current password.
+    pub password: Option<Password>,
+    /// The current code.
+    pub code: SubmittedCode,
+    /// The ticket of a login that was right and too late.
+    pub renewal: Option<Zeroizing<String>>,
+    /// The ticket of a right password.
+    pub challenge: Option<Zeroizing<String>>,
+}
+
+/// A bearer token as it came. RFC 6750, section 2.1.
+#[derive(Default)]
+pub struct Bearer(Option<Zeroizing<String>>);
+
+impl Bearer {
+    /// The token of a request; an empty one is none.
+    #[must_use]
+    pub fn new(token: Option<Zeroizing<String>>) -> Self {
+        Self(token.filter(|token| !token.is_empty()))
+    }
+
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.0.as_ref().map(|token| token.as_str())
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Bearer(redacted)" } else { "Bearer(absent)" })
+    }
+}
+
+/// The credential that a caller wants to replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Password,
+    SecondFactor,
+}
+
+/// Leave to replace a credential of one account. Only this module makes one.
+#[derive(Debug)]
+pub struct Grant<'a> {
+    account: &'a Account,
+    reason: GrantReason,
+    step: Option<TotpStep>,
+}
+
+/// Why leave was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GrantReason {
+    /// Nobody has proven yet that the account is theirs.
+    Unproven,
+    /// The policy asks for no proof.
+    Policy,
+    Proof(ProofKind),
+}
+
+/// Why leave was not given.
+pub(crate) enum Denied {
+    /// A limit was reached: nothing was judged.
+    Locked(TooManyAttempts),
+    Refused { refusal: Refusal, tally: Tally, told: Told },
+}
+
+/// What a caller without leave is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    ProofRequired,
+    InvalidCredentials,
+    AccountDisabled,
+}
+
+/// What a decision stands on besides the account.
+pub(crate) struct Judge<'a> {
+    pub(crate) keys: &'a GenerationKeys,
+    pub(crate) settings: &'a Settings,
+    pub(crate) throttles: &'a Throttles,
+    pub(crate) subjects: &'a Subjects,
+    pub(crate) presented: &'a Presented,
+    pub(crate) now: UnixTime,
+}
+
+impl Judge<'_> {
+    /// Whether the caller shows the operator's token.
+    pub(crate) fn sees_operator(&self) -> bool {
+        match (&self.keys.operator, self.presented.bearer.token()) {
+            (Some(operator), Some(token)) => operator.matches(token),
+            _ => false,
+        }
+    }
+
+    /// Who may create an account: the operator, and anybody where registration is open.
+    pub(crate) fn may_create(&self) -> Result<Operator, Denied> {
+        if self.sees_operator() {
+            self.throttles.check_address(&self.settings.limits, self.now).map_err(Denied::Locked)?;
+            Ok(Operator::Touched)
+        } else if self.settings.registration == Registration::Open {
+            Ok(Operator::Untouched)
+        } else {
+            Err(self.deny_nobody())
+        }
+    }
+
+    /// What a name without an account answers: the same as one whose proof does not hold.
+    pub(crate) fn deny_nobody(&self) -> Denied {
+        let refused = |reason, tally, told| Denied::Refused { refusal: Refusal::of(None, reason), tally, told };
+        let presented = self.presented;
+        let by_ticket = presented.renewal.is_some() || presented.challenge.is_some();
+        if presented.is_empty() || self.sees_operator() {
+            return refused(Reason::UnknownUser, Tally::NotJudged, Told::ProofRequired);
+        }
+        if let Err(error) = self.throttles.check_address(&self.settings.limits, self.now) {
+            return Denied::Locked(error);
+        }
+        let Some(password) = presented.password.as_ref().filter(|_| !by_ticket) else {
+            return refused(Reason::UnknownUser, Tally::TokenFailure, Told::ProofRequired);
+        };
+        if let Err(error) = check_locks(None, self.throttles, &self.settings.limits, self.now) {
+            return Denied::Locked(error);
+        }
+        judge_nobody(&self.keys.keyring, password, self.now);
+        refused(Reason::UnknownUser, Tally::Failure, Told::InvalidCredentials)
+    }
+
+    /// Leave to replace a credential of an account that is there.
+    pub(crate) fn authorise<'a>(&self, wanted: Wanted, account: &'a Account) -> Result<Grant<'a>, Denied> {
+        let grant = |reason, step| Ok(Grant { account, reason, step });
+        let is_intact = account.is_intact(&self.keys.keyring);
+        if is_intact && self.sees_operator() {
+            self.check_address()?;
+            return match account.standing.access {
+                Access::Enabled => grant(GrantReason::Proof(ProofKind::Operator), None),
+                Access::Disabled => Err(refused(account, Reason::Disabled, Tally::TokenRight, Told::AccountDisabled)),
+            };
+        }
+        if is_intact && self.is_open_without_proof(wanted, account) {
+            return grant(GrantReason::Unproven, None);
+        }
+        if is_intact && self.is_open_by_policy(account) {
+            return grant(GrantReason::Policy, None);
+        }
+        if self.presented.is_empty() {
+            let reason = if is_intact { Reason::ProofRequired } else { Reason::AlteredRow };
+            return Err(refused(account, reason, Tally::NotJudged, Told::ProofRequired));
+        }
+        self.check_address()?;
+        let no_token = || refused(account, Reason::InvalidToken, Tally::TokenFailure, Told::ProofRequired);
+        let presented = self.presented;
+        if let Some(token) = &presented.renewal {
+            let holds = is_intact && self.ticket_holds(Purpose::Renewal, token, account);
+            return if holds { grant(GrantReason::Proof(ProofKind::Renewal), None) } else { Err(no_token()) };
+        }
+        if let Some(token) = &presented.challenge {
+            let enrols = wanted == Wanted::SecondFactor && self.may_enrol(account);
+            let holds = is_intact && enrols && self.ticket_holds(Purpose::Challenge, token, account);
+            return if holds { grant(GrantReason::Proof(ProofKind::Challenge), None) } else { Err(no_token()) };
+        }
+        if let Some(password) = &presented.password {
+            return self.judge_credentials(wanted, account, password);
+        }
+        match presented.bearer.token() {
+            Some(token) if is_intact && self.session_holds(token, account) => {
+                grant(GrantReason::Proof(ProofKind::Session), None)
+            }
+            Some(_) | None => Err(no_token()),
+        }
+    }
+
+    /// A password, or a password and a code, given as proof is a login attempt.
+    fn judge_credentials<'a>(
+        &self,
+        wanted: Wanted,
+        account: &'a Account,
+        password: &Password,
+    ) -> Result<Grant<'a>, Denied> {
+        check_locks(Some(account), self.throttles, &self.settings.limits, self.now).map_err(Denied::Locked)?;
+        let reason = GrantReason::Proof(ProofKind::Credentials);
+        let code = &self.presented.code;
+        match judge(&self.keys.keyring, account, password, code, Factors::InForce, self.now) {
+            Judged::Wrong { reason, wrong_code } => Err(Denied::Refused {
+                refusal: Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) },
+                tally: Tally::Failure,
+                told: Told::InvalidCredentials,
+            }),
+            _ if account.standing.access == Access::Disabled => {
+                Err(refused(account, Reason::Disabled, Tally::Right, Told::AccountDisabled))
+            }
+            Judged::Both(factors) => Ok(Grant { account, reason, step: Some(factors.step) }),
+            Judged::PasswordAlone(_) if wanted == Wanted::SecondFactor && self.may_enrol(account) => {
+                Ok(Grant { account, reason, step: None })
+            }
+            Judged::PasswordAlone(_) => {
+                Err(refused(account, Reason::ProofRequired, Tally::Right, Told::ProofRequired))
+            }
+        }
+    }
+
+    /// Nobody has proven yet that the account is theirs: whoever asked for it may start over, or enrol once.
+    fn is_open_without_proof(&self, wanted: Wanted, account: &Account) -> bool {
+        let Standing { state, origin, operator, access } = account.standing;
+        let is_unproven = (state, origin) == (State::Provisional, Origin::Generation)
+            && (operator, access) == (Operator::Untouched, Access::Enabled)
+            && self.settings.registration == Registration::Open;
+        is_unproven
+            && match wanted {
+                Wanted::Password => account.generated.as_ref().is_none_or(|(at, place)| {
+                    self.now.since(*at).seconds() > START_OVER_PATIENCE || *place == self.subjects.place
+                }),
+                Wanted::SecondFactor => account.second_factor.is_none(),
+            }
+    }
+
+    fn is_open_by_policy(&self, account: &Account) -> bool {
+        let Standing { state, operator, access, .. } = account.standing;
+        self.settings.policy.rules().generation == Generation::Open
+            && (operator, access) == (Operator::Untouched, Access::Enabled)
+            && (self.settings.registration == Registration::Open || state == State::Active)
+    }
+
+    /// An active account without a second factor enrols with its current password or a challenge, while it may.
+    fn may_enrol(&self, account: &Account) -> bool {
+        account.second_factor.is_none()
+            && account.standing.state == State::Active
+            && account.standing.access == Access::Enabled
+            && account.enrolment_ends.is_none_or(|end| self.now <= end)
+    }
+
+    fn ticket_holds(&self, purpose: Purpose, token: &str, account: &Account) -> bool {
+        let Ok(ticket) = self.keys.tokens.verify_ticket(purpose, token) else { return false };
+        let expected = account.counters.ticket(account.id, purpose, UnixTime::from_seconds(ticket.expires_at));
+        account.standing.access == Access::Enabled && ticket == expected && self.now.seconds() < ticket.expires_at
+    }
+
+    fn session_holds(&self, token: &str, account: &Account) -> bool {
+        let Ok(claims) = self.keys.tokens.verify_session(token) else { return false };
+        let authenticated_at = UnixTime::from_seconds(claims.authenticated_at);
+        self.settings.policy.rules().sessions == Sessions::Issued
+            && account.standing.access == Access::Enabled
+            && claims.user_id == account.id.0
+            && claims.epoch == account.counters.session_epoch
+            && self.now.seconds() < claims.expires_at
+            && authenticated_at <= self.now
+            && self.now.since(authenticated_at).seconds() <= SESSION_PATIENCE
+    }
+
+    fn check_address(&self) -> Result<(), Denied> {
+        self.throttles.check_address(&self.settings.limits, self.now).map_err(Denied::Locked)
+    }
+}
+
+fn refused(account: &Account, reason: Reason, tally: Tally, told: Told) -> Denied {
+    Denied::Refused { refusal: Refusal::of(Some(account.id), reason), tally, told }
+}
+
+impl Presented {
+    fn is_empty(&self) -> bool {
+        self.password.is_none() && self.renewal.is_none() && self.challenge.is_none() && self.bearer.token().is_none()
+    }
+}
+
+impl Counters {
+    /// What a ticket for an account with these counters is bound to.
+    #[must_use]
+    pub fn ticket(&self, account: AccountId, purpose: Purpose, expires_at: UnixTime) -> Ticket {
+        let generations = match purpose {
+            Purpose::Challenge => [self.password_generation, self.mfa_generation],
+            Purpose::Renewal => [0, 0],
+        };
+        Ticket {
+            user_id: account.0,
+            expires_at: expires_at.seconds(),
+            login_counter: self.login,
+            security_counter: self.security,
+            generations,
+        }
+    }
+}
+
+impl Grant<'_> {
+    /// The account whose credential may be replaced.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        self.account
+    }
+
+    /// What was shown, if anything.
+    #[must_use]
+    pub const fn proof(&self) -> Option<ProofKind> {
+        match self.reason {
+            GrantReason::Unproven | GrantReason::Policy => None,
+            GrantReason::Proof(kind) => Some(kind),
+        }
+    }
+
+    /// The step of the code that was shown: it is used up.
+    #[must_use]
+    pub const fn step(&self) -> Option<TotpStep> {
+        self.step
+    }
+
+    /// Whether the account starts over: nobody has proven it theirs, so nothing of it stays.
+    #[must_use]
+    pub fn starts_over(&self) -> bool {
+        self.account.standing.state == State::Provisional
+    }
+
+    /// Whether this is part of a renewal, whose ticket is good for both credentials.
+    #[must_use]
+    pub fn is_renewal(&self) -> bool {
+        self.reason == GrantReason::Proof(ProofKind::Renewal)
+    }
+
+    /// When a new second factor is in force: at once where nobody depends on an old one.
+    #[must_use]
+    pub fn takes_effect(&self) -> TakesEffect {
+        let depends = self.account.second_factor.is_some() && !self.starts_over();
+        if depends && self.reason != GrantReason::Policy { TakesEffect::AtItsFirstCode } else { TakesEffect::AtOnce }
+    }
+
+    /// Where the account stands after the replacement.
+    #[must_use]
+    pub fn standing_after(&self) -> Standing {
+        let operator = match self.reason {
+            GrantReason::Proof(ProofKind::Operator) => Operator::Touched,
+            _ => self.account.standing.operator,
+        };
+        Standing { operator, ..self.account.standing }
+    }
+
+    /// Whether the account is marked as expired after the replacement, with factors born then.
+    pub(crate) fn expiry_after(
+        &self,
+        password_born: UnixTime,
+        second_factor_born: UnixTime,
+        now: UnixTime,
+        settings: &Settings,
+    ) -> Expiry {
+        let max_age = settings.password_max_age;
+        let is_marked = self.account.expiry != Expiry::Unmarked;
+        if is_marked && self.account.would_have_expired(password_born, second_factor_born, now, max_age) {
+            Expiry::Marked { since: self.account.marked_since(now, max_age) }
+        } else {
+            Expiry::Unmarked
+        }
+    }
+
+    /// What the replacement comes to, for the counts: a right password and code, or a renewal that leaves nothing too old,
+    /// ends the failures in a row.
+    pub(crate) fn tally(&self, expiry: Expiry) -> Tally {
+        match self.proof() {
+            None => Tally::NotJudged,
+            Some(ProofKind::Credentials) if self.step.is_some() => Tally::Complete,
+            Some(ProofKind::Credentials) => Tally::Right,
+            Some(ProofKind::Renewal) if expiry == Expiry::Unmarked => Tally::Complete,
+            Some(ProofKind::Renewal | ProofKind::Session | ProofKind::Challenge | ProofKind::Operator) => {
+                Tally::TokenRight
+            }
+        }
+    }
+
+    /// What every replacement changes besides.
+    pub(crate) fn change<'b>(&self, binding: &'b Binding, settings: &Settings) -> CredentialChange<'b> {
+        CredentialChange {
+            standing: self.standing_after(),
+            binding,
+            legacy: settings.policy.rules().generation == Generation::Open,
+        }
+    }
+}

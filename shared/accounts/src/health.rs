@@ -1,0 +1,65 @@
+//! `check_health`: whether the functions can work, and what is missing if they cannot.
+
+use crate::{Policy, Store, StoreError};
+use cofrap_crypto::Keyring;
+
+/// Whether a part of what the functions need is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It is.
+    Ok,
+    /// It is not.
+    Unavailable,
+    /// Whether it is cannot be told without the database.
+    Unknown,
+}
+
+/// What the functions need.
+#[derive(Debug)]
+pub struct Health {
+    /// The database answers.
+    pub database: Part,
+    /// Its schema is the one that these functions know.
+    pub schema: Part,
+    /// The keys can be used, and fit what is stored.
+    pub keys: Part,
+    /// The policy; none if the configuration names none that exists.
+    pub policy: Option<Policy>,
+}
+
+impl Health {
+    /// Whether everything is there.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        [self.database, self.schema, self.keys].iter().all(|part| *part == Part::Ok) && self.policy.is_some()
+    }
+}
+
+/// Looks at everything that the functions need; the first cause of what is missing is for the log.
+pub fn check_health(
+    store: &mut impl Store,
+    keyring: Option<&Keyring>,
+    policy: Option<Policy>,
+    schema_version: i64,
+) -> (Health, Option<StoreError>) {
+    let part = |is_there| if is_there { Part::Ok } else { Part::Unavailable };
+    let unknown_keys = if keyring.is_some() { Part::Unknown } else { Part::Unavailable };
+    match store.read_health() {
+        Ok(reading) => {
+            let fit = keyring.map(|keyring| reading.keys.check(keyring));
+            let health = Health {
+                database: Part::Ok,
+                schema: part(reading.schema == schema_version),
+                keys: part(matches!(fit, Some(Ok(())))),
+                policy,
+            };
+            (health, fit.and_then(Result::err))
+        }
+        Err(error @ StoreError::SchemaMissing(_)) => {
+            (Health { database: Part::Ok, schema: Part::Unavailable, keys: unknown_keys, policy }, Some(error))
+        }
+        Err(error) => {
+            (Health { database: Part::Unavailable, schema: Part::Unknown, keys: unknown_keys, policy }, Some(error))
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `GET /function/activity`: the last attempts on the bearer's own account.
+
+use crate::audit_log::Entry;
+use crate::{BodyIs, Call, Problem, Route};
+use cofrap_accounts::{AuditEntry, Bearer};
+use serde::Serialize;
+
+/// Nothing but the bearer.
+#[derive(Debug)]
+pub struct Request;
+
+impl Route for Request {
+    const METHODS: &'static [&'static str] = &["GET"];
+    const BODY: BodyIs = BodyIs::Ignored;
+    type Command = Bearer;
+    type Response = Response;
+
+    fn read(call: Call<'_>) -> Result<Bearer, Problem> {
+        Ok(call.bearer)
+    }
+}
+
+/// The last 20 attempts, the newest first.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "Activity", deny_unknown_fields))]
+pub struct Response {
+    entries: Vec<Entry>,
+}
+
+impl From<Vec<AuditEntry>> for Response {
+    fn from(entries: Vec<AuditEntry>) -> Self {
+        Self { entries: entries.into_iter().map(Entry::from).collect() }
+    }
+}

@@ -1,0 +1,26 @@
+//! What a request that replaces a credential may show as proof.
+
+use crate::{Field, Problem};
+use cofrap_accounts::{Bearer, Presented};
+
+/// The fields of a proof, as they came.
+#[derive(Debug)]
+pub(crate) struct ProofFields {
+    pub(crate) password: Field,
+    pub(crate) code: Field,
+    pub(crate) renewal_token: Field,
+    pub(crate) challenge: Field,
+}
+
+impl ProofFields {
+    /// Reads every field. A token that is empty is one that does not hold.
+    pub(crate) fn present(self, bearer: Bearer) -> Result<Presented, Problem> {
+        Ok(Presented {
+            bearer,
+            password: self.password.optional_password()?,
+            code: self.code.code()?,
+            renewal: self.renewal_token.optional_text("renewal_token")?,
+            challenge: self.challenge.optional_text("challenge")?,
+        })
+    }
+}

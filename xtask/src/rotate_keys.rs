@@ -1,0 +1,63 @@
+//! `rotate-keys`: seals every stored secret under the first key of the list, by the same function that a cluster calls.
+
+use crate::database::{Database, DatabaseArgs};
+use crate::dotenv::random_key;
+use crate::say;
+use crate::up::{Project, shutdown_signal};
+use anyhow::{Context, Result, bail};
+use cofrap_api::rotate_keys::Response;
+use cofrap_host::{App, VariableSource, serve};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Calls the function batch by batch until nothing is left, and says how far it has come.
+pub(crate) async fn rotate_keys(arguments: &DatabaseArgs) -> Result<()> {
+    let token = random_key();
+    let project = Project::read(VariableSource::from([("admin_token".to_owned(), token.clone())]))?;
+    let mut database = Database::open(arguments).await?;
+    let rotated = match project.load(&mut database, shutdown_signal()?).await {
+        Ok(Some(app)) => rotate(app, &token).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    database.close().await?;
+    rotated
+}
+
+async fn rotate(app: Arc<App>, token: &str) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(serve(app, listener, std::future::pending()));
+
+    let (mut moved, mut unreadable, mut body) = (0, Vec::new(), "{}".to_owned());
+    loop {
+        let answer = post(address, token, &body).await?;
+        let batch: Response = serde_json::from_str(&answer).with_context(|| format!("the function answered {answer}"))?;
+        moved += batch.moved;
+        unreadable.extend(batch.unreadable);
+        let Some(next) = batch.next else { break };
+        say(&format!("{moved} rows moved to the first key, {} left", batch.rows_left));
+        body = serde_json::to_string(&next)?;
+    }
+    if unreadable.is_empty() {
+        say(&format!("{moved} rows moved: every stored secret is sealed under the first key, the others may go"));
+        return Ok(());
+    }
+    bail!("{moved} rows moved; no key of the list opens these, so keep every key: {}", unreadable.join(", "))
+}
+
+async fn post(address: SocketAddr, token: &str, body: &str) -> Result<String> {
+    let request = format!(
+        "POST /function/rotate-keys HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("the function did not answer")?;
+    Ok(body.to_owned())
+}
