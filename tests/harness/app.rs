@@ -1,9 +1,9 @@
 //! The running functions.
 
+use crate::openapi::check_documented;
 use crate::{Answer, Database, Person, TestClock, TestServer, Wire};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crate::openapi::check_documented;
 use cofrap_crypto::{Keyring, Sealed, Slot, TokenKeys};
 use cofrap_host::{Ambient, App, Engine, Manifest, Options, RandomSource, VariableSource, serve};
 use http::{Method, Request};

@@ -128,9 +128,7 @@ impl Database {
             let remedy = self
                 .folder()
                 .map_or_else(String::new, |folder| format!(", or remove {} to start from nothing", folder.display()));
-            anyhow!(
-                "{error}: put it back into the list in SPIN_VARIABLE_ENCRYPTION_KEY (the old .env has it){remedy}"
-            )
+            anyhow!("{error}: put it back into the list in SPIN_VARIABLE_ENCRYPTION_KEY (the old .env has it){remedy}")
         })
     }
 

@@ -34,7 +34,8 @@ async fn rotate(app: Arc<App>, token: &str) -> Result<()> {
     let (mut moved, mut unreadable, mut body) = (0, Vec::new(), "{}".to_owned());
     loop {
         let answer = post(address, token, &body).await?;
-        let batch: Response = serde_json::from_str(&answer).with_context(|| format!("the function answered {answer}"))?;
+        let batch: Response =
+            serde_json::from_str(&answer).with_context(|| format!("the function answered {answer}"))?;
         moved += batch.moved;
         unreadable.extend(batch.unreadable);
         let Some(next) = batch.next else { break };

@@ -62,7 +62,8 @@ impl Project {
         let sources = vec![given, environment, dotenv.clone()];
         let project = Self { sources, dotenv };
         // Where the database is, is found out later.
-        let database = ["postgres_host", "postgres_user", "postgres_password"].map(|name| (name.to_owned(), String::new()));
+        let database =
+            ["postgres_host", "postgres_user", "postgres_password"].map(|name| (name.to_owned(), String::new()));
         if check_variables(&Values(project.resolve(&database.into())?))? == Policy::Legacy {
             say("warning: policy = legacy: generation needs no proof, and there are no sessions");
         }

@@ -5,8 +5,8 @@ use crate::session::{IssuedSession, new_session};
 use crate::store::{note_locked, note_refusal};
 use crate::{
     Access, Account, AccountId, Action, Attempt, Clock, CodeIsAsked, Counters, Env, LoginKeys, Reason, Refusal,
-    Refusals, Saved, Sessions, Settings, Standing, State, Stopped, Store, StoreError, SubmittedCode,
-    Subjects, Tally, TooManyAttempts, UnixTime, Username,
+    Refusals, Saved, Sessions, Settings, Spelling, Standing, State, Stopped, Store, StoreError, Subjects,
+    SubmittedCode, Tally, TooManyAttempts, UnixTime, Username,
 };
 use cofrap_crypto::{Binding, KeyId, Keyring, Opened, Password, Purpose, Sealed, Slot, TotpStep};
 use rand_core::CryptoRng;
@@ -77,7 +77,7 @@ pub fn authenticate(
     let name = login.username.as_str();
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::Login, Some(name), &env.caller, &subjects, &limits, now);
-    let reading = env.store.find(&login.username, &subjects)?;
+    let reading = env.store.find(&login.username, Spelling::Exact, &subjects)?;
     reading.keys.check(&env.keys.keyring)?;
     let attempt = Attempt { known_place: reading.throttles.known_place, ..attempt };
     let account = reading.found.account();

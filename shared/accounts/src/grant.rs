@@ -4,9 +4,9 @@
 
 use crate::credentials::{Factors, Judged, check_locks, judge, judge_nobody};
 use crate::{
-    Access, Account, AccountId, Counters, CredentialChange, Expiry, Generation, GenerationKeys, Operator, Origin, ProofKind, Reason, Refusal,
-    Registration, Sessions, Settings, Standing, State, SubmittedCode, Subjects, Tally, TakesEffect, Throttles,
-    TooManyAttempts, UnixTime,
+    Access, Account, AccountId, Counters, CredentialChange, Expiry, Generation, GenerationKeys, Operator, Origin,
+    ProofKind, Reason, Refusal, Registration, Sessions, Settings, Standing, State, Subjects, SubmittedCode,
+    TakesEffect, Tally, Throttles, TooManyAttempts, UnixTime,
 };
 use cofrap_crypto::{Binding, Password, Purpose, Ticket, TotpStep};
 use std::fmt;
@@ -84,7 +84,11 @@ enum GrantReason {
 pub(crate) enum Denied {
     /// A limit was reached: nothing was judged.
     Locked(TooManyAttempts),
-    Refused { refusal: Refusal, tally: Tally, told: Told },
+    Refused {
+        refusal: Refusal,
+        tally: Tally,
+        told: Told,
+    },
 }
 
 /// What a caller without leave is told.
@@ -214,9 +218,7 @@ impl Judge<'_> {
             Judged::PasswordAlone(_) if wanted == Wanted::SecondFactor && self.may_enrol(account) => {
                 Ok(Grant { account, reason, step: None })
             }
-            Judged::PasswordAlone(_) => {
-                Err(refused(account, Reason::ProofRequired, Tally::Right, Told::ProofRequired))
-            }
+            Judged::PasswordAlone(_) => Err(refused(account, Reason::ProofRequired, Tally::Right, Told::ProofRequired)),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::grant::{Denied, Judge, Told, Wanted};
 use crate::store::{note_locked, note_refusal};
 use crate::{
     Account, Action, Attempt, Clock, Env, Found, Generation, GenerationKeys, NewAccount, NewPassword, Operator,
-    Presented, ProofKind, Reason, Refusal, Saved, Standing, Stopped, Store, StoreError, Subjects, Tally,
+    Presented, ProofKind, Reason, Refusal, Saved, Spelling, Standing, Stopped, Store, StoreError, Subjects, Tally,
     TooManyAttempts, UnixTime, Username,
 };
 use cofrap_crypto::{Password, Slot};
@@ -68,7 +68,7 @@ pub fn issue_password(
     let name = issue.username.as_str();
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::PasswordGenerated, Some(name), &env.caller, &subjects, &limits, now);
-    let reading = env.store.find(&issue.username, &subjects)?;
+    let reading = env.store.find(&issue.username, Spelling::InAnyCase, &subjects)?;
     reading.keys.check(&env.keys.keyring)?;
     let attempt = Attempt { known_place: reading.throttles.known_place, ..attempt };
     let account = reading.found.account();
@@ -147,12 +147,10 @@ pub(crate) fn deny<E: From<Stopped> + From<Told>>(
 ) -> E {
     match denied {
         Denied::Locked(error) => note_locked(store, attempt, account.map(|account| account.id), error).into(),
-        Denied::Refused { refusal, tally, told } => {
-            match note_refusal(store, &attempt.that_came_to(tally), &refusal) {
-                Ok(()) => told.into(),
-                Err(stopped) => stopped.into(),
-            }
-        }
+        Denied::Refused { refusal, tally, told } => match note_refusal(store, &attempt.that_came_to(tally), &refusal) {
+            Ok(()) => told.into(),
+            Err(stopped) => stopped.into(),
+        },
     }
 }
 

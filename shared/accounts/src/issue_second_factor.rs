@@ -5,7 +5,7 @@ use crate::issue_password::deny;
 use crate::store::{note_locked, note_refusal};
 use crate::{
     Action, Attempt, Clock, Env, GenerationKeys, Issuer, NewSecondFactor, Presented, Reason, Refusal, Refusals, Saved,
-    Stopped, Store, StoreError, Subjects, TakesEffect, TooManyAttempts, Username,
+    Spelling, Stopped, Store, StoreError, Subjects, TakesEffect, TooManyAttempts, Username,
 };
 use cofrap_crypto::{Slot, TotpSecret, provisioning_uri};
 use rand_core::CryptoRng;
@@ -75,7 +75,7 @@ pub fn issue_second_factor(
     let name = issue.username.as_str();
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::SecondFactorGenerated, Some(name), &env.caller, &subjects, &limits, now);
-    let reading = env.store.find(&issue.username, &subjects)?;
+    let reading = env.store.find(&issue.username, Spelling::Exact, &subjects)?;
     reading.keys.check(&env.keys.keyring)?;
     let attempt = Attempt { known_place: reading.throttles.known_place, ..attempt };
     let account = reading.found.account();

@@ -45,8 +45,8 @@ pub use session::{
 };
 pub use store::{
     AuditFilter, CredentialChange, Found, HealthReading, Moved, MovedAccount, MovedSecret, MovedSecrets, NewAccount,
-    NewPassword, NewSecondFactor, PastPassword, Reading, Refusal, RotationCursor, Saved, SessionAccount, StaleBatch,
-    Stopped, Store, StoreError, StoredKeys, TakesEffect,
+    NewPassword, NewSecondFactor, PastPassword, Reading, Refusal, RotationCursor, Saved, SessionAccount, Spelling,
+    StaleBatch, Stopped, Store, StoreError, StoredKeys, TakesEffect,
 };
 pub use throttle::{
     FIRST_LOCK, GENERATION_WINDOW, LONGEST_LOCK, NAME_MEMORY, Subjects, Tally, Throttles, TooManyAttempts, Window,

@@ -2,9 +2,9 @@
 
 use crate::store::{note_locked, note_refusal};
 use crate::{
-    Access, Account, Action, AdministrationKeys, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, Moved, MovedAccount,
-    MovedSecret, MovedSecrets, Operator, OperatorKeys, ProofKind, Reason, Refusal, RotationCursor, Saved, Standing,
-    Stopped, Store, StoreError, Subjects, Tally, TooManyAttempts, Username,
+    Access, Account, Action, AdministrationKeys, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, Moved,
+    MovedAccount, MovedSecret, MovedSecrets, Operator, OperatorKeys, ProofKind, Reason, Refusal, RotationCursor, Saved,
+    Spelling, Standing, Stopped, Store, StoreError, Subjects, Tally, TooManyAttempts, Username,
 };
 use cofrap_crypto::{Keyring, Place, Sealed, SharedSecret, Slot};
 use rand_core::CryptoRng;
@@ -119,7 +119,7 @@ pub fn administer(
     let attempt = Attempt::new(command.action.audited(), Some(name), &env.caller, &subjects, &limits, now);
     require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt }.that_came_to(Tally::TokenRight);
-    let reading = env.store.find(&command.username, &subjects)?;
+    let reading = env.store.find(&command.username, Spelling::Exact, &subjects)?;
     reading.keys.check(&env.keys.keyring)?;
     let account = reading.found.account();
     if let Err(error) = reading.throttles.check_address(&limits, now) {

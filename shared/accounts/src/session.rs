@@ -88,8 +88,7 @@ pub fn session(
     let now = env.clock.now();
     let (claims, account) = verify(env, bearer, now)?;
     let (subjects, limits) = (Subjects::of(&env.caller, &account.username), env.settings.limits);
-    let attempt =
-        |action| Attempt::new(action, Some(&account.username), &env.caller, &subjects, &limits, now);
+    let attempt = |action| Attempt::new(action, Some(&account.username), &env.caller, &subjects, &limits, now);
     let session = Session {
         account: account.id,
         username: account.username.clone(),

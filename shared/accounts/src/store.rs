@@ -14,7 +14,7 @@ use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, TotpStep};
 #[expect(clippy::missing_errors_doc, reason = "said once, above")]
 pub trait Store {
     /// Reads the account of a name, and how often the name and the caller's address have failed.
-    fn find(&mut self, username: &Username, subjects: &Subjects) -> Result<Reading, StoreError>;
+    fn find(&mut self, username: &Username, spelling: Spelling, subjects: &Subjects) -> Result<Reading, StoreError>;
 
     /// Reads what sessions need of the account of a number.
     fn find_session(&mut self, account: AccountId) -> Result<Option<SessionAccount>, StoreError>;
@@ -76,10 +76,20 @@ pub trait Store {
 
     /// Puts secrets that were sealed again in the place of those that were read, where those still stand.
     /// Of all rows' secrets, how many were moved; keys that no row needs any more are forgotten.
-    fn move_secrets(&mut self, attempt: &Attempt<'_>, moved: &MovedSecrets, first: &KeyId) -> Result<Moved, StoreError>;
+    fn move_secrets(&mut self, attempt: &Attempt<'_>, moved: &MovedSecrets, first: &KeyId)
+    -> Result<Moved, StoreError>;
 
     /// What tells whether the functions can work.
     fn read_health(&mut self) -> Result<HealthReading, StoreError>;
+}
+
+/// Which spellings of a name are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// The very name.
+    Exact,
+    /// Names that differ only in case too: [`Found::OtherCase`].
+    InAnyCase,
 }
 
 /// What the first statement of a request read.
@@ -361,11 +371,7 @@ pub enum Stopped {
 ///
 /// # Errors
 /// [`Stopped`], also when a limit was reached meanwhile: then that is what the caller is told.
-pub(crate) fn note_refusal(
-    store: &mut impl Store,
-    attempt: &Attempt<'_>,
-    refusal: &Refusal,
-) -> Result<(), Stopped> {
+pub(crate) fn note_refusal(store: &mut impl Store, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<(), Stopped> {
     match store.refuse(attempt, refusal)? {
         Saved::Yes(_) | Saved::Overtaken => Ok(()),
         Saved::Locked => Err(TooManyAttempts::just_now().into()),

@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn what_is_out_of_bounds_is_refused() {
-        for query in ["limit=0", "limit=501", "limit=x", "limit=", "before=0", "before=-1", "before=x", "username=%00"] {
+        for query in ["limit=0", "limit=501", "limit=x", "limit=", "before=0", "before=-1", "before=x", "username=%00"]
+        {
             assert_eq!(read(query).err(), Some(Code::InvalidField), "{query}");
         }
     }

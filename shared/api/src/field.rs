@@ -44,7 +44,9 @@ impl Field {
         match self {
             Self::Absent => Ok(None),
             Self::Integer(number) if number >= 0 => Ok(Some(number)),
-            Self::Integer(_) | Self::Text(_) | Self::Other => Err(Problem::invalid_field(name, "un entier est attendu")),
+            Self::Integer(_) | Self::Text(_) | Self::Other => {
+                Err(Problem::invalid_field(name, "un entier est attendu"))
+            }
         }
     }
 

@@ -42,7 +42,8 @@ impl Endpoint for Request {
 
     fn into_command(self, bearer: Bearer) -> Result<IssueSecondFactor, Problem> {
         let username = self.username.required_username("Le paramètre username est requis")?;
-        let issuer = self.issuer.optional_text("issuer")?.map_or_else(|| DEFAULT_ISSUER.to_owned(), |text| text.to_string());
+        let issuer =
+            self.issuer.optional_text("issuer")?.map_or_else(|| DEFAULT_ISSUER.to_owned(), |text| text.to_string());
         let issuer = Issuer::try_from(issuer).map_err(|_| {
             Problem::invalid_field("issuer", "1 à 64 caractères, sans deux-points ni caractère de contrôle")
         })?;

@@ -3,7 +3,6 @@
 use crate::Problem;
 use cofrap_accounts::{Health, Part};
 use serde::Serialize;
-use std::error::Error;
 
 /// The methods that it has.
 pub const METHODS: &[&str] = &["GET"];
@@ -38,7 +37,7 @@ pub struct Parts {
 ///
 /// # Errors
 /// [`crate::Code::Unavailable`] with the parts.
-pub fn answer(health: &Health, cause: Option<Box<dyn Error>>) -> Result<Response, Problem> {
+pub fn answer(health: &Health, cause: Option<String>) -> Result<Response, Problem> {
     let word = |part| match part {
         Part::Ok => "ok",
         Part::Unavailable => "unavailable",

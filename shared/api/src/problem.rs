@@ -7,7 +7,7 @@ use cofrap_accounts::{
 };
 use serde::Serialize;
 use std::borrow::Cow;
-use std::error::Error;
+use std::fmt::Display;
 
 /// The machine word of an error. Words never change; texts may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -110,7 +110,7 @@ pub struct Problem {
     retry_after: Option<u64>,
     /// Logged once at the edge, never sent.
     #[serde(skip)]
-    cause: Option<Box<dyn Error>>,
+    cause: Option<String>,
 }
 
 /// What some errors say besides.
@@ -158,8 +158,8 @@ impl Problem {
 
     /// Nothing could be done and nothing was changed; the cause is for the log.
     #[must_use]
-    pub fn unavailable(cause: impl Error + 'static) -> Self {
-        Self { cause: Some(Box::new(cause)), ..Self::new(Code::Unavailable) }
+    pub fn unavailable(cause: impl Display) -> Self {
+        Self { cause: Some(cause.to_string()), ..Self::new(Code::Unavailable) }
     }
 
     /// Its machine word.
@@ -170,7 +170,7 @@ impl Problem {
 
     /// What the log says of it.
     #[must_use]
-    pub fn cause(&self) -> Option<&dyn Error> {
+    pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
@@ -181,7 +181,7 @@ impl Problem {
     }
 
     /// Something that the functions need is not there.
-    pub(crate) fn unwell(parts: Parts, cause: Option<Box<dyn Error>>) -> Self {
+    pub(crate) fn unwell(parts: Parts, cause: Option<String>) -> Self {
         Self { more: Some(More::Unwell(parts)), cause, ..Self::new(Code::Unavailable) }
     }
 
@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn an_expired_login_is_told_what_to_do() {
-        let body = serde_json::to_string(&Problem::expired(RenewalTicket { token: "ticket".into(), expires_in: 900 })).unwrap();
+        let body = serde_json::to_string(&Problem::expired(RenewalTicket { token: "ticket".into(), expires_in: 900 }))
+            .unwrap();
         assert_eq!(
             body,
             r#"{"error":"Mot de passe expiré","code":"password_expired","password_expired":true,"message":"Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.","renewal_token":"ticket","renewal_expires_in":900}"#
@@ -312,6 +313,6 @@ mod tests {
     fn the_cause_is_never_sent() {
         let problem = Problem::from(StoreError::Unavailable("canary".into()));
         assert!(!serde_json::to_string(&problem).unwrap().contains("canary"));
-        assert_eq!(problem.cause().unwrap().to_string(), "database: canary");
+        assert_eq!(problem.cause().unwrap(), "database: canary");
     }
 }

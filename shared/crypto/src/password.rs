@@ -154,6 +154,9 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing() {
-        assert_eq!(format!("{:?}", Password::submitted(Zeroizing::new("hunter2".into())).unwrap()), "Password(redacted)");
+        assert_eq!(
+            format!("{:?}", Password::submitted(Zeroizing::new("hunter2".into())).unwrap()),
+            "Password(redacted)"
+        );
     }
 }

@@ -7,9 +7,8 @@ use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt;
-use ed25519_dalek::{Signature, Signer, SigningKey};
+use ed25519_compact::{KeyPair, Seed, Signature};
 use hmac::{Hmac, Mac};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -25,7 +24,7 @@ pub struct TokenKeys(Vec<TokenKey>);
 
 struct TokenKey {
     id: KeyId,
-    signing: SigningKey,
+    pair: KeyPair,
     /// The key's name in headers and in the key set.
     kid: String,
     /// The first part of every session that it signs.
@@ -49,20 +48,6 @@ pub struct SessionClaims {
     pub epoch: i64,
     /// `jti`: 16 random bytes.
     pub token_id: [u8; 16],
-}
-
-/// The claims on the wire. RFC 7519, section 4.1; `auth_time` is `OpenID` Connect's.
-#[derive(Deserialize, Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    aud: &'a str,
-    sub: &'a str,
-    iat: i64,
-    nbf: i64,
-    exp: i64,
-    jti: &'a str,
-    auth_time: i64,
-    epoch: i64,
 }
 
 /// A public key as the key set shows it. RFC 8037, section 2.
@@ -108,22 +93,8 @@ impl TokenKeys {
     #[must_use]
     pub fn sign_session(&self, claims: &SessionClaims) -> String {
         let key = &self.0[0];
-        let (sub, jti) = (claims.user_id.to_string(), URL_SAFE_NO_PAD.encode(claims.token_id));
-        let claims = Claims {
-            iss: ISSUER,
-            aud: AUDIENCE,
-            sub: &sub,
-            iat: claims.issued_at,
-            nbf: claims.issued_at,
-            exp: claims.expires_at,
-            jti: &jti,
-            auth_time: claims.authenticated_at,
-            epoch: claims.epoch,
-        };
-        let claims = serde_json::to_vec(&claims).expect("numbers and texts are JSON");
-        let signed = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(claims));
-        let signature = URL_SAFE_NO_PAD.encode(key.signing.sign(signed.as_bytes()).to_bytes());
-        format!("{signed}.{signature}")
+        let signed = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(claims.to_json()));
+        format!("{signed}.{}", key.sign(&signed))
     }
 
     /// Reads a session back. Whether its time has come or gone is for the caller to judge.
@@ -139,29 +110,16 @@ impl TokenKeys {
         let (header, claims) = signed.split_once('.')?;
         let key = self.0.iter().find(|key| key.header == header)?;
         let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
-        key.signing.verifying_key().verify_strict(signed.as_bytes(), &signature).ok()?;
+        key.pair.pk.verify(signed, &signature).ok()?;
         let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
-        let claims: Claims<'_> = serde_json::from_slice(&claims).ok()?;
-        if claims.iss != ISSUER || claims.aud != AUDIENCE || claims.nbf != claims.iat {
-            return None;
-        }
-        Some(SessionClaims {
-            user_id: claims.sub.parse().ok()?,
-            issued_at: claims.iat,
-            expires_at: claims.exp,
-            authenticated_at: claims.auth_time,
-            epoch: claims.epoch,
-            token_id: URL_SAFE_NO_PAD.decode(claims.jti).ok()?.try_into().ok()?,
-        })
+        SessionClaims::from_json(str::from_utf8(&claims).ok()?)
     }
 
     /// The public keys, the one that signs first.
     #[must_use]
     pub fn public_keys(&self) -> Vec<PublicKey> {
-        let public = |key: &TokenKey| PublicKey {
-            kid: key.kid.clone(),
-            x: URL_SAFE_NO_PAD.encode(key.signing.verifying_key().as_bytes()),
-        };
+        let public =
+            |key: &TokenKey| PublicKey { kid: key.kid.clone(), x: URL_SAFE_NO_PAD.encode(key.pair.pk.as_slice()) };
         self.0.iter().map(public).collect()
     }
 
@@ -192,13 +150,53 @@ impl TokenKeys {
     }
 }
 
+impl SessionClaims {
+    /// RFC 7519, section 4.1; `auth_time` is OpenID Connect's. Numbers and base64 need no escaping.
+    fn to_json(&self) -> String {
+        let Self { user_id, issued_at, expires_at, authenticated_at, epoch, token_id } = self;
+        let jti = URL_SAFE_NO_PAD.encode(token_id);
+        format!(
+            r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"{user_id}","iat":{issued_at},"nbf":{issued_at},"exp":{expires_at},"jti":"{jti}","auth_time":{authenticated_at},"epoch":{epoch}}}"#
+        )
+    }
+
+    /// The opposite of [`Self::to_json`]: only what one of our keys signed is read, so only what it writes is there.
+    fn from_json(text: &str) -> Option<Self> {
+        let mut rest = text;
+        let mut value = |before: &str, after: &str| {
+            let (value, following) = rest.strip_prefix(before)?.split_once(after)?;
+            rest = following;
+            Some(value)
+        };
+        let start = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":""#);
+        let user_id = value(&start, r#"","iat":"#)?.parse().ok()?;
+        let issued_at = value("", r#","nbf":"#)?;
+        if value("", r#","exp":"#)? != issued_at {
+            return None;
+        }
+        Some(Self {
+            user_id,
+            issued_at: issued_at.parse().ok()?,
+            expires_at: value("", r#","jti":""#)?.parse().ok()?,
+            token_id: URL_SAFE_NO_PAD.decode(value("", r#"","auth_time":"#)?).ok()?.try_into().ok()?,
+            authenticated_at: value("", r#","epoch":"#)?.parse().ok()?,
+            epoch: value("", "}")?.parse().ok()?,
+        })
+    }
+}
+
 impl TokenKey {
     fn new(key: &SecretKey) -> Self {
-        let signing = SigningKey::from_bytes(&key.derive("cofrap session Ed25519 v1"));
-        let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(signing.verifying_key().as_bytes())[..12]);
+        let pair = KeyPair::from_seed(Seed::new(*key.derive("cofrap session Ed25519 v1")));
+        let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(pair.pk.as_slice())[..12]);
         let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}"}}"#));
         let (challenge, renewal) = (key.derive("cofrap challenge v1"), key.derive("cofrap renewal v1"));
-        Self { id: key.id(), signing, kid, header, challenge, renewal }
+        Self { id: key.id(), pair, kid, header, challenge, renewal }
+    }
+
+    fn sign(&self, text: &str) -> String {
+        // Without noise it is RFC 8032's: the same text has one signature.
+        URL_SAFE_NO_PAD.encode(*self.pair.sk.sign(text, None))
     }
 
     fn ticket_mac(&self, purpose: Purpose, ticket: &[u8]) -> Hmac<Sha256> {
@@ -279,6 +277,21 @@ mod tests {
         Ticket { user_id: 7, expires_at: 1000, login_counter: 2, security_counter: 3, generations: [4, 5] }
     }
 
+    /// RFC 8032, section 7.1, test 3; RFC 8037, appendix A uses test 1's key.
+    #[test]
+    fn signatures_are_the_published_ones() {
+        let bytes = |hex: &str| -> Vec<u8> {
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+        };
+        let seed = bytes("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7");
+        let pair = KeyPair::from_seed(Seed::from_slice(&seed).unwrap());
+        assert_eq!(pair.pk.as_slice(), bytes("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"));
+        let signature = pair.sk.sign([0xaf, 0x82], None);
+        let published = "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac\
+                         18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a";
+        assert_eq!(signature.as_slice(), bytes(&published.replace(char::is_whitespace, "")));
+    }
+
     /// A token with other contents, and a signature that was made for none.
     fn forged(header: &str, claims: &str, signature: &str) -> String {
         format!("{}.{}.{signature}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
@@ -298,13 +311,13 @@ mod tests {
 
     /// RFC 8037, appendix A.4: the signature is over the first two parts as they are written.
     #[test]
-    fn the_signature_is_the_published_one_s_shape() {
+    fn another_implementation_verifies_the_signature() {
         let keys = keys(&[KEY]);
         let token = keys.sign_session(&claims());
         let public = URL_SAFE_NO_PAD.decode(&keys.public_keys()[0].x).unwrap();
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let verifying = ed25519_dalek::VerifyingKey::from_bytes(&public.try_into().unwrap()).unwrap();
-        let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+        let signature = ed25519_dalek::Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
         assert!(verifying.verify_strict(signed.as_bytes(), &signature).is_ok());
     }
 
@@ -357,8 +370,7 @@ mod tests {
         let body = String::from_utf8(body).unwrap();
         for other in [body.replace("\"cofrap\"", "\"other\""), body.replace("cofrap-auth", "other")] {
             let signed = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(other));
-            let signature = URL_SAFE_NO_PAD.encode(key.signing.sign(signed.as_bytes()).to_bytes());
-            assert_eq!(keys.verify_session(&format!("{signed}.{signature}")), Err(InvalidToken));
+            assert_eq!(keys.verify_session(&format!("{signed}.{}", key.sign(&signed))), Err(InvalidToken));
         }
     }
 

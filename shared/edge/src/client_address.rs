@@ -37,7 +37,11 @@ mod tests {
 
     fn check(forwarded: &[&str], hops: usize, expected: &str) {
         let forwarded: Vec<_> = forwarded.iter().map(|value| (*value).to_owned()).collect();
-        assert_eq!(client_address(Some(PEER), &forwarded, hops), Some(expected.parse().unwrap()), "{forwarded:?} {hops}");
+        assert_eq!(
+            client_address(Some(PEER), &forwarded, hops),
+            Some(expected.parse().unwrap()),
+            "{forwarded:?} {hops}"
+        );
     }
 
     #[test]

@@ -6,15 +6,18 @@
 //! generations, address, name, account. Times are parameters: the functions' clock counts, never the database's.
 
 mod columns;
+mod compact;
 mod parameters;
 
 use cofrap_accounts::{
     Account, AccountId, Attempt, AuditEntry, AuditFilter, Found, Grant, HealthReading, Moved, MovedSecrets, NewAccount,
     NewPassword, NewSecondFactor, ProvenLogin, Reading, Reason, Refusal, RotationCursor, Saved, SessionAccount,
-    StaleBatch, Standing, Store, StoreError, StoredKeys, Subjects, TakesEffect, Throttles, UnixTime, Username, Window,
+    Spelling, StaleBatch, Standing, Store, StoreError, StoredKeys, Subjects, TakesEffect, Throttles, UnixTime,
+    Username, Window,
 };
 use cofrap_crypto::{Binding, KeyId, TotpStep};
 use columns::{Columns, read_account, read_entry, read_keys, read_past_password, read_saved};
+use compact::{compact, compact_length, sql};
 use parameters::{Own, shared_parameters};
 use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError, QueryError};
 
@@ -143,7 +146,7 @@ macro_rules! stale_account {
     };
 }
 
-const FIND: &str = concat!(
+const FIND: &str = sql!(concat!(
     "WITH account AS (
          SELECT *, username = $1 AS is_exact, username = $1 AND $3 = ANY (login_places) AS is_known_place
          FROM users_v2 WHERE username = $1 OR username_key = $2
@@ -158,12 +161,12 @@ const FIND: &str = concat!(
      LEFT JOIN throttles a ON a.subject = $4 AND a.place = ''
      LEFT JOIN throttles g ON g.subject = $5 AND g.place = ''
      LEFT JOIN throttles n ON n.subject = $6 AND n.place = CASE WHEN u.is_known_place THEN $3 ELSE '' END"
-);
+));
 
 const FIND_SESSION: &str =
-    "SELECT id::bigint, username, session_epoch FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL";
+    sql!("SELECT id::bigint, username, session_epoch FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL");
 
-const CREATE_ACCOUNT: &str = written!(
+const CREATE_ACCOUNT: &str = sql!(written!(
     "deed AS (
          INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, gendate, expired, state,
                                origin, operator_touched, standing_key, standing_binding, legacy, password_generation,
@@ -181,12 +184,12 @@ const CREATE_ACCOUNT: &str = written!(
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at) SELECT $26, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-);
+));
 
 /// Own parameters from `$24`: five counters and the state as they were seen, the code's step, whether it is a renewal,
 /// standing (operator, key, binding), expiry (mark, moment), legacy, place; then the new password with key and both bindings,
 /// and whether the account starts over.
-const REPLACE_PASSWORD: &str = written!(
+const REPLACE_PASSWORD: &str = sql!(written!(
     "deed AS (
          UPDATE users_v2
          SET password = $38, password_key = $33, password_binding = $39, gendate = $5::bigint,
@@ -225,10 +228,10 @@ const REPLACE_PASSWORD: &str = written!(
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-);
+));
 
 /// Own parameters as [`REPLACE_PASSWORD`], up to the place; then the new secret with its binding, and the one that was seen.
-const REPLACE_SECOND_FACTOR: &str = written!(
+const REPLACE_SECOND_FACTOR: &str = sql!(written!(
     "deed AS (
          UPDATE users_v2
          SET mfa = $38, mfa_key = $33, mfa_binding = $39, mfa_gendate = $5::bigint, mfa_generation = mfa_generation + 1,
@@ -250,10 +253,10 @@ const REPLACE_SECOND_FACTOR: &str = written!(
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-);
+));
 
 /// Own parameters as [`REPLACE_SECOND_FACTOR`].
-const PUT_SECOND_FACTOR_BESIDE: &str = written!(
+const PUT_SECOND_FACTOR_BESIDE: &str = sql!(written!(
     "deed AS (
          UPDATE users_v2
          SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5::bigint,
@@ -273,13 +276,13 @@ const PUT_SECOND_FACTOR_BESIDE: &str = written!(
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-);
+));
 
 /// A login that was right, in time or too late. Own parameters from `$24`: the step, whether it is late, whether the second
 /// factor that waited is in force from now on, the place; password and second factor sealed again, with key and binding, each
 /// none if it stays; the second factor's birth, the state, the standing's key and binding, the mark's moment; then what was
 /// seen: both generations, the security counter, the mark, the password, the second factor, the one that waited.
-const CONCLUDE_LOGIN: &str = written!(
+const CONCLUDE_LOGIN: &str = sql!(written!(
     "deed AS (
          UPDATE users_v2
          SET state = $35, mfa_last_step = coalesce($24::bigint, mfa_last_step),
@@ -313,35 +316,37 @@ const CONCLUDE_LOGIN: &str = written!(
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at) SELECT $36, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-);
+));
 
 /// Own parameters: what is added to the wrong codes in a row, and the step of a right one.
-const REFUSE: &str = written!(
+const REFUSE: &str = sql!(written!(
     "deed AS (
          UPDATE users_v2
          SET otp_failures = otp_failures + $24::bigint, mfa_last_step = greatest(mfa_last_step, $25::bigint)
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND ($24::bigint > 0 OR $25::bigint IS NOT NULL)
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )"
-);
+));
 
 /// By an insert alone: nothing is judged, counted or locked. The first of the shared parameters, and the proof as `$8`.
-const REFUSE_LOCKED: &str = "
+const REFUSE_LOCKED: &str = sql!(
+    "
     INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
     VALUES ((SELECT id FROM users_v2 WHERE id = $6::bigint), $1, $3::text::inet, $4, FALSE,
             jsonb_strip_nulls(jsonb_build_object('username', $2::text, 'proof', $8::text, 'reason', $7::text)),
-            to_timestamp($5::bigint) AT TIME ZONE 'UTC')";
+            to_timestamp($5::bigint) AT TIME ZONE 'UTC')"
+);
 
 /// Own parameter: the epoch that was seen.
-const RENEW_SESSION: &str = written!(
+const RENEW_SESSION: &str = sql!(written!(
     "deed AS (
          SELECT id, password_generation, mfa_generation, login_counter, security_counter, session_epoch FROM users_v2
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
      )"
-);
+));
 
 /// Own parameter: the epoch that was seen.
-const END_SESSIONS: &str = written!(
+const END_SESSIONS: &str = sql!(written!(
     "deed AS (
          UPDATE users_v2
          SET session_epoch = session_epoch + 1, security_counter = security_counter + 1,
@@ -350,11 +355,11 @@ const END_SESSIONS: &str = written!(
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )"
-);
+));
 
 /// Own parameters: the digest of the name, whether the account is disabled after it, the standing's key and binding; then the
 /// security counter and the state that were seen. What is done follows from `$1`, the action.
-const ADMINISTER: &str = written!(
+const ADMINISTER: &str = sql!(written!(
     "forgotten AS (
          DELETE FROM throttles
          WHERE subject = $24 AND $1::text = 'account_unlocked' AND EXISTS (SELECT FROM gate)
@@ -385,27 +390,29 @@ const ADMINISTER: &str = written!(
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at) SELECT $26, $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-);
+));
 
-const NOTE_AUDIT_READ: &str = written!(
+const NOTE_AUDIT_READ: &str = sql!(written!(
     "deed AS (
          SELECT NULL::integer AS id, 0::bigint AS password_generation, 0::bigint AS mfa_generation,
                 0::bigint AS login_counter, 0::bigint AS security_counter, 0::bigint AS session_epoch
          WHERE EXISTS (SELECT FROM gate)
      )"
-);
+));
 
-const READ_AUDIT: &str = "
+const READ_AUDIT: &str = sql!(
+    "
     SELECT id::bigint, extract(epoch FROM created_at)::bigint, action, details ->> 'username', user_id::bigint,
            host(ip_address), user_agent, success, details ->> 'reason', details ->> 'proof'
     FROM auth_logs_v2
     WHERE ($1::text IS NULL OR details ->> 'username' = $1) AND ($2::bigint IS NULL OR user_id = $2)
           AND ($3::bigint IS NULL OR id < $3)
-    ORDER BY id DESC LIMIT $4::bigint";
+    ORDER BY id DESC LIMIT $4::bigint"
+);
 
 /// Accounts and rows of the history in the same columns; `$1` the first key's name, `$2` and `$3` where the batch before
 /// ended, `$4` its size.
-const FIND_STALE: &str = concat!(
+const FIND_STALE: &str = sql!(concat!(
     "SELECT (SELECT count(*) FROM users_v2 u WHERE ",
     stale_account!(),
     ") + (SELECT count(*) FROM password_history_v2 h JOIN users_v2 o ON o.id = h.user_id
@@ -424,11 +431,11 @@ const FIND_STALE: &str = concat!(
           WHERE h.id > $3::bigint AND h.password_key IS DISTINCT FROM $1
           ORDER BY h.id LIMIT $4::bigint)
      ) b ON TRUE"
-);
+));
 
 /// Own parameters: accounts and rows of the history as JSON, the first key's name, and whether there was nothing left to
 /// move. A key is forgotten when no row needs it.
-const MOVE_SECRETS: &str = written!(
+const MOVE_SECRETS: &str = sql!(written!(
     "moved AS (
          UPDATE users_v2 u
          SET password = n.password, password_key = $26, password_binding = n.password_binding,
@@ -479,11 +486,11 @@ const MOVE_SECRETS: &str = written!(
                 AND (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_history) >= 0
      )" ;
     "(SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_history)"
-);
+));
 
 /// The latest migration, and the keys that stored secrets need.
 pub const READ_HEALTH: &str =
-    concat!("SELECT (SELECT max(version)::bigint FROM refinery_schema_history), ", stored_keys!());
+    sql!(concat!("SELECT (SELECT max(version)::bigint FROM refinery_schema_history), ", stored_keys!()));
 
 /// Every statement with its name, for the test that prepares each one on the migrated schema.
 pub const STATEMENTS: [(&str, &str); 17] = [
@@ -556,10 +563,11 @@ impl PgStore {
 }
 
 impl Store for PgStore {
-    fn find(&mut self, username: &Username, subjects: &Subjects) -> Result<Reading, StoreError> {
+    fn find(&mut self, username: &Username, spelling: Spelling, subjects: &Subjects) -> Result<Reading, StoreError> {
+        let key = (spelling == Spelling::InAnyCase).then(|| username.case_key());
         let own = Own::new()
             .text(username.as_str())
-            .text(&username.case_key())
+            .optional_text(key.as_ref())
             .text(&subjects.place)
             .text(&subjects.address)
             .text(&subjects.generations)
@@ -589,8 +597,7 @@ impl Store for PgStore {
         let rows = self.query(FIND_SESSION, &Own::new().number(account.0).0)?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mut columns = Columns::of(row, "users_v2");
-        let (id, username, epoch) =
-            (columns.next("id")?, columns.next("username")?, columns.next("session_epoch")?);
+        let (id, username, epoch) = (columns.next("id")?, columns.next("username")?, columns.next("session_epoch")?);
         Ok(Some(SessionAccount { id: AccountId(id), username, epoch }))
     }
 
@@ -657,9 +664,7 @@ impl Store for PgStore {
     }
 
     fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved, StoreError> {
-        let own = Own::new()
-            .number(i64::from(refusal.wrong_code))
-            .optional_number(refusal.step.map(TotpStep::number));
+        let own = Own::new().number(i64::from(refusal.wrong_code)).optional_number(refusal.step.map(TotpStep::number));
         self.save_with_reason(REFUSE, attempt, refusal.account, Some(refusal.reason), own)
     }
 
@@ -723,7 +728,12 @@ impl Store for PgStore {
         Ok(batch)
     }
 
-    fn move_secrets(&mut self, attempt: &Attempt<'_>, moved: &MovedSecrets, first: &KeyId) -> Result<Moved, StoreError> {
+    fn move_secrets(
+        &mut self,
+        attempt: &Attempt<'_>,
+        moved: &MovedSecrets,
+        first: &KeyId,
+    ) -> Result<Moved, StoreError> {
         let is_empty = moved.accounts.is_empty() && moved.history.is_empty();
         let mut parameters = shared_parameters(attempt, None, Reason::Overtaken, None);
         let (accounts, history) = parameters::moved_secrets(moved);

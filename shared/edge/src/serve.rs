@@ -10,7 +10,7 @@ use cofrap_api::{BodyIs, Call, Code, Problem, Route, health, jwks, not_found, op
 use cofrap_crypto::{Keyring, TokenKeys};
 use serde::Serialize;
 use spin_sdk::http::{Headers, IncomingRequest, OutgoingResponse, ResponseOutparam};
-use std::error::Error;
+use std::io::Write;
 use std::net::IpAddr;
 
 /// What operations run in: the platform's clock and random source, the database, and the keys that they need.
@@ -53,10 +53,10 @@ pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
         let keys = Keyring::read(&SpinVariables).and_then(|keyring| TokenKeys::read(&SpinVariables).map(|_| keyring));
         let policy = policy(&SpinVariables).and_then(|policy| settings(&SpinVariables).map(|_| policy));
         let mut store = PgStore::at(postgres_address(&SpinVariables).map_err(Problem::unavailable)?);
-        let (health, cause) =
+        let (health, missing) =
             check_health(&mut store, keys.as_ref().ok(), policy.as_ref().ok().copied(), SCHEMA_VERSION);
-        let boxed = |error| -> Box<dyn Error> { Box::new(error) };
-        let cause = keys.err().or(policy.err()).map(boxed).or_else(|| cause.map(|error| -> Box<dyn Error> { Box::new(error) }));
+        let cause = keys.err().or(policy.err()).map(|error| error.to_string());
+        let cause = cause.or_else(|| missing.map(|error| error.to_string()));
         to_json(&health::answer(&health, cause)?)
     })
     .await;
@@ -136,9 +136,8 @@ async fn send(out: ResponseOutparam, arrival: &Arrival, methods: &[&str], answer
     let headers = Headers::from_list(&headers).expect("the names and values above are well-formed");
     let response = OutgoingResponse::new(headers);
     response.set_status_code(status).expect("every status is between 100 and 599");
-    if let Err(error) = out.set_with_body(response, body).await {
-        eprintln!("the client left before its answer: {error}");
-    }
+    // Who does not wait for the answer has it in the log line above.
+    let _ = out.set_with_body(response, body).await;
 }
 
 /// One line for each request, as JSON, so that nothing in it can look like another line. No names, no secrets.
@@ -150,14 +149,14 @@ struct LogLine<'a> {
     status: u16,
     code: Option<Code>,
     client: Option<IpAddr>,
-    cause: Option<String>,
+    cause: Option<&'a str>,
     /// Said of every request while it is not the strict one: each is a start of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'static str>,
 }
 
 fn log(arrival: &Arrival, status: u16, problem: Option<&Problem>) {
-    let cause = problem.and_then(Problem::cause).map(ToString::to_string);
+    let cause = problem.and_then(Problem::cause);
     let lax = policy(&SpinVariables).ok().filter(|policy| *policy != Policy::Strict);
     let line = LogLine {
         level: match (&cause, lax) {
@@ -173,5 +172,7 @@ fn log(arrival: &Arrival, status: u16, problem: Option<&Problem>) {
         cause,
         policy: lax.map(Policy::as_str),
     };
-    println!("{}", serde_json::to_string(&line).unwrap_or_default());
+    let mut line = serde_json::to_vec(&line).unwrap_or_default();
+    line.push(b'\n');
+    let _ = std::io::stdout().write_all(&line);
 }

@@ -1,8 +1,8 @@
 //! What the statements return: columns one after the other; what cannot be read is located.
 
 use cofrap_accounts::{
-    Access, Account, AccountId, AuditEntry, Counters, Expiry, Operator, Origin, PastPassword, PendingSecondFactor, Saved,
-    SecondFactor, Standing, State, StoreError, StoredKeys, UnixTime,
+    Access, Account, AccountId, AuditEntry, Counters, Expiry, Operator, Origin, PastPassword, PendingSecondFactor,
+    Saved, SecondFactor, Standing, State, StoreError, StoredKeys, UnixTime,
 };
 use cofrap_crypto::{Binding, KeyId, Sealed, TotpStep};
 use spin_sdk::pg4::DbValue;
