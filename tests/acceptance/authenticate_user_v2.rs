@@ -1,6 +1,6 @@
 //! `POST /function/authenticate-user-v2`: what a caller can rely on.
 
-use cofrap_tests::{MAX_AGE, Person, STEP, TestApp, now_at_start};
+use cofrap_tests::{MAX_AGE, Person, STEP, Settings, TestApp, now_at_start};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -8,16 +8,19 @@ async fn a_complete_login_answers_as_the_specification_says_and_activates_the_ac
     let app = TestApp::start().await;
     let mut michel = app.provisional_account("michel.ranu").await;
     let id = app.database.count("SELECT id::bigint FROM users_v2").await;
+    let mut answer = michel.log_in().await.ok().0;
+    assert!(answer["token"].take().is_string());
     let expected = json!({
         "success": true, "username": "michel.ranu", "message": "Authentification réussie", "user_id": id,
+        "token": null, "token_type": "Bearer", "expires_in": 1800,
     });
-    assert_eq!(michel.log_in().await.ok().0, expected);
+    assert_eq!(answer, expected);
     assert_eq!(app.database.text("SELECT state FROM users_v2").await, "active");
 }
 
 #[tokio::test]
 async fn every_refusal_looks_the_same() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(Settings::without_limits()).await;
     let mut michel = app.active_account("michel.ranu").await;
     let (password, used) = (michel.password.clone(), michel.code_at(app.clock.now()));
     let code = michel.fresh_code();
@@ -41,7 +44,7 @@ async fn every_refusal_looks_the_same() {
 
 #[tokio::test]
 async fn only_six_ascii_digits_in_a_string_are_a_code() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(Settings::without_limits()).await;
     let michel = app.provisional_account("michel.ranu").await;
     let code = michel.code_at(app.clock.now());
     let full_width: String =
@@ -89,7 +92,7 @@ async fn codes_of_the_steps_around_are_taken_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_parallel_requests_with_one_code_one_succeeds() {
-    let app = std::sync::Arc::new(TestApp::start().await);
+    let app = std::sync::Arc::new(TestApp::start_with(Settings::without_limits()).await);
     for round in 0..20 {
         let name = format!("michel.{round}");
         let michel = app.provisional_account(&name).await;
@@ -125,7 +128,7 @@ async fn a_step_older_than_the_last_accepted_one_is_refused_also_after_the_secre
     let current = michel.code_at(app.clock.now());
     app.authenticate("michel.ranu", &michel.password, current).await.problem(401, "invalid_credentials");
 
-    let reset = "UPDATE users_v2 SET state = 'provisional'";
+    let reset = "UPDATE users_v2 SET state = 'provisional', standing_binding = NULL";
     app.database.client.batch_execute(reset).await.unwrap();
     let renewed = app.provisional_account("michel.ranu").await;
     let current = renewed.code_at(app.clock.now());
@@ -163,13 +166,14 @@ async fn an_expired_login_says_what_to_do_and_marks_the_account() {
     let app = TestApp::start().await;
     let mut michel = app.active_account("michel.ranu").await;
     app.clock.advance(MAX_AGE + 1);
-    let answer = michel.log_in().await;
-    answer.problem(403, "password_expired");
+    let mut answer = michel.log_in().await.problem(403, "password_expired");
+    assert!(answer["renewal_token"].take().is_string());
     let expected = json!({
         "error": "Mot de passe expiré", "code": "password_expired", "password_expired": true,
         "message": "Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.",
+        "renewal_token": null, "renewal_expires_in": 900,
     });
-    assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), expected);
+    assert_eq!(answer, expected);
     assert_eq!(app.database.count("SELECT count(*) FROM users_v2 WHERE expired").await, 1);
     assert_eq!(app.database.count("SELECT count(*) FROM password_history_v2 WHERE expired").await, 1);
 }

@@ -35,7 +35,7 @@ async fn probe() -> Probe {
 /// A probe with a database, and the database's address.
 async fn probe_with_database() -> (Probe, Database, String) {
     let database = TestServer::get().await.empty_database().await;
-    let given = database.variables();
+    let given = database.variables_of_the_owner();
     let probe = Probe::start(ONE_ROUTE, variables(&[("a_secret", "value"), ("port", &given["postgres_port"])])).await;
     let address = format!(
         "host=127.0.0.1 port={} dbname={} user={} password={}",

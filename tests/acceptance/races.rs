@@ -3,7 +3,7 @@
 use cofrap_tests::{Answer, MAX_AGE, TestApp, Wire};
 
 /// The first words of every statement that does something.
-const DEED: &str = "WITH deed";
+const DEED: &str = "WITH generation_gate";
 
 /// Changes that other requests, operators and programs make between two statements, to the only account.
 const ACTIVATED: &str = "UPDATE users_v2 SET state = 'active'";
@@ -97,7 +97,7 @@ async fn a_refusal_of_an_account_that_is_gone_by_now_keeps_its_audit_row() {
     let (app, wire) = TestApp::start_on_a_wire().await;
     app.active_account("michel.ranu").await;
     let request = app.authenticate("michel.ranu", "wrong", "123456");
-    let answer = wire.interrupt("INSERT INTO auth_logs_v2", request, app.database.client.batch_execute(DELETED)).await;
+    let answer = wire.interrupt(DEED, request, app.database.client.batch_execute(DELETED)).await;
     answer.problem(401, "invalid_credentials");
     let rows = "SELECT count(*) FROM auth_logs_v2 WHERE user_id IS NULL AND details ->> 'reason' = 'wrong_password'";
     assert_eq!(app.database.count(rows).await, 1);

@@ -131,6 +131,11 @@ impl Database {
         postgres_variables(&self.functions_config()).expect("it has one host")
     }
 
+    /// The variables that lead there as the superuser, for components that are no functions of ours.
+    pub fn variables_of_the_owner(&self) -> VariableSource {
+        postgres_variables(&self.config).expect("it has one host")
+    }
+
     /// A connection with the functions' rights.
     pub async fn connect_as_the_functions(&self) -> Client {
         connect(&self.functions_config()).await

@@ -543,19 +543,15 @@ impl PgStore {
         account: Option<AccountId>,
         own: Own,
     ) -> Result<Saved, StoreError> {
-        self.save_with_reason(statement, attempt, account, None, own)
+        self.save_with(statement, shared_parameters(attempt, account, Reason::Overtaken, None), own)
     }
 
-    /// The same, for a deed that is no success even when it is done.
-    fn save_with_reason(
+    fn save_with(
         &mut self,
         statement: &str,
-        attempt: &Attempt<'_>,
-        account: Option<AccountId>,
-        reason: Option<Reason>,
+        mut parameters: Vec<ParameterValue>,
         own: Own,
     ) -> Result<Saved, StoreError> {
-        let mut parameters = shared_parameters(attempt, account, reason.unwrap_or(Reason::Overtaken), reason);
         parameters.extend(own.0);
         let rows = self.query(statement, &parameters)?;
         rows.first().map_or(Ok(Saved::Overtaken), |row| read_saved(row))
@@ -660,12 +656,15 @@ impl Store for PgStore {
 
     fn mark_expired(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError> {
         let own = Own::new().login(login, LoginIs::TooLate, attempt);
-        self.save_with_reason(CONCLUDE_LOGIN, attempt, Some(login.account().id), Some(Reason::Expired), own)
+        // Too late is no success, even when it is noted.
+        let shared = shared_parameters(attempt, Some(login.account().id), Reason::Overtaken, Some(Reason::Expired));
+        self.save_with(CONCLUDE_LOGIN, shared, own)
     }
 
     fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved, StoreError> {
         let own = Own::new().number(i64::from(refusal.wrong_code)).optional_number(refusal.step.map(TotpStep::number));
-        self.save_with_reason(REFUSE, attempt, refusal.account, Some(refusal.reason), own)
+        let shared = shared_parameters(attempt, refusal.account, refusal.reason, Some(refusal.reason));
+        self.save_with(REFUSE, shared, own)
     }
 
     fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError> {
