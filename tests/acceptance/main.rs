@@ -3,16 +3,29 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "where a test fails, it panics")]
 
+mod activity;
+mod administer_account;
 mod audit;
+mod audit_log;
 mod authenticate_user_v2;
+mod client_address;
 mod components;
 mod envelope;
 mod generate_2fa_v2;
 mod generate_password_v2;
+mod health;
 mod journey;
+mod jwks;
+mod lifecycle;
 mod local_host;
 mod names;
 mod not_found;
+mod openapi;
+mod policy;
 mod races;
+mod rotate_keys;
 mod schema;
+mod session;
+mod stored_secrets;
+mod throttling;
 mod unavailable;

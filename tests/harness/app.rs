@@ -38,7 +38,7 @@ pub struct TestApp {
     /// The functions' clock.
     pub clock: TestClock,
     /// The functions' database.
-    pub database: Database,
+    pub database: Arc<Database>,
     /// Where they listen.
     pub address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -102,10 +102,10 @@ impl TestApp {
 
     /// Starts the functions on a database.
     pub async fn start_on(database: Database, settings: Settings) -> Self {
-        Self::start_at(database, TestClock::new(), settings).await
+        Self::start_at(Arc::new(database), TestClock::new(), settings).await
     }
 
-    async fn start_at(database: Database, clock: TestClock, settings: Settings) -> Self {
+    async fn start_at(database: Arc<Database>, clock: TestClock, settings: Settings) -> Self {
         let log = Arc::new(Mutex::new(String::new()));
         let mut variables = database.variables();
         for (name, value) in [("encryption_key", &*KEY), ("jwt_secret", &*TOKEN_KEY)] {
@@ -139,9 +139,8 @@ impl TestApp {
     }
 
     /// The same functions with other settings, on the same database and clock.
-    pub async fn restart_with(self, settings: Settings) -> Self {
-        let clock = self.clock.clone();
-        Self::start_at(self.database, clock, settings).await
+    pub async fn restart_with(&self, settings: Settings) -> Self {
+        Self::start_at(Arc::clone(&self.database), self.clock.clone(), settings).await
     }
 
     /// Calls a function with a JSON body.

@@ -1,6 +1,7 @@
 //! Somebody with an account and an authenticator app.
 
 use crate::{Answer, STEP, TestApp};
+use serde_json::{Value, json};
 use totp_rs::{Builder, Secret, Totp};
 
 /// Somebody who knows their password and has the authenticator at hand.
@@ -26,6 +27,30 @@ impl<'a> Person<'a> {
     pub async fn log_in(&mut self) -> Answer {
         let code = self.fresh_code();
         self.app.authenticate(&self.username, &self.password, code).await
+    }
+
+    /// Logs in; the session's token.
+    pub async fn session(&mut self) -> String {
+        self.log_in().await.ok().0["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// A request body that shows the current password and a fresh code.
+    pub fn with_credentials(&mut self) -> Value {
+        let code = self.fresh_code();
+        json!({ "username": self.username, "password": self.password, "2FA_code": code })
+    }
+
+    /// Scans the provisioning QR code of another second factor.
+    pub fn scan(&mut self, provisioning_uri: &str) {
+        self.authenticator = authenticator(provisioning_uri);
+    }
+
+    /// The same person with another second factor, while this one is still at hand.
+    #[must_use]
+    pub fn with_second_factor(&self, provisioning_uri: &str) -> Self {
+        let mut other = Self::new(self.app, &self.username, self.password.clone(), provisioning_uri);
+        other.used = self.used;
+        other
     }
 
     /// A code that was not used yet; the clock moves to its step if it must.
