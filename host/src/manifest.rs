@@ -119,6 +119,11 @@ impl Manifest {
         resolve(&self.variables, sources)
     }
 
+    /// The routes, as they are written.
+    pub fn routes(&self) -> impl Iterator<Item = &str> {
+        self.trigger.http.iter().map(|trigger| trigger.route.as_str())
+    }
+
     pub(crate) fn http_triggers(&self) -> &[HttpTrigger] {
         &self.trigger.http
     }

@@ -270,6 +270,15 @@ pub fn component_files() -> Vec<PathBuf> {
     Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable").component_files().collect()
 }
 
+/// The routes that the manifest names.
+pub fn routes() -> Vec<String> {
+    Manifest::read(&checkout().join("spin.toml"))
+        .expect("the manifest is readable")
+        .routes()
+        .map(str::to_owned)
+        .collect()
+}
+
 pub(crate) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project's root")
 }

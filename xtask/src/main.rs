@@ -7,6 +7,7 @@ mod check;
 mod components;
 mod database;
 mod dotenv;
+mod openapi;
 mod rotate_keys;
 mod test;
 mod up;
@@ -50,6 +51,8 @@ enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Writes openapi.json and its page from the types of shared/api
+    Openapi,
     /// Seals every stored secret under the first key of `encryption_key`, so that the others may leave the list
     RotateKeys {
         #[command(flatten)]
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { arguments } => test::test(&arguments),
         Command::Check => check::check(),
         Command::Migrate { database } => runtime()?.block_on(up::migrate(&database)),
+        Command::Openapi => openapi::write(),
         Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),
     }
 }

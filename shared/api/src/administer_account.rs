@@ -9,15 +9,15 @@ const MISSING: &str = "username et action sont requis";
 /// The account, and what is to be done with it.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "openapi", schemars(rename = "AdministerRequest"))]
+#[cfg_attr(feature = "openapi", schemars(rename = "AdministerRequest", extend("required" = ["username", "action"])))]
 pub struct Request {
     /// The account's name: 1 to 50 characters.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     username: Field,
     /// `unlock`, `expire`, `disable`, `enable`, `reset-2fa` or `end-sessions`.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     action: Field,
 }
 

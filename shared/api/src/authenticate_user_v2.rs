@@ -11,15 +11,15 @@ const MISSING: &str = "username et password sont requis";
 /// Who logs in, and with what.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "openapi", schemars(rename = "LoginRequest"))]
+#[cfg_attr(feature = "openapi", schemars(rename = "LoginRequest", extend("required" = ["username", "password"])))]
 pub struct Request {
     /// The account's name: 1 to 50 characters.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     username: Field,
     /// The password, at most 100 characters.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     password: Field,
     /// The code, six digits.
     #[serde(default, rename = "2FA_code")]

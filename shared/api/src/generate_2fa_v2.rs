@@ -13,11 +13,11 @@ const DEFAULT_ISSUER: &str = "MSPR2-COFRAP";
 /// challenge.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "openapi", schemars(rename = "GenerateSecondFactorRequest"))]
+#[cfg_attr(feature = "openapi", schemars(rename = "GenerateSecondFactorRequest", extend("required" = ["username"])))]
 pub struct Request {
     /// The account's name: 1 to 50 characters.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     username: Field,
     /// Who issues the codes, as the authenticator shows it: 1 to 64 characters, no colon. `MSPR2-COFRAP` if absent.
     #[serde(default)]

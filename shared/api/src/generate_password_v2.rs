@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 /// bearer token (a session of at most 5 minutes, or the operator's).
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "openapi", schemars(rename = "GeneratePasswordRequest"))]
+#[cfg_attr(feature = "openapi", schemars(rename = "GeneratePasswordRequest", extend("required" = ["username"])))]
 pub struct Request {
     /// The account's name: 1 to 50 characters.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schemars(required, with = "String"))]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     username: Field,
     /// The current password.
     #[serde(default)]

@@ -1,7 +1,13 @@
-//! `GET /openapi.json`: this contract, as an OpenAPI 3.1 document. It is generated, kept in the repository, and compared.
+//! `GET /openapi.json`: this contract, as an OpenAPI 3.1 document. `cargo xtask openapi` writes it from the types of this
+//! crate; a test compares.
 
 /// The methods that it has.
 pub const METHODS: &[&str] = &["GET"];
 
 /// The document as it ships.
 pub const DOCUMENT: &str = include_str!("../openapi.json");
+
+#[cfg(feature = "openapi")]
+mod generate;
+#[cfg(feature = "openapi")]
+pub use generate::{document, page};

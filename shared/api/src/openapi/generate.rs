@@ -1,0 +1,348 @@
+//! Writes the document from the types that requests and answers are made of.
+
+use crate::problem::Expired;
+use crate::{
+    activity, administer_account, audit_log, authenticate_user_v2, generate_2fa_v2, generate_password_v2, health, jwks,
+    rotate_keys, session,
+};
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+
+/// Statuses that every function may answer with, whatever it does.
+const COMMON: [u16; 2] = [405, 503];
+
+/// Statuses of every function that takes a JSON body.
+const OF_JSON: [u16; 3] = [400, 413, 415];
+
+/// One method of one route.
+struct Operation {
+    path: &'static str,
+    method: &'static str,
+    summary: &'static str,
+    request: Option<Schema>,
+    query: &'static [(&'static str, &'static str, &'static str)],
+    answer: Schema,
+    /// Besides the common ones.
+    errors: &'static [u16],
+    bearer: Bearer,
+}
+
+/// Whose bearer token a route takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bearer {
+    Nobody,
+    Session,
+    SessionOrOperator,
+    Operator,
+}
+
+fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
+    let function = |path, method, summary, answer| Operation {
+        path,
+        method,
+        summary,
+        request: None,
+        query: &[],
+        answer,
+        errors: &[],
+        bearer: Bearer::Nobody,
+    };
+    vec![
+        Operation {
+            request: Some(types.subschema_for::<generate_password_v2::Request>()),
+            errors: &[401, 403, 409, 429],
+            bearer: Bearer::SessionOrOperator,
+            ..function(
+                "/function/generate-password-v2",
+                "post",
+                "A new account's password, a fresh start for an account that never logged in, or with proof an active \
+                 account's new password",
+                types.subschema_for::<generate_password_v2::Response>(),
+            )
+        },
+        Operation {
+            request: Some(types.subschema_for::<generate_2fa_v2::Request>()),
+            errors: &[401, 403, 404, 409, 429],
+            bearer: Bearer::SessionOrOperator,
+            ..function(
+                "/function/generate-2fa-v2",
+                "post",
+                "The secret of an account's one-time codes; on an active account it waits for its first code",
+                types.subschema_for::<generate_2fa_v2::Response>(),
+            )
+        },
+        Operation {
+            request: Some(types.subschema_for::<authenticate_user_v2::Request>()),
+            errors: &[401, 403, 429],
+            ..function(
+                "/function/authenticate-user-v2",
+                "post",
+                "Judges a password and a code together",
+                types.subschema_for::<authenticate_user_v2::Response>(),
+            )
+        },
+        Operation {
+            errors: &[401],
+            bearer: Bearer::Session,
+            ..function("/function/session", "get", "Who bears a session", types.subschema_for::<session::Bearing>())
+        },
+        Operation {
+            errors: &[401, 413],
+            bearer: Bearer::Session,
+            ..function(
+                "/function/session",
+                "post",
+                "Makes a session last, 12 hours after its login at most",
+                types.subschema_for::<session::Renewed>(),
+            )
+        },
+        Operation {
+            errors: &[401],
+            bearer: Bearer::Session,
+            ..function(
+                "/function/session",
+                "delete",
+                "Ends all sessions of the account",
+                types.subschema_for::<session::Ended>(),
+            )
+        },
+        Operation {
+            errors: &[401],
+            bearer: Bearer::Session,
+            ..function(
+                "/function/activity",
+                "get",
+                "The last attempts on the bearer's own account",
+                types.subschema_for::<activity::Response>(),
+            )
+        },
+        Operation {
+            request: Some(types.subschema_for::<administer_account::Request>()),
+            errors: &[401, 404, 409, 429],
+            bearer: Bearer::Operator,
+            ..function(
+                "/function/administer-account",
+                "post",
+                "What an operator does with an account; 404 where there is no operator's token",
+                types.subschema_for::<administer_account::Response>(),
+            )
+        },
+        Operation {
+            query: &[
+                ("username", "string", "Attempts under this name only"),
+                ("limit", "integer", "At most so many, 1 to 500; 100 if absent"),
+                ("before", "integer", "Older than the entry of this number"),
+            ],
+            errors: &[400, 401, 404, 429],
+            bearer: Bearer::Operator,
+            ..function(
+                "/function/audit-log",
+                "get",
+                "What was attempted, the newest first; 404 where there is no operator's token",
+                types.subschema_for::<audit_log::Response>(),
+            )
+        },
+        Operation {
+            request: Some(types.subschema_for::<rotate_keys::Request>()),
+            errors: &[401, 404, 429],
+            bearer: Bearer::Operator,
+            ..function(
+                "/function/rotate-keys",
+                "post",
+                "Seals a batch of stored secrets again, under the first key; 404 where there is no operator's token",
+                types.subschema_for::<rotate_keys::Response>(),
+            )
+        },
+        function(
+            "/function/health",
+            "get",
+            "Whether the functions can work, and which part is missing if they cannot",
+            types.subschema_for::<health::Response>(),
+        ),
+        function(
+            "/.well-known/jwks.json",
+            "get",
+            "The public keys of sessions, the one that signs first",
+            types.subschema_for::<jwks::Response>(),
+        ),
+        function(
+            "/openapi.json",
+            "get",
+            "This document",
+            Schema::from(Map::from_iter([("type".to_owned(), json!("object"))])),
+        ),
+    ]
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        "/components/schemas".clone_into(&mut settings.definitions_path.to_mut());
+    });
+    let mut types = settings.into_generator();
+    let operations = operations(&mut types);
+    let error = error_schema(&mut types);
+    let parts = types.subschema_for::<health::Parts>();
+    let expired = types.subschema_for::<Expired>();
+
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in &operations {
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method] = describe(operation);
+    }
+    let mut schemas: Map<String, Value> = types.take_definitions(true);
+    schemas.insert("Error".to_owned(), error);
+    let reference = json!({ "$ref": "#/components/schemas/Error" });
+    schemas.insert("Refused".to_owned(), json!({ "anyOf": [{ "allOf": [reference, expired] }, reference] }));
+    schemas.insert("Unwell".to_owned(), json!({ "anyOf": [{ "allOf": [reference, parts] }, reference] }));
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "COFRAP authentication",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Every function is also reachable under `/f/`. Errors are an `error` for people and a `code` for \
+                            programs; codes never change, texts may.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "session": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "operator": { "type": "http", "scheme": "bearer" },
+            },
+        },
+    })
+}
+
+fn describe(operation: &Operation) -> Value {
+    let json_answer = |description: &str, schema: &Value| json!({ "description": description, "content": { "application/json": { "schema": schema } } });
+    let mut responses = Map::from_iter([("200".to_owned(), json_answer("Done", operation.answer.as_value()))]);
+    let of_json = if operation.request.is_some() { &OF_JSON[..] } else { &[] };
+    for status in operation.errors.iter().chain(&COMMON).chain(of_json) {
+        let name = match status {
+            403 => "Refused",
+            503 => "Unwell",
+            _ => "Error",
+        };
+        let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+        let mut answer = json_answer(meaning(*status), &schema);
+        if *status == 429 {
+            answer["headers"]["Retry-After"] =
+                json!({ "description": "Seconds to wait, at most 900", "schema": { "type": "integer" } });
+        }
+        responses.insert(status.to_string(), answer);
+    }
+    let mut described = json!({ "summary": operation.summary, "responses": responses });
+    if let Some(request) = &operation.request {
+        described["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": request } } });
+    }
+    if !operation.query.is_empty() {
+        let parameter = |(name, kind, description): &(&str, &str, &str)| json!({ "name": name, "in": "query", "description": description, "schema": { "type": kind } });
+        described["parameters"] = operation.query.iter().map(parameter).collect();
+    }
+    match operation.bearer {
+        Bearer::Nobody => {}
+        Bearer::Session => described["security"] = json!([{ "session": [] }]),
+        Bearer::Operator => described["security"] = json!([{ "operator": [] }]),
+        Bearer::SessionOrOperator => described["security"] = json!([{}, { "session": [] }, { "operator": [] }]),
+    }
+    described
+}
+
+const fn meaning(status: u16) -> &'static str {
+    match status {
+        400 => "The body or a field is ill-formed; the text names the field",
+        401 => "The credentials, or the token, do not hold",
+        403 => "Proof is needed, the credentials have expired, or a second factor is to be enrolled first",
+        404 => "There is no such account or function",
+        405 => "There is no such method; `Allow` says which there are",
+        409 => "The name is taken, or another request came first",
+        413 => "The body is larger than 16 KiB",
+        415 => "The body is not declared as JSON",
+        429 => "Too many attempts",
+        _ => "Something that the functions need is not there; nothing was changed",
+    }
+}
+
+fn error_schema(types: &mut SchemaGenerator) -> Value {
+    json!({
+        "type": "object",
+        "description": "What every answer is that is no success.",
+        "properties": {
+            "error": { "type": "string", "description": "For people, in French." },
+            "code": types.subschema_for::<crate::Code>(),
+        },
+        "required": ["error", "code"],
+    })
+}
+
+/// The document as a page for people.
+#[must_use]
+pub fn page(document: &Value) -> String {
+    let mut page = "# The functions\n\nWritten by `cargo xtask openapi` from the types in `shared/api`; the same as \
+                    `openapi.json`.\nEvery function is also reachable under `/f/`. Errors are \
+                    `{\"error\": \"<text for people>\", \"code\": \"<snake_case>\"}`.\n"
+        .to_owned();
+    for (path, operations) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in operations.as_object().into_iter().flatten() {
+            let _ = write!(page, "\n## {} {path}\n\n{}.\n", method.to_uppercase(), text(&operation["summary"]));
+            let request = &operation["requestBody"]["content"]["application/json"]["schema"];
+            write_fields(&mut page, "Takes", resolve(document, request));
+            write_parameters(&mut page, &operation["parameters"]);
+            let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+            write_fields(&mut page, "Gives", resolve(document, answer));
+            let errors =
+                operation["responses"].as_object().into_iter().flatten().filter(|(status, _)| *status != "200");
+            let errors: Vec<_> =
+                errors.map(|(status, answer)| format!("{status} ({})", text(&answer["description"]))).collect();
+            let _ = writeln!(page, "\nErrors: {}.", errors.join("; "));
+        }
+    }
+    page
+}
+
+fn write_fields(page: &mut String, title: &str, schema: &Value) {
+    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty()) else { return };
+    let required: Vec<_> = schema["required"].as_array().into_iter().flatten().map(text).collect();
+    let _ = writeln!(page, "\n| {title} | |\n| --- | --- |");
+    for (name, property) in properties {
+        let optional = if required.contains(&name.as_str()) { "" } else { "?" };
+        let _ = writeln!(page, "| `{name}`{optional} | {} |", text(&property["description"]).replace('\n', " "));
+    }
+}
+
+fn write_parameters(page: &mut String, parameters: &Value) {
+    let Some(parameters) = parameters.as_array() else { return };
+    let _ = writeln!(page, "\n| Query | |\n| --- | --- |");
+    for parameter in parameters {
+        let _ = writeln!(page, "| `{}`? | {} |", text(&parameter["name"]), text(&parameter["description"]));
+    }
+}
+
+fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let pointer = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    pointer.and_then(|pointer| document.pointer(pointer)).unwrap_or(schema)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_and_its_page_are_those_in_the_repository() {
+        let document = document();
+        let shipped: Value = serde_json::from_str(crate::openapi::DOCUMENT).unwrap();
+        assert_eq!(shipped, document, "run `cargo xtask openapi`");
+        assert_eq!(include_str!("../../../../docs/api.md"), page(&document), "run `cargo xtask openapi`");
+    }
+}
