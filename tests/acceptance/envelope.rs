@@ -40,6 +40,14 @@ async fn every_answer_has_the_contract_s_headers() {
     check_headers(&app.generate_password("michel.ranu").await);
     check_headers(&app.generate_2fa("michel.ranu").await);
     check_headers(&app.authenticate("michel.ranu", "x", "123456").await);
+    for path in ["session", "activity", "audit-log", "health", "administer-account", "rotate-keys"] {
+        check_headers(&app.request(Method::GET, &format!("/function/{path}")).await);
+        check_headers(&app.request(Method::PATCH, &format!("/f/{path}")).await);
+    }
+    for path in ["/.well-known/jwks.json", "/openapi.json"] {
+        check_headers(&app.request(Method::GET, path).await);
+        check_headers(&app.request(Method::PUT, path).await);
+    }
     for path in FUNCTIONS.map(|function| format!("/f/{function}")).iter().chain([&"/f/nothing".to_owned()]) {
         check_headers(&app.request(Method::GET, path).await);
         check_headers(&app.post(path, JSON, "{").await);

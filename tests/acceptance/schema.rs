@@ -1,7 +1,7 @@
 //! The database: what migrations promise.
 
-use cofrap_edge::STATEMENTS;
-use cofrap_migrations::migrate;
+use cofrap_edge::{SCHEMA_VERSION, STATEMENTS};
+use cofrap_migrations::{ensure_application_user, migrate};
 use cofrap_tests::{MAX_AGE, Person, Settings, TestApp, TestServer, now_at_start};
 
 /// The tables as the functions on OpenFaaS made them.
@@ -51,6 +51,52 @@ async fn every_statement_is_prepared_on_the_migrated_schema() {
 }
 
 #[tokio::test]
+async fn the_functions_know_the_latest_schema() {
+    let database = TestServer::get().await.migrated_database().await;
+    let latest = "SELECT max(version)::bigint FROM refinery_schema_history";
+    assert_eq!(database.count(latest).await, SCHEMA_VERSION);
+}
+
+#[tokio::test]
+async fn the_functions_role_can_do_no_ddl_and_only_adds_to_the_audit() {
+    let database = TestServer::get().await.empty_database().await;
+    assert!(migrate(&mut database.connect().await).await.unwrap().has_application_role);
+    ensure_application_user(&database.client, "cofrap_functions", "functions' password").await.unwrap();
+    let insert = "INSERT INTO auth_logs_v2 (action, success) VALUES ('login', TRUE)";
+    let functions = database.connect_as_the_functions().await;
+    for allowed in [insert, "SELECT FROM auth_logs_v2", "SELECT FROM users_v2", "DELETE FROM throttles"] {
+        functions.batch_execute(allowed).await.unwrap_or_else(|error| panic!("{allowed}: {error:?}"));
+    }
+    for refused in [
+        "UPDATE auth_logs_v2 SET success = TRUE",
+        "DELETE FROM auth_logs_v2",
+        "TRUNCATE auth_logs_v2",
+        "DELETE FROM users_v2",
+        "DELETE FROM password_history_v2",
+        "TRUNCATE users_v2",
+        "ALTER TABLE users_v2 ADD COLUMN x TEXT",
+        "DROP TABLE users_v2",
+        "CREATE TABLE x ()",
+        "CREATE TEMPORARY TABLE x ()",
+        "CREATE INDEX x ON users_v2 (id)",
+        "CREATE SCHEMA x",
+        "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE ROLE x",
+        "CREATE EXTENSION pgcrypto",
+        "ALTER TABLE auth_logs_v2 DISABLE TRIGGER ALL",
+        "SET ROLE postgres",
+        "UPDATE refinery_schema_history SET version = 0",
+        "COPY users_v2 TO PROGRAM 'true'",
+    ] {
+        let error = functions.batch_execute(refused).await.expect_err(refused);
+        let code = error.code().unwrap_or_else(|| panic!("{refused}: {error:?}")).code();
+        assert_eq!(code, "42501", "{refused}: {error}");
+    }
+    let admin = "SELECT count(*) FROM pg_roles WHERE rolname = 'cofrap_app' AND (rolcanlogin OR rolsuper OR rolcreatedb OR rolcreaterole)";
+    assert_eq!(database.count(admin).await, 0);
+}
+
+#[tokio::test]
 async fn no_request_takes_more_than_two_statements() {
     let (app, wire) = TestApp::start_on_a_wire().await;
     let check = |statements: Vec<String>| assert!((1..=2).contains(&statements.len()), "{statements:#?}");
@@ -71,8 +117,31 @@ async fn no_request_takes_more_than_two_statements() {
     check(wire.take_statements());
     app.generate_2fa("michel.ranu").await.problem(403, "proof_required");
     check(wire.take_statements());
+    let session = michel.session().await;
+    check(wire.take_statements());
+    app.session(&session).await.ok();
+    check(wire.take_statements());
+    app.request_as(&session, http::Method::GET, "/function/activity").await.ok();
+    check(wire.take_statements());
+    let body = serde_json::json!({ "username": "michel.ranu" });
+    app.call_as(&session, "generate-2fa-v2", body.clone()).await.ok();
+    check(wire.take_statements());
+    app.call_as(&session, "generate-password-v2", body).await.ok();
+    check(wire.take_statements());
+    app.administer("michel.ranu", "expire").await.ok();
+    check(wire.take_statements());
+    app.request_as(cofrap_tests::ADMIN_TOKEN, http::Method::GET, "/function/audit-log").await.ok();
+    check(wire.take_statements());
+    app.call_as(cofrap_tests::ADMIN_TOKEN, "rotate-keys", serde_json::json!({})).await.ok();
+    check(wire.take_statements());
+    for _ in 0..6 {
+        app.authenticate("nobody", "wrong", "123456").await;
+        check(wire.take_statements());
+    }
+    let mut late = app.active_account("late").await;
+    wire.take_statements();
     app.clock.advance(MAX_AGE + 1);
-    michel.log_in().await.problem(403, "password_expired");
+    late.log_in().await.problem(403, "password_expired");
     check(wire.take_statements());
     app.post("/function/generate-password-v2", "application/json", "{}").await.problem(400, "missing_field");
     assert!(wire.take_statements().is_empty());

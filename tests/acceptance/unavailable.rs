@@ -1,21 +1,22 @@
 //! A database or keys that cannot be used: 503, nothing changed, nothing told.
 
-use cofrap_tests::{Settings, TestApp};
+use cofrap_tests::{Answer, Settings, TestApp};
 use serde_json::Value;
 use std::time::Instant;
 
-#[expect(clippy::disallowed_methods, reason = "it measures an answer's time")]
+/// Every function says so, each within 5 seconds.
 async fn check(app: &TestApp) {
+    check_answer(app.generate_password("michel.ranu")).await;
+    check_answer(app.generate_2fa("michel.ranu")).await;
+    check_answer(app.authenticate("michel.ranu", "x", Value::Null)).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "it measures an answer's time")]
+async fn check_answer(answer: impl Future<Output = Answer>) {
     let started = Instant::now();
-    for answer in [
-        app.generate_password("michel.ranu").await,
-        app.generate_2fa("michel.ranu").await,
-        app.authenticate("michel.ranu", "x", Value::Null).await,
-    ] {
-        let problem = answer.problem(503, "unavailable");
-        assert_eq!(problem["error"], "Service momentanément indisponible, rien n'a été modifié");
-        assert_eq!(problem.as_object().unwrap().len(), 2, "{problem}");
-    }
+    let problem = answer.await.problem(503, "unavailable");
+    assert_eq!(problem["error"], "Service momentanément indisponible, rien n'a été modifié");
+    assert_eq!(problem.as_object().unwrap().len(), 2, "{problem}");
     assert!(started.elapsed().as_secs() < 5);
 }
 
@@ -89,4 +90,49 @@ async fn a_row_that_makes_no_sense_is_503_and_located_in_the_log() {
     app.database.client.batch_execute(corrupt).await.unwrap();
     check(&app).await;
     assert!(app.log().contains("table users_v2, row 1, column state: unknown state"), "{}", app.log());
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_503_and_nothing_is_half_done() {
+    for (break_it, mend) in [
+        ("REVOKE INSERT ON auth_logs_v2 FROM cofrap_app", "GRANT INSERT ON auth_logs_v2 TO cofrap_app"),
+        ("LOCK TABLE auth_logs_v2 IN EXCLUSIVE MODE", ""),
+    ] {
+        let app = TestApp::start().await;
+        let mut michel = app.provisional_account("michel.ranu").await;
+        let before = app.database.text("SELECT to_jsonb(u)::text FROM users_v2 u").await;
+        let mut other = app.database.connect().await;
+        let transaction = other.transaction().await.unwrap();
+        if mend.is_empty() {
+            transaction.batch_execute(break_it).await.unwrap();
+        } else {
+            app.database.client.batch_execute(break_it).await.unwrap();
+        }
+        check(&app).await;
+        let code = michel.fresh_code();
+        app.authenticate("michel.ranu", &michel.password, code).await.problem(503, "unavailable");
+        transaction.rollback().await.unwrap();
+        assert_eq!(app.database.text("SELECT to_jsonb(u)::text FROM users_v2 u").await, before);
+        app.database.client.batch_execute(mend).await.unwrap();
+        app.clock.advance(30);
+        michel.log_in().await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_database_is_503_and_healthy_again_after() {
+    let app = TestApp::start().await;
+    let name = app.database.text("SELECT current_database()::text").await;
+    let settle = async |statement: String| {
+        app.database.client.batch_execute(&statement).await.unwrap();
+        // Connections that are there keep what they had.
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                      WHERE datname = current_database() AND usename = 'cofrap_functions'";
+        app.database.client.batch_execute(others).await.unwrap();
+    };
+    settle(format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    check(&app).await;
+    settle(format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
+    app.generate_password("michel.ranu").await.ok();
+    assert_eq!(app.database.count("SELECT count(*) FROM auth_logs_v2").await, 1);
 }

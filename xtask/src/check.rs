@@ -2,7 +2,7 @@
 
 use crate::cargo::{cargo, describe, ensure_target, run};
 use crate::components::{TARGET, names, package_arguments};
-use crate::{checkout, say};
+use crate::{checkout, fuzz, say};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,8 @@ pub(crate) fn check() -> Result<()> {
     ensure_target(BARE_TARGET)?;
     run(cargo().args(["build", "--package", "cofrap-crypto", "--no-default-features", "--target", BARE_TARGET]))?;
     say("licences");
-    licences()
+    licences()?;
+    fuzz::check()
 }
 
 /// What the shape of the tree promises; see "Invariants" in ARCHITECTURE.md.
@@ -46,9 +47,15 @@ fn structure() -> Result<()> {
                 problems.push(format!("components/{name} has no {path}"));
             }
         }
-        // The one component without a name of its own answers everything else under both prefixes.
-        let last = if name == "not-found" { "..." } else { name.as_str() };
-        for route in [format!("/function/{last}"), format!("/f/{last}")] {
+        let routes = match name.as_str() {
+            // Where programs look for them.
+            "jwks" => vec!["/.well-known/jwks.json".to_owned()],
+            "openapi" => vec!["/openapi.json".to_owned()],
+            // It answers everything else under both prefixes.
+            "not-found" => vec!["/function/...".to_owned(), "/f/...".to_owned()],
+            name => vec![format!("/function/{name}"), format!("/f/{name}")],
+        };
+        for route in routes {
             if !manifest.contains(&format!("route = \"{route}\"\ncomponent = \"{name}\"\n")) {
                 problems.push(format!("spin.toml does not send {route} to {name}"));
             }
@@ -57,7 +64,7 @@ fn structure() -> Result<()> {
     for path in rust_files(&checkout().join("shared"))?.into_iter().chain(rust_files(&checkout().join("components"))?) {
         let text = read(&path)?;
         let shown = path.strip_prefix(checkout()).unwrap_or(&path).display();
-        if path.ends_with("edge/src/pg_store.rs") {
+        if path.ends_with("edge/src/pg_store.rs") || path.parent().is_some_and(|folder| folder.ends_with("pg_store")) {
             // Times are parameters: the functions' clock counts, never the database's.
             for ambient in ["now()", "CURRENT_", "LOCALTIME", "_timestamp()", "BEGIN", "COMMIT"] {
                 if text.contains(ambient) {

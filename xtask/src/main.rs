@@ -7,6 +7,7 @@ mod check;
 mod components;
 mod database;
 mod dotenv;
+mod fuzz;
 mod openapi;
 mod rotate_keys;
 mod test;

@@ -1,0 +1,21 @@
+//! The body of every function that takes JSON: a command or a problem, never a panic.
+
+#![no_main]
+
+use cofrap_accounts::Bearer;
+use cofrap_api::{Call, Route, administer_account, authenticate_user_v2, generate_2fa_v2, generate_password_v2, rotate_keys};
+use libfuzzer_sys::fuzz_target;
+
+fn read<R: Route>(body: &[u8]) {
+    if let Err(problem) = R::read(Call { method: "POST", query: "", bearer: Bearer::default(), body }) {
+        assert_eq!(problem.code().status(), 400);
+    }
+}
+
+fuzz_target!(|body: &[u8]| {
+    read::<authenticate_user_v2::Request>(body);
+    read::<generate_password_v2::Request>(body);
+    read::<generate_2fa_v2::Request>(body);
+    read::<administer_account::Request>(body);
+    read::<rotate_keys::Request>(body);
+});

@@ -1,0 +1,22 @@
+//! What the database holds: tokens and bindings that the functions did not write do not open.
+
+#![no_main]
+
+use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, Slot};
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+static KEYRING: LazyLock<Keyring> =
+    LazyLock::new(|| "ZnV6emluZyBrZXksIGZvciBub3RoaW5nIGVsc2UgISE=".parse().expect("a key"));
+
+fuzz_target!(|parts: (&str, &str, &str)| {
+    let (token, key, binding) = parts;
+    let place = Slot::Password.of(key);
+    let bound = Some(Binding::from_stored(binding.to_owned()));
+    assert!(KEYRING.open(&Sealed::from_stored(token.to_owned(), None, None), place).is_err());
+    assert!(!KEYRING.holds_standing(key, token, bound.as_ref()));
+    let sealed = KEYRING.seal(token, 0, place);
+    let tampered = Sealed::from_stored(sealed.token().to_owned(), Some(KeyId::from_stored(key.to_owned())), bound);
+    assert!(KEYRING.open(&tampered, place).is_err());
+    let _ = token.parse::<Keyring>();
+});
