@@ -1,6 +1,12 @@
 -- What keeps out who should not get in: an account's standing and counters, what ties stored secrets to their rows, how
 -- often things may fail, and which keys the rows need.
 
+-- The keys that stored secrets need, by name. None goes while a row refers to it.
+CREATE TABLE encryption_keys (
+    id TEXT PRIMARY KEY,
+    registered_at BIGINT NOT NULL
+);
+
 ALTER TABLE users_v2
     -- The operator's marks: disabled since, and whether they ever acted on the account.
     ADD COLUMN disabled_at BIGINT,
@@ -27,18 +33,18 @@ ALTER TABLE users_v2
     ADD COLUMN session_epoch BIGINT NOT NULL DEFAULT 0,
     -- Beside each secret the name of the key that sealed it, and a keyed digest that ties it to this row and column.
     -- Programs that replace a secret set both to NULL.
-    ADD COLUMN password_key TEXT,
+    ADD COLUMN password_key TEXT REFERENCES encryption_keys (id),
     ADD COLUMN password_binding TEXT,
-    ADD COLUMN mfa_key TEXT,
+    ADD COLUMN mfa_key TEXT REFERENCES encryption_keys (id),
     ADD COLUMN mfa_binding TEXT,
-    ADD COLUMN pending_mfa_key TEXT,
+    ADD COLUMN pending_mfa_key TEXT REFERENCES encryption_keys (id),
     ADD COLUMN pending_mfa_binding TEXT,
     -- The same for state, origin, operator_touched and disabled_at.
-    ADD COLUMN standing_key TEXT,
+    ADD COLUMN standing_key TEXT REFERENCES encryption_keys (id),
     ADD COLUMN standing_binding TEXT;
 
 ALTER TABLE password_history_v2
-    ADD COLUMN password_key TEXT,
+    ADD COLUMN password_key TEXT REFERENCES encryption_keys (id),
     ADD COLUMN password_binding TEXT;
 
 -- How often a subject failed. Subjects are digests: of an address, or of a name, whether an account has it or not, with the
@@ -55,11 +61,12 @@ CREATE TABLE throttles (
 );
 CREATE INDEX idx_throttles_idle_at ON throttles (idle_at);
 
--- The keys that stored secrets need, by name.
-CREATE TABLE encryption_keys (
-    id TEXT PRIMARY KEY,
-    registered_at BIGINT NOT NULL
-);
+-- The operator looks for attempts under a name, whether an account has it or not. Other programs may have written longer ones.
+CREATE INDEX idx_auth_logs_v2_username ON auth_logs_v2 (left(details ->> 'username', 50), id);
 
--- The operator looks for attempts under a name, whether an account has it or not.
-CREATE INDEX idx_auth_logs_v2_username ON auth_logs_v2 ((details ->> 'username'), id);
+-- Rows whose secrets other programs wrote: which keys they need is found out by opening some.
+CREATE INDEX idx_users_v2_unkeyed ON users_v2 (id) WHERE password_key IS NULL;
+
+-- What refers to a key is looked for when the key is to go.
+CREATE INDEX idx_users_v2_password_key ON users_v2 (password_key);
+CREATE INDEX idx_password_history_v2_password_key ON password_history_v2 (password_key);

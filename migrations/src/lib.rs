@@ -145,7 +145,7 @@ mod tests {
     const APPLIED: [(&str, u64); 3] = [
         ("V1__seed_tables", 8_644_451_391_404_159_628),
         ("V2__account_lifecycle", 505_755_662_921_762_620),
-        ("V3__account_protection", 13_644_067_561_749_081_655),
+        ("V3__account_protection", 14_311_938_151_030_738_866),
     ];
 
     #[test]

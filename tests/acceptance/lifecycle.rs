@@ -521,3 +521,127 @@ async fn of_a_generation_and_a_login_at_once_the_outcome_is_one_of_two_orders() 
         michel.log_in().await.ok();
     }
 }
+
+#[tokio::test]
+async fn enrolling_a_second_factor_on_somebody_s_new_account_does_not_let_a_stranger_start_it_over() {
+    let app = TestApp::start_with(Settings::behind_a_proxy()).await;
+    let body = json!({ "username": "michel.ranu" });
+    app.call_from("203.0.113.1", "generate-password-v2", body.clone()).await.ok();
+    app.call_from("198.51.100.66", "generate-2fa-v2", body.clone()).await.ok();
+    app.call_from("198.51.100.66", "generate-password-v2", body.clone()).await.problem(403, "proof_required");
+    app.call_from("203.0.113.1", "generate-password-v2", body).await.ok();
+}
+
+#[tokio::test]
+async fn a_bearer_that_is_neither_the_operator_s_nor_a_session_is_refused_and_counted_where_none_is_needed_too() {
+    let app = TestApp::start_with(Settings::variable("ip_failures_limit", "4")).await;
+    app.generate_password("before").await.ok();
+    for name in ["before", "somebody.new", "somebody.new", "before"] {
+        app.call_as("wrong", "generate-password-v2", json!({ "username": name })).await.problem(403, "proof_required");
+    }
+    let body = json!({ "username": "somebody.new" });
+    app.call_as(ADMIN_TOKEN, "generate-password-v2", body.clone()).await.problem(429, "too_many_attempts");
+    app.call_as("wrong", "generate-password-v2", body).await.problem(429, "too_many_attempts");
+    assert_eq!(app.database.count("SELECT count(*) FROM users_v2").await, 1);
+}
+
+#[tokio::test]
+async fn a_complete_renewal_ends_a_lock_of_strangers() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    app.clock.advance(MAX_AGE - 3600);
+    let session = michel.session().await;
+    michel.scan(&uri(app.call_as(&session, "generate-2fa-v2", json!({ "username": "michel.ranu" })).await));
+    app.clock.advance(30);
+    michel.log_in().await.ok();
+    app.clock.advance(3601);
+    let token = renewal_token(&mut michel).await;
+    for _ in 0..5 {
+        app.authenticate("michel.ranu", "wrong", Value::Null).await.problem(401, "invalid_credentials");
+    }
+    michel.log_in().await.problem(429, "too_many_attempts");
+    let body = json!({ "username": "michel.ranu", "renewal_token": token });
+    michel.password = app.call("generate-password-v2", body).await.ok().read_qr_code();
+    michel.log_in().await.ok();
+}
+
+#[tokio::test]
+async fn a_provisional_account_that_grew_too_old_renews_in_either_order() {
+    let app = TestApp::start().await;
+    for order in [["generate-password-v2", "generate-2fa-v2"], ["generate-2fa-v2", "generate-password-v2"]] {
+        let name = order[0];
+        let mut michel = app.provisional_account(name).await;
+        app.clock.advance(MAX_AGE + 1);
+        let body = json!({ "username": name, "renewal_token": renewal_token(&mut michel).await });
+        for function in order {
+            let read = app.call(function, body.clone()).await.ok().read_qr_code();
+            if function == "generate-2fa-v2" { michel.scan(&read) } else { michel.password = read }
+        }
+        app.clock.advance(30);
+        michel.log_in().await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_was_right_for_a_disabled_account_is_used_up_all_the_same() {
+    for function in ["generate-password-v2", "authenticate-user-v2"] {
+        let app = TestApp::start().await;
+        let mut michel = app.active_account("michel.ranu").await;
+        app.administer("michel.ranu", "disable").await.ok();
+        let body = michel.with_credentials();
+        assert!(app.call(function, body.clone()).await.status >= 400);
+        app.administer("michel.ranu", "enable").await.ok();
+        app.call("authenticate-user-v2", body).await.problem(401, "invalid_credentials");
+        michel.log_in().await.ok();
+    }
+}
+
+#[tokio::test]
+async fn the_operator_touched_a_provisional_account_and_its_own_credentials_replace_nothing() {
+    let app = TestApp::start().await;
+    let mut michel = app.provisional_account("michel.ranu").await;
+    app.administer("michel.ranu", "unlock").await.ok();
+    for function in GENERATORS {
+        let body = michel.with_credentials();
+        app.call(function, body).await.problem(403, "proof_required");
+    }
+    michel.log_in().await.ok();
+}
+
+#[tokio::test]
+async fn a_row_that_another_program_adds_later_enrols_with_its_password() {
+    let app = TestApp::start().await;
+    let insert = "INSERT INTO users_v2 (username, password, gendate) VALUES ('michel.ranu', $1, $2)";
+    app.database.client.execute(insert, &[&app.fernet("motdepasse123"), &app.clock.now()]).await.unwrap();
+    app.generate_2fa("michel.ranu").await.problem(403, "proof_required");
+    let body = json!({ "username": "michel.ranu", "password": "motdepasse123" });
+    let uri = uri(app.call("generate-2fa-v2", body).await);
+    Person::new(&app, "michel.ranu", "motdepasse123".to_owned(), &uri).log_in().await.ok();
+}
+
+#[tokio::test]
+async fn legacy_with_a_closed_registration_starts_nobody_over() {
+    let app = TestApp::start_with(Settings::variable("policy", "legacy")).await;
+    app.provisional_account("provisional").await;
+    let _ = app.active_account("active").await;
+    let settings = Settings::variable("policy", "legacy").and("registration", "operator");
+    let app = app.restart_with(settings).await;
+    app.generate_password("provisional").await.problem(403, "proof_required");
+    app.generate_password("nobody").await.problem(403, "proof_required");
+    app.generate_password("active").await.ok();
+}
+
+#[tokio::test]
+async fn a_session_that_was_given_before_is_no_proof_under_legacy() {
+    let app = TestApp::start().await;
+    let session = app.active_account("michel.ranu").await.session().await;
+    app.administer("somebody.else", "unlock").await.problem(404, "unknown_user");
+    app.database
+        .client
+        .batch_execute("UPDATE users_v2 SET operator_touched = TRUE, standing_binding = NULL")
+        .await
+        .unwrap();
+    let app = app.restart_with(Settings::variable("policy", "legacy")).await;
+    let body = json!({ "username": "michel.ranu" });
+    app.call_as(&session, "generate-password-v2", body).await.problem(403, "proof_required");
+}

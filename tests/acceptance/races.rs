@@ -1,6 +1,7 @@
 //! What happens between a request's two statements: the second sees it, and nothing is half done.
 
 use cofrap_tests::{Answer, MAX_AGE, TestApp, Wire};
+use serde_json::json;
 
 /// The first words of every statement that does something.
 const DEED: &str = "WITH generation_gate";
@@ -101,4 +102,115 @@ async fn a_refusal_of_an_account_that_is_gone_by_now_keeps_its_audit_row() {
     answer.problem(401, "invalid_credentials");
     let rows = "SELECT count(*) FROM auth_logs_v2 WHERE user_id IS NULL AND details ->> 'reason' = 'wrong_password'";
     assert_eq!(app.database.count(rows).await, 1);
+}
+
+/// Runs a generation by proof with a change before its deed: 409, and nothing of the credentials changed.
+async fn overtaken_generation(function: &str, proof: &str, change: &str) {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let columns = "concat_ws(' ', password, mfa, pending_mfa)";
+    let session = michel.session().await;
+    let body = match proof {
+        "credentials" => michel.with_credentials(),
+        _ => json!({ "username": "michel.ranu" }),
+    };
+    let before = stored(&app, columns).await;
+    let bearer = if proof == "session" { session.as_str() } else { "" };
+    let request = app.call_as(bearer, function, body);
+    wire.interrupt(DEED, request, app.database.client.batch_execute(change)).await.problem(409, "overtaken");
+    assert_eq!(stored(&app, columns).await, before, "{function} by {proof}: {change}");
+}
+
+#[tokio::test]
+async fn a_generation_by_proof_is_overtaken_by_whatever_the_proof_stands_on() {
+    for function in ["generate-password-v2", "generate-2fa-v2"] {
+        for change in [
+            "UPDATE users_v2 SET login_counter = login_counter + 1",
+            "UPDATE users_v2 SET security_counter = security_counter + 1",
+            "UPDATE users_v2 SET session_epoch = session_epoch + 1",
+            MARKED,
+            PASSWORD_REPLACED,
+        ] {
+            overtaken_generation(function, "session", change).await;
+        }
+        overtaken_generation(function, "credentials", CODE_USED).await;
+        overtaken_generation(function, "credentials", "UPDATE users_v2 SET otp_failures = 20").await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_overtaken_by_an_operator_s_action_and_by_other_programs_writes() {
+    for change in [
+        "UPDATE users_v2 SET security_counter = security_counter + 1",
+        "UPDATE users_v2 SET password = 'x', password_key = NULL, password_binding = NULL",
+        "UPDATE users_v2 SET mfa = 'x', mfa_key = NULL, mfa_binding = NULL",
+        "UPDATE users_v2 SET otp_failures = 20",
+    ] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let mut michel = app.provisional_account("michel.ranu").await;
+        interrupted(&app, &wire, change, michel.log_in()).await.problem(401, "invalid_credentials");
+        assert_eq!(stored(&app, "state").await, "provisional", "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_second_factor_is_not_put_in_force_when_another_one_waits_by_now() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let session = michel.session().await;
+    let uri = app.call_as(&session, "generate-2fa-v2", json!({ "username": "michel.ranu" })).await.ok().read_qr_code();
+    app.clock.advance(30);
+    let mut other = michel.with_second_factor(&uri);
+    let change = "UPDATE users_v2 SET pending_mfa = 'x'";
+    let request = other.log_in();
+    wire.interrupt(DEED, request, app.database.client.batch_execute(change)).await.problem(401, "invalid_credentials");
+    assert_eq!(stored(&app, "pending_mfa").await, "x");
+}
+
+#[tokio::test]
+async fn a_late_login_never_makes_an_active_account_provisional_again() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    let mut michel = app.provisional_account("michel.ranu").await;
+    app.clock.advance(MAX_AGE + 1);
+    wire.interrupt(DEED, michel.log_in(), app.database.client.batch_execute(ACTIVATED))
+        .await
+        .problem(403, "password_expired");
+    assert_eq!(stored(&app, "state").await, "active");
+}
+
+#[tokio::test]
+async fn a_session_that_ends_meanwhile_is_neither_renewed_nor_ended_again() {
+    for method in [http::Method::POST, http::Method::DELETE] {
+        for change in ["UPDATE users_v2 SET session_epoch = session_epoch + 1", "UPDATE users_v2 SET disabled_at = 1"] {
+            let (app, wire) = TestApp::start_on_a_wire().await;
+            let session = app.active_account("michel.ranu").await.session().await;
+            let request = app.request_as(&session, method.clone(), "/function/session");
+            wire.interrupt(DEED, request, app.database.client.batch_execute(change))
+                .await
+                .problem(401, "invalid_token");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_never_writes_over_what_changed_meanwhile() {
+    for change in [
+        "UPDATE users_v2 SET password = 'x', password_key = NULL, password_binding = NULL",
+        "UPDATE users_v2 SET mfa = 'x', mfa_key = NULL, mfa_binding = NULL",
+        "UPDATE users_v2 SET pending_mfa = 'x'",
+        "UPDATE users_v2 SET state = 'provisional'",
+        "UPDATE users_v2 SET operator_touched = TRUE",
+        "UPDATE users_v2 SET disabled_at = 1",
+    ] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let _ = app.active_account("michel.ranu").await;
+        let unkeyed = "UPDATE users_v2 SET standing_key = NULL; UPDATE password_history_v2 SET password_key = NULL";
+        app.database.client.batch_execute(unkeyed).await.unwrap();
+        let both = format!("{change}; UPDATE password_history_v2 SET password = 'x'");
+        let request = app.call_as(cofrap_tests::ADMIN_TOKEN, "rotate-keys", json!({}));
+        let answer = wire.interrupt(DEED, request, app.database.client.batch_execute(&both)).await.ok().0;
+        assert_eq!(answer["moved"], 0, "{change}");
+        assert_eq!(stored(&app, "coalesce(standing_key, 'none')").await, "none", "{change}");
+        assert_eq!(app.database.count("SELECT count(*) FROM password_history_v2 WHERE password = 'x'").await, 1);
+    }
 }

@@ -116,3 +116,39 @@ async fn only_the_operator_rotates_and_every_batch_is_in_the_audit() {
                 FROM auth_logs_v2 WHERE action = 'keys_rotated'";
     assert_eq!(app.database.text(rows).await, "f invalid_token, f invalid_token, t");
 }
+
+#[tokio::test]
+async fn the_key_of_rows_that_other_programs_wrote_cannot_be_dropped_either() {
+    let app = TestApp::start_with(both()).await;
+    let insert = "INSERT INTO users_v2 (username, password, gendate, state) VALUES ('michel.ranu', $1, 0, 'active')";
+    app.database.client.execute(insert, &[&app.fernet("motdepasse123")]).await.unwrap();
+    app.generate_password("somebody.new").await.ok();
+    let app = app.restart_with(Settings::variable("encryption_key", OTHER)).await;
+    app.request(Method::GET, "/function/health").await.problem(503, "unavailable");
+    app.generate_password("another").await.problem(503, "unavailable");
+}
+
+#[tokio::test]
+async fn a_row_of_the_history_that_no_key_opens_keeps_the_keys() {
+    let app = TestApp::start().await;
+    app.generate_password("michel.ranu").await.ok();
+    let insert = "INSERT INTO password_history_v2 (user_id, password, gendate) SELECT id, 'gAAAAA', 0 FROM users_v2;
+                  INSERT INTO password_history_v2 (user_id, password, gendate) VALUES (NULL, 'gAAAAA', 0)";
+    app.database.client.batch_execute(insert).await.unwrap();
+    let app = app.restart_with(both()).await;
+    let batches = rotate(&app).await;
+    assert_eq!(batches[0]["unreadable"].as_array().unwrap().len(), 2);
+    assert_eq!(batches.last().unwrap()["rows_left"], 2);
+    assert_eq!(app.database.count("SELECT count(*) FROM encryption_keys").await, 2);
+    app.database.client.batch_execute("DELETE FROM password_history_v2 WHERE password = 'gAAAAA'").await.unwrap();
+    rotate(&app).await;
+    assert_eq!(app.database.count("SELECT count(*) FROM encryption_keys").await, 1);
+}
+
+#[tokio::test]
+async fn the_database_itself_keeps_a_key_that_a_row_refers_to() {
+    let app = TestApp::start().await;
+    let _ = app.active_account("michel.ranu").await;
+    let error = app.database.client.batch_execute("DELETE FROM encryption_keys").await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "23503");
+}

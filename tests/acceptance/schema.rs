@@ -38,7 +38,9 @@ const SEED: &str = "
     INSERT INTO users_v2 (username, password, mfa, gendate, expired) VALUES
         ('old', 'x', NULL, 1, NULL), ('Pair', 'x', '', 1, FALSE), ('pair', 'x', NULL, 1, FALSE), (' padded', 'x', NULL, 1, TRUE);
     INSERT INTO password_history_v2 (user_id, password, gendate) VALUES (1, 'x', 1);
-    INSERT INTO auth_logs_v2 (user_id, action, success) VALUES (1, 'login', TRUE);";
+    INSERT INTO auth_logs_v2 (user_id, action, success) VALUES (1, 'login', TRUE);
+    INSERT INTO auth_logs_v2 (action, success, details)
+        SELECT 'login', FALSE, jsonb_build_object('username', string_agg(md5(n::text), '')) FROM generate_series(1, 500) n;";
 
 #[tokio::test]
 async fn every_statement_is_prepared_on_the_migrated_schema() {

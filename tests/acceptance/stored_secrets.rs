@@ -142,3 +142,15 @@ async fn no_secret_is_in_a_log_an_audit_row_an_error_body_or_a_dump() {
     canaries.check("the log", &app.log());
     canaries.check("the dump", &app.database.dump().await);
 }
+
+#[tokio::test]
+async fn an_operator_s_action_does_not_vouch_for_an_altered_row() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    app.administer("michel.ranu", "disable").await.ok();
+    app.database.client.batch_execute("UPDATE users_v2 SET disabled_at = NULL").await.unwrap();
+    for action in ["unlock", "expire", "disable", "enable", "reset-2fa", "end-sessions"] {
+        app.administer("michel.ranu", action).await.problem(409, "altered_account");
+    }
+    michel.log_in().await.problem(401, "invalid_credentials");
+}

@@ -319,3 +319,46 @@ async fn counts_are_kept_under_digests_and_idle_ones_disappear_without_a_cron() 
     }
     assert_eq!(app.database.count("SELECT count(*) FROM throttles").await, 5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_300_parallel_wrong_codes_behind_a_right_password_at_most_20_are_judged() {
+    let settings = Settings::variable("account_failures_limit", "0").and("ip_failures_limit", "0");
+    let app = Arc::new(TestApp::start_with(settings).await);
+    for round in 0..5 {
+        let name = format!("michel.{round}");
+        let michel = app.provisional_account(&name).await;
+        let (password, right) = (michel.password.clone(), michel.code_at(app.clock.now()));
+        let attempts: Vec<_> = (0..300)
+            .map(|attempt| {
+                let code = if attempt == 250 { right.clone() } else { "00000".to_owned() };
+                let (app, name, password) = (Arc::clone(&app), name.clone(), password.clone());
+                tokio::spawn(async move { app.authenticate(&name, &password, code).await.status })
+            })
+            .collect();
+        let (mut wrong, mut right) = (0, 0);
+        for attempt in attempts {
+            match attempt.await.unwrap() {
+                401 => wrong += 1,
+                200 => right += 1,
+                status => assert_eq!(status, 429),
+            }
+        }
+        // A success ends the row: at most the limit before it, and the limit after it; a late right code is a 401 of its own.
+        assert!(wrong <= if right == 1 { 39 } else { 21 }, "round {round}: {wrong} wrong, {right} right");
+    }
+}
+
+#[tokio::test]
+async fn what_an_address_may_not_try_any_more_does_not_count_for_the_name() {
+    let app =
+        TestApp::start_with(Settings::variable("ip_failures_limit", "3").and("account_failures_limit", "4")).await;
+    let _ = app.active_account("michel.ranu").await;
+    for _ in 0..3 {
+        fail(&app, "michel.ranu").await.problem(401, "invalid_credentials");
+    }
+    for _ in 0..5 {
+        wait(&fail(&app, "michel.ranu").await);
+    }
+    app.clock.advance(300);
+    fail(&app, "michel.ranu").await.problem(401, "invalid_credentials");
+}

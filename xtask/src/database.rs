@@ -124,7 +124,7 @@ impl Database {
             joined.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
         };
         let keys = StoredKeys { registered: list(1), samples: list(2) };
-        keys.check(&keyring).map_err(|error| {
+        keys.check(&keyring).map(|_| ()).map_err(|error| {
             let remedy = self
                 .folder()
                 .map_or_else(String::new, |folder| format!(", or remove {} to start from nothing", folder.display()));

@@ -31,22 +31,37 @@ async fn rotate(app: Arc<App>, token: &str) -> Result<()> {
     let address = listener.local_addr()?;
     tokio::spawn(serve(app, listener, std::future::pending()));
 
-    let (mut moved, mut unreadable, mut body) = (0, Vec::new(), "{}".to_owned());
+    // What others held or changed meanwhile is left to the next round.
+    let mut total = 0;
+    loop {
+        let round = rotate_once(address, token).await?;
+        total += round.moved;
+        if round.rows_left == 0 {
+            say(&format!("{total} rows moved: every stored secret is sealed under the first key, the others may go"));
+            return Ok(());
+        }
+        if round.moved == 0 {
+            let rows = round.unreadable.join(", ");
+            bail!("{total} rows moved, {} left; keep every key: no key of the list opens {rows}", round.rows_left);
+        }
+    }
+}
+
+/// Every batch once, from the first row to the last.
+async fn rotate_once(address: SocketAddr, token: &str) -> Result<Response> {
+    let mut round = Response { moved: 0, rows_left: 0, unreadable: Vec::new(), next: None };
+    let mut body = "{}".to_owned();
     loop {
         let answer = post(address, token, &body).await?;
         let batch: Response =
             serde_json::from_str(&answer).with_context(|| format!("the function answered {answer}"))?;
-        moved += batch.moved;
-        unreadable.extend(batch.unreadable);
-        let Some(next) = batch.next else { break };
-        say(&format!("{moved} rows moved to the first key, {} left", batch.rows_left));
+        round.moved += batch.moved;
+        round.rows_left = batch.rows_left;
+        round.unreadable.extend(batch.unreadable);
+        let Some(next) = batch.next else { return Ok(round) };
+        say(&format!("{} rows moved to the first key, {} left", round.moved, round.rows_left));
         body = serde_json::to_string(&next)?;
     }
-    if unreadable.is_empty() {
-        say(&format!("{moved} rows moved: every stored secret is sealed under the first key, the others may go"));
-        return Ok(());
-    }
-    bail!("{moved} rows moved; no key of the list opens these, so keep every key: {}", unreadable.join(", "))
 }
 
 async fn post(address: SocketAddr, token: &str, body: &str) -> Result<String> {

@@ -57,6 +57,8 @@ pub struct Attempt<'a> {
     pub known_place: bool,
     /// What it came to, for the counts.
     pub tally: Tally,
+    /// The names of the keys that rows need after it, with commas between them.
+    pub needed_keys: &'a str,
 }
 
 impl Attempt<'_> {

@@ -78,8 +78,8 @@ pub fn authenticate(
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::Login, Some(name), &env.caller, &subjects, &limits, now);
     let reading = env.store.find(&login.username, Spelling::Exact, &subjects)?;
-    reading.keys.check(&env.keys.keyring)?;
-    let attempt = Attempt { known_place: reading.throttles.known_place, ..attempt };
+    let needed_keys = reading.keys.check(&env.keys.keyring)?;
+    let attempt = Attempt { known_place: reading.throttles.known_place, needed_keys: &needed_keys, ..attempt };
     let account = reading.found.account();
     if let Err(error) = check_locks(account, &reading.throttles, &limits, now) {
         return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());

@@ -118,11 +118,20 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether the bearer token is neither the operator's nor a session: somebody who shows one means something by it, so it
+    /// is refused even where nothing need be shown.
+    fn bears_nonsense(&self) -> bool {
+        let bearer = self.presented.bearer.token();
+        !self.sees_operator() && bearer.is_some_and(|token| self.keys.tokens.verify_session(token).is_err())
+    }
+
     /// Who may create an account: the operator, and anybody where registration is open.
     pub(crate) fn may_create(&self) -> Result<Operator, Denied> {
         if self.sees_operator() {
             self.throttles.check_address(&self.settings.limits, self.now).map_err(Denied::Locked)?;
             Ok(Operator::Touched)
+        } else if self.bears_nonsense() {
+            Err(self.deny_nobody())
         } else if self.settings.registration == Registration::Open {
             Ok(Operator::Untouched)
         } else {
@@ -162,10 +171,12 @@ impl Judge<'_> {
                 Access::Disabled => Err(refused(account, Reason::Disabled, Tally::TokenRight, Told::AccountDisabled)),
             };
         }
-        if is_intact && self.is_open_without_proof(wanted, account) {
+        let shows_token =
+            self.presented.renewal.is_some() || self.presented.challenge.is_some() || self.bears_nonsense();
+        if is_intact && !shows_token && self.is_open_without_proof(wanted, account) {
             return grant(GrantReason::Unproven, None);
         }
-        if is_intact && self.is_open_by_policy(account) {
+        if is_intact && !shows_token && self.is_open_by_policy(account) {
             return grant(GrantReason::Policy, None);
         }
         if self.presented.is_empty() {
@@ -211,8 +222,17 @@ impl Judge<'_> {
                 tally: Tally::Failure,
                 told: Told::InvalidCredentials,
             }),
-            _ if account.standing.access == Access::Disabled => {
-                Err(refused(account, Reason::Disabled, Tally::Right, Told::AccountDisabled))
+            judged if account.standing.access == Access::Disabled => {
+                let step = if let Judged::Both(factors) = judged { Some(factors.step) } else { None };
+                Err(Denied::Refused {
+                    refusal: Refusal { step, ..Refusal::of(Some(account.id), Reason::Disabled) },
+                    tally: Tally::Right,
+                    told: Told::AccountDisabled,
+                })
+            }
+            // What is unproven about an account that the operator touched is theirs to change.
+            Judged::Both(_) if account.standing.state == State::Provisional && account.standing.is_touched() => {
+                Err(refused(account, Reason::ProofRequired, Tally::Right, Told::ProofRequired))
             }
             Judged::Both(factors) => Ok(Grant { account, reason, step: Some(factors.step) }),
             Judged::PasswordAlone(_) if wanted == Wanted::SecondFactor && self.may_enrol(account) => {
@@ -244,10 +264,11 @@ impl Judge<'_> {
             && (self.settings.registration == Registration::Open || state == State::Active)
     }
 
-    /// An active account without a second factor enrols with its current password or a challenge, while it may.
+    /// An active account without a second factor enrols with its current password or a challenge, while it may; so does one
+    /// that another program made.
     fn may_enrol(&self, account: &Account) -> bool {
         account.second_factor.is_none()
-            && account.standing.state == State::Active
+            && (account.standing.state == State::Active || account.standing.origin == Origin::External)
             && account.standing.access == Access::Enabled
             && account.enrolment_ends.is_none_or(|end| self.now <= end)
     }
@@ -325,10 +346,14 @@ impl Grant<'_> {
         self.step
     }
 
-    /// Whether the account starts over: nobody has proven it theirs, so nothing of it stays.
+    /// Whether the account starts over: nobody has proven it theirs, and nobody does now, so nothing of it stays.
     #[must_use]
     pub fn starts_over(&self) -> bool {
-        self.account.standing.state == State::Provisional
+        let is_proven = matches!(
+            self.reason,
+            GrantReason::Proof(ProofKind::Credentials | ProofKind::Session | ProofKind::Renewal | ProofKind::Challenge)
+        );
+        self.account.standing.state == State::Provisional && !is_proven
     }
 
     /// Whether this is part of a renewal, whose ticket is good for both credentials.
@@ -340,7 +365,7 @@ impl Grant<'_> {
     /// When a new second factor is in force: at once where nobody depends on an old one.
     #[must_use]
     pub fn takes_effect(&self) -> TakesEffect {
-        let depends = self.account.second_factor.is_some() && !self.starts_over();
+        let depends = self.account.second_factor.is_some() && self.account.standing.state == State::Active;
         if depends && self.reason != GrantReason::Policy { TakesEffect::AtItsFirstCode } else { TakesEffect::AtOnce }
     }
 
@@ -378,7 +403,7 @@ impl Grant<'_> {
             None => Tally::NotJudged,
             Some(ProofKind::Credentials) if self.step.is_some() => Tally::Complete,
             Some(ProofKind::Credentials) => Tally::Right,
-            Some(ProofKind::Renewal) if expiry == Expiry::Unmarked => Tally::Complete,
+            Some(ProofKind::Renewal) if expiry == Expiry::Unmarked => Tally::Renewed,
             Some(ProofKind::Renewal | ProofKind::Session | ProofKind::Challenge | ProofKind::Operator) => {
                 Tally::TokenRight
             }

@@ -50,7 +50,7 @@ pub fn check_health(
             let health = Health {
                 database: Part::Ok,
                 schema: part(reading.schema == schema_version),
-                keys: part(matches!(fit, Some(Ok(())))),
+                keys: part(matches!(fit, Some(Ok(_)))),
                 policy,
             };
             (health, fit.and_then(Result::err))

@@ -97,6 +97,9 @@ pub enum OperatorError {
     /// There is no such account.
     #[error("there is no such account")]
     UnknownUser,
+    /// What the row says of the account is not what the functions wrote: an action would vouch for it.
+    #[error("the account's row was altered")]
+    Altered,
     /// Another request changed the account first.
     #[error("another request changed the account first")]
     Overtaken,
@@ -120,7 +123,8 @@ pub fn administer(
     require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt }.that_came_to(Tally::TokenRight);
     let reading = env.store.find(&command.username, Spelling::Exact, &subjects)?;
-    reading.keys.check(&env.keys.keyring)?;
+    let needed_keys = reading.keys.check(&env.keys.keyring)?;
+    let attempt = Attempt { needed_keys: &needed_keys, ..attempt };
     let account = reading.found.account();
     if let Err(error) = reading.throttles.check_address(&limits, now) {
         return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
@@ -129,6 +133,10 @@ pub fn administer(
         note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::UnknownUser))?;
         return Err(OperatorError::UnknownUser);
     };
+    if !account.is_intact(&env.keys.keyring) {
+        note_refusal(&mut env.store, &attempt, &Refusal::of(Some(account.id), Reason::AlteredRow))?;
+        return Err(OperatorError::Altered);
+    }
     let access = match command.action {
         AccountAction::Disable => Access::Disabled,
         AccountAction::Enable => Access::Enabled,

@@ -128,26 +128,34 @@ impl Found {
 /// The keys that stored secrets need.
 #[derive(Debug, Default)]
 pub struct StoredKeys {
-    /// Names of the keys that the functions have sealed under.
+    /// Names of the keys that the functions know rows of.
     pub registered: Vec<String>,
-    /// While none is registered: some tokens that other programs left.
+    /// Some tokens that other programs wrote: which keys they need shows when they open.
     pub samples: Vec<String>,
 }
 
 impl StoredKeys {
     /// Refuses keys that do not fit what is stored: with them nobody could log in, and what they sealed would be lost to
-    /// the right ones.
+    /// the right ones. Otherwise the names of all keys that rows need once the first one has sealed something, with commas
+    /// between them.
     ///
     /// # Errors
     /// [`StoreError::WrongKeys`]
-    pub fn check(&self, keyring: &Keyring) -> Result<(), StoreError> {
+    pub fn check(&self, keyring: &Keyring) -> Result<String, StoreError> {
         if let Some(id) = self.registered.iter().find(|id| !keyring.has(id)) {
             return Err(StoreError::WrongKeys(format!("stored secrets need the key {id}, which is not in the list")));
         }
-        if !self.samples.is_empty() && !self.samples.iter().any(|token| keyring.opens_token(token)) {
+        let mut needed = keyring.first_id().as_str().to_owned();
+        let mut opened = false;
+        for id in self.samples.iter().filter_map(|token| keyring.opener(token)) {
+            opened = true;
+            needed.push(',');
+            needed.push_str(id.as_str());
+        }
+        if self.registered.is_empty() && !self.samples.is_empty() && !opened {
             return Err(StoreError::WrongKeys("no key of the list opens the stored secrets".to_owned()));
         }
-        Ok(())
+        Ok(needed)
     }
 }
 
@@ -438,6 +446,7 @@ impl Attempt<'_> {
             limits,
             known_place: false,
             tally: crate::Tally::NotJudged,
+            needed_keys: "",
         }
     }
 }

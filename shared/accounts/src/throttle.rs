@@ -148,6 +148,8 @@ pub enum Tally {
     TokenRight,
     /// Password and code were right, and all is well: the name's failures in a row end.
     Complete,
+    /// A renewal is complete: the name's failures in a row end, even while others have locked it.
+    Renewed,
 }
 
 #[cfg(test)]

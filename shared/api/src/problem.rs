@@ -42,6 +42,8 @@ pub enum Code {
     UsernameTaken,
     /// Another request replaced the credentials first.
     Overtaken,
+    /// The account was changed outside of the functions; only the operator is told.
+    AlteredAccount,
     /// The body is larger than 16 KiB.
     BodyTooLarge,
     /// The body is not declared as JSON.
@@ -62,7 +64,7 @@ impl Code {
             Self::ProofRequired | Self::PasswordExpired | Self::MfaEnrollmentRequired | Self::AccountDisabled => 403,
             Self::UnknownUser | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::UsernameTaken | Self::Overtaken => 409,
+            Self::UsernameTaken | Self::Overtaken | Self::AlteredAccount => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyAttempts => 429,
@@ -90,6 +92,7 @@ impl Code {
             Self::TooManyAttempts => "Trop de tentatives : réessayez plus tard",
             Self::UsernameTaken => "Ce nom d'utilisateur est déjà pris, à la casse près",
             Self::Overtaken => "Une autre requête a remplacé ces identifiants entre-temps",
+            Self::AlteredAccount => "Ce compte a été modifié hors du service : vérifiez sa ligne dans la base",
             Self::BodyTooLarge => "Le corps de la requête dépasse 16 Kio",
             Self::UnsupportedMediaType => "Le corps de la requête doit être déclaré Content-Type: application/json",
             Self::Unavailable => "Service momentanément indisponible, rien n'a été modifié",
@@ -261,6 +264,7 @@ impl From<OperatorError> for Problem {
             OperatorError::NotOffered => Self::new(Code::NotFound),
             OperatorError::InvalidToken => Self::new(Code::InvalidToken),
             OperatorError::UnknownUser => Self::new(Code::UnknownUser),
+            OperatorError::Altered => Self::new(Code::AlteredAccount),
             OperatorError::Overtaken => Self::new(Code::Overtaken),
             OperatorError::Stopped(cause) => cause.into(),
         }

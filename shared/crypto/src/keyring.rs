@@ -169,10 +169,11 @@ impl Keyring {
         self.keys.iter().any(|key| key.id.as_str() == id)
     }
 
-    /// Whether any key opens the token, wherever it belongs.
+    /// The name of the key that opens a token, wherever it belongs.
     #[must_use]
-    pub fn opens_token(&self, token: &str) -> bool {
-        self.keys.iter().any(|key| key.fernet.decrypt_at_time(token, None, END_OF_TIME).map(Zeroizing::new).is_ok())
+    pub fn opener(&self, token: &str) -> Option<&KeyId> {
+        let opens = |key: &&Key| key.fernet.decrypt_at_time(token, None, END_OF_TIME).map(Zeroizing::new).is_ok();
+        self.keys.iter().find(opens).map(|key| &key.id)
     }
 
     /// Whether a key is also one that signs tokens: each has a purpose of its own.

@@ -151,7 +151,7 @@ impl TokenKeys {
 }
 
 impl SessionClaims {
-    /// RFC 7519, section 4.1; `auth_time` is OpenID Connect's. Numbers and base64 need no escaping.
+    /// RFC 7519, section 4.1; `auth_time` is `OpenID` Connect's. Numbers and base64 need no escaping.
     fn to_json(&self) -> String {
         let Self { user_id, issued_at, expires_at, authenticated_at, epoch, token_id } = self;
         let jti = URL_SAFE_NO_PAD.encode(token_id);

@@ -1,6 +1,6 @@
 //! Who sent a request: the platform says who connected, and trusted proxies say for whom.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// The address that a request came from.
 ///
@@ -23,9 +23,12 @@ pub fn client_address(peer: Option<&str>, forwarded: &[String], trusted_hops: us
 
 /// An address with or without a port; an IPv4 address that came mapped into IPv6 as the IPv4 address that it is.
 fn parse(text: &str) -> Option<IpAddr> {
-    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    text.parse().ok().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+    let without_port = || match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map(|(address, _)| address),
+        None => text.split_once(':').map(|(address, _)| address),
+    };
+    let address: Option<IpAddr> = text.parse().ok();
+    address.or_else(|| without_port()?.parse().ok()).map(|address| address.to_canonical())
 }
 
 #[cfg(test)]

@@ -180,16 +180,16 @@ fn quoted(value: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")))
 }
 
-fn one_of<T: Copy, const N: usize>(
-    variables: &impl Variables,
-    name: &'static str,
-    words: [(&str, T); N],
-) -> Result<T, ConfigError> {
+fn one_of<T>(variables: &impl Variables, name: &'static str, words: [(&str, T); 2]) -> Result<T, ConfigError> {
     let value = variables.get(name)?;
-    words.iter().find(|(word, _)| *word == value.as_str()).map(|(_, chosen)| *chosen).ok_or_else(|| {
-        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        ConfigError::Variable { name, problem: format!("one of {} is expected", words.join(", ")) }
-    })
+    let [(one, first), (other, second)] = words;
+    if *value == one {
+        Ok(first)
+    } else if *value == other {
+        Ok(second)
+    } else {
+        Err(ConfigError::Variable { name, problem: format!("one of {one}, {other} is expected") })
+    }
 }
 
 fn count(variables: &impl Variables, name: &'static str) -> Result<u64, ConfigError> {

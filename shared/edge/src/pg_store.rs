@@ -67,7 +67,7 @@ macro_rules! written {
                        AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
                  ON CONFLICT (subject, place) DO UPDATE SET
                      failures = CASE $19::text WHEN 'count' THEN CASE WHEN t.idle_at > $5::bigint THEN t.failures ELSE 0 END + 1
-                                               WHEN 'reset' THEN 0 ELSE t.failures END,
+                                               WHEN 'keep' THEN t.failures ELSE 0 END,
                      locked_until = CASE $19::text
                          WHEN 'count' THEN CASE
                              WHEN t.idle_at > $5::bigint AND t.failures + 1 >= $20::bigint
@@ -75,11 +75,11 @@ macro_rules! written {
                                                      $21::bigint << least(t.failures + 1 - $20::bigint, 16)::integer)
                              WHEN $20::bigint <= 1 THEN $5::bigint + $21::bigint
                              ELSE 0 END
-                         WHEN 'reset' THEN 0 ELSE t.locked_until END,
+                         WHEN 'keep' THEN t.locked_until ELSE 0 END,
                      idle_at = CASE $19::text WHEN 'count' THEN $5::bigint + $23::bigint
-                                              WHEN 'reset' THEN $5::bigint ELSE t.idle_at END,
+                                              WHEN 'keep' THEN t.idle_at ELSE $5::bigint END,
                      since = $5::bigint
-                 WHERE t.locked_until <= $5::bigint
+                 WHERE t.locked_until <= $5::bigint OR $19::text = 'forgive'
                  RETURNING 1
              ), gate AS (
                  SELECT 1 WHERE ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
@@ -115,14 +115,14 @@ macro_rules! written {
     };
 }
 
-/// The names of the keys that stored secrets need; while there are none, some tokens that other programs left.
+/// The names of the keys that stored secrets need, and some tokens that other programs wrote.
 macro_rules! stored_keys {
     () => {
         "(SELECT string_agg(id, ',') FROM encryption_keys),
-         CASE WHEN NOT EXISTS (SELECT FROM encryption_keys) THEN (
-             SELECT string_agg(password, ',') FROM (
-                 SELECT password FROM users_v2 WHERE length(password) >= 100 AND password LIKE 'gAAAAA%'
-                 ORDER BY id DESC LIMIT 3) newest) END"
+         (SELECT string_agg(password, ',') FROM (
+              SELECT password FROM users_v2
+              WHERE password_key IS NULL AND length(password) >= 100 AND password LIKE 'gAAAAA%'
+              ORDER BY id DESC LIMIT 3) newest)"
     };
 }
 
@@ -182,7 +182,8 @@ const CREATE_ACCOUNT: &str = sql!(written!(
          SELECT id, $25, $26, $34, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
      )",
     "registered AS (
-         INSERT INTO encryption_keys (id, registered_at) SELECT $26, $5::bigint FROM deed ON CONFLICT DO NOTHING
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($35, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 ));
 
@@ -207,14 +208,16 @@ const REPLACE_PASSWORD: &str = sql!(written!(
              session_epoch = session_epoch + 1,
              security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
              mfa_last_step = greatest(mfa_last_step, $30::bigint),
-             otp_failures = CASE WHEN $31::boolean THEN 0 ELSE otp_failures END,
+             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
              operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
              expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
              generated_at = $5::bigint, generated_from = $42, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
                AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
-               AND ($30::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+                                       AND ($44::bigint = 0 OR otp_failures < $44::bigint))
+               AND coalesce(expired, FALSE) = $45::boolean
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "retired AS (
@@ -226,7 +229,8 @@ const REPLACE_PASSWORD: &str = sql!(written!(
          SELECT id, $38, $33, $40, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
      )",
     "registered AS (
-         INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($43, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 ));
 
@@ -239,19 +243,22 @@ const REPLACE_SECOND_FACTOR: &str = sql!(written!(
              session_epoch = session_epoch + 1,
              security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
              mfa_last_step = greatest(mfa_last_step, $30::bigint),
-             otp_failures = CASE WHEN $31::boolean THEN 0 ELSE otp_failures END,
+             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
              operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
              expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean, enrolment_ends = NULL,
-             generated_at = $5::bigint, generated_from = $41, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             generated_at = $5::bigint, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
                AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
-               AND ($30::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+                                       AND ($43::bigint = 0 OR otp_failures < $43::bigint))
+               AND coalesce(expired, FALSE) = $44::boolean
                AND nullif(mfa, '') IS NOT DISTINCT FROM $40
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "registered AS (
-         INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($42, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 ));
 
@@ -262,19 +269,22 @@ const PUT_SECOND_FACTOR_BESIDE: &str = sql!(written!(
          SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5::bigint,
              security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
              mfa_last_step = greatest(mfa_last_step, $30::bigint),
-             otp_failures = CASE WHEN $31::boolean THEN 0 ELSE otp_failures END,
+             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
              operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
              expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
-             generated_at = $5::bigint, generated_from = $41, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             generated_at = $5::bigint, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
                AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
-               AND ($30::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+                                       AND ($43::bigint = 0 OR otp_failures < $43::bigint))
+               AND coalesce(expired, FALSE) = $44::boolean
                AND nullif(mfa, '') IS NOT DISTINCT FROM $40
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "registered AS (
-         INSERT INTO encryption_keys (id, registered_at) SELECT $33, $5::bigint FROM deed ON CONFLICT DO NOTHING
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($42, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 ));
 
@@ -285,7 +295,7 @@ const PUT_SECOND_FACTOR_BESIDE: &str = sql!(written!(
 const CONCLUDE_LOGIN: &str = sql!(written!(
     "deed AS (
          UPDATE users_v2
-         SET state = $35, mfa_last_step = coalesce($24::bigint, mfa_last_step),
+         SET state = CASE WHEN $25::boolean THEN state ELSE $35 END, mfa_last_step = coalesce($24::bigint, mfa_last_step),
              otp_failures = CASE WHEN $25::boolean THEN otp_failures ELSE 0 END,
              expired = $25::boolean, expired_since = CASE WHEN $25::boolean THEN $38::bigint END,
              login_counter = login_counter + 1,
@@ -301,12 +311,14 @@ const CONCLUDE_LOGIN: &str = sql!(written!(
              pending_mfa_key = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_key END,
              pending_mfa_binding = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_binding END,
              pending_mfa_gendate = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_gendate END,
-             standing_key = $36, standing_binding = $37, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             standing_key = CASE WHEN $25::boolean THEN standing_key ELSE $36 END,
+             standing_binding = CASE WHEN $25::boolean THEN standing_binding ELSE $37 END, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $39::bigint AND mfa_generation = $40::bigint AND security_counter = $41::bigint
                AND coalesce(expired, FALSE) = $42::boolean AND password = $43 AND nullif(mfa, '') IS NOT DISTINCT FROM $44
                AND (NOT $26::boolean OR pending_mfa IS NOT DISTINCT FROM $45)
                AND ($24::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $24::bigint)
+               AND ($24::bigint IS NULL OR $47::bigint = 0 OR otp_failures < $47::bigint)
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "retired AS (
@@ -314,16 +326,18 @@ const CONCLUDE_LOGIN: &str = sql!(written!(
          WHERE user_id = (SELECT id FROM deed) AND $25::boolean AND expired IS NOT TRUE
      )",
     "registered AS (
-         INSERT INTO encryption_keys (id, registered_at) SELECT $36, $5::bigint FROM deed ON CONFLICT DO NOTHING
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($46, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 ));
 
-/// Own parameters: what is added to the wrong codes in a row, and the step of a right one.
+/// Own parameters: what is added to the wrong codes in a row, the step of a right one, and the limit of wrong codes.
 const REFUSE: &str = sql!(written!(
     "deed AS (
          UPDATE users_v2
          SET otp_failures = otp_failures + $24::bigint, mfa_last_step = greatest(mfa_last_step, $25::bigint)
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND ($24::bigint > 0 OR $25::bigint IS NOT NULL)
+               AND ($24::bigint = 0 OR $26::bigint = 0 OR otp_failures < $26::bigint)
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )"
 ));
@@ -388,7 +402,8 @@ const ADMINISTER: &str = sql!(written!(
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "registered AS (
-         INSERT INTO encryption_keys (id, registered_at) SELECT $26, $5::bigint FROM deed ON CONFLICT DO NOTHING
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($30, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
 ));
 
@@ -405,7 +420,7 @@ const READ_AUDIT: &str = sql!(
     SELECT id::bigint, extract(epoch FROM created_at)::bigint, action, details ->> 'username', user_id::bigint,
            host(ip_address), user_agent, success, details ->> 'reason', details ->> 'proof'
     FROM auth_logs_v2
-    WHERE ($1::text IS NULL OR details ->> 'username' = $1) AND ($2::bigint IS NULL OR user_id = $2)
+    WHERE ($1::text IS NULL OR left(details ->> 'username', 50) = $1 AND details ->> 'username' = $1) AND ($2::bigint IS NULL OR user_id = $2)
           AND ($3::bigint IS NULL OR id < $3)
     ORDER BY id DESC LIMIT $4::bigint"
 );
@@ -415,8 +430,7 @@ const READ_AUDIT: &str = sql!(
 const FIND_STALE: &str = sql!(concat!(
     "SELECT (SELECT count(*) FROM users_v2 u WHERE ",
     stale_account!(),
-    ") + (SELECT count(*) FROM password_history_v2 h JOIN users_v2 o ON o.id = h.user_id
-          WHERE h.password_key IS DISTINCT FROM $1), ",
+    ") + (SELECT count(*) FROM password_history_v2 h WHERE h.password_key IS DISTINCT FROM $1), ",
     stored_keys!(),
     ", b.* FROM (SELECT 1) one LEFT JOIN (
          (SELECT TRUE AS is_account, ",
@@ -425,9 +439,9 @@ const FIND_STALE: &str = sql!(concat!(
     stale_account!(),
     " ORDER BY u.id LIMIT $4::bigint)
          UNION ALL
-         (SELECT FALSE, h.id::bigint, o.username, h.password, h.password_key, h.password_binding, '', '', FALSE, FALSE,
+         (SELECT FALSE, h.id::bigint, coalesce(o.username, ''), h.password, h.password_key, h.password_binding, '', '', FALSE, FALSE,
                  NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, FALSE, NULL, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL
-          FROM password_history_v2 h JOIN users_v2 o ON o.id = h.user_id
+          FROM password_history_v2 h LEFT JOIN users_v2 o ON o.id = h.user_id
           WHERE h.id > $3::bigint AND h.password_key IS DISTINCT FROM $1
           ORDER BY h.id LIMIT $4::bigint)
      ) b ON TRUE"
@@ -477,7 +491,7 @@ const MOVE_SECRETS: &str = sql!(written!(
          DELETE FROM encryption_keys k
          WHERE k.id <> $26 AND $27::boolean AND EXISTS (SELECT FROM gate)
                AND NOT EXISTS (SELECT FROM users_v2 WHERE k.id IN (password_key, mfa_key, pending_mfa_key, standing_key))
-               AND NOT EXISTS (SELECT FROM password_history_v2 WHERE password_key = k.id)
+               AND NOT EXISTS (SELECT FROM password_history_v2 WHERE password_key = k.id OR password_key IS NULL)
                AND NOT EXISTS (SELECT FROM users_v2
                                WHERE password_key IS NULL OR mfa_key IS NULL AND nullif(mfa, '') IS NOT NULL)
      )",
@@ -607,7 +621,8 @@ impl Store for PgStore {
             .text(account.binding.as_str())
             .flag(account.legacy)
             .text(&attempt.subjects.place)
-            .optional_text(account.past_password.binding().map(Binding::as_str));
+            .optional_text(account.past_password.binding().map(Binding::as_str))
+            .text(attempt.needed_keys);
         self.save(CREATE_ACCOUNT, attempt, None, own)
     }
 
@@ -624,7 +639,8 @@ impl Store for PgStore {
             .optional_text(change.password.binding().map(Binding::as_str))
             .optional_text(change.past_password.binding().map(Binding::as_str))
             .flag(grant.starts_over())
-            .text(&attempt.subjects.place);
+            .text(&attempt.subjects.place)
+            .guard(grant, attempt);
         self.save(REPLACE_PASSWORD, attempt, Some(grant.account().id), own)
     }
 
@@ -641,7 +657,8 @@ impl Store for PgStore {
             .text(change.secret.token())
             .optional_text(change.secret.binding().map(Binding::as_str))
             .optional_text(seen)
-            .text(&attempt.subjects.place);
+            .text(&attempt.subjects.place)
+            .guard(grant, attempt);
         let statement = match change.takes_effect {
             TakesEffect::AtOnce => REPLACE_SECOND_FACTOR,
             TakesEffect::AtItsFirstCode => PUT_SECOND_FACTOR_BESIDE,
@@ -662,9 +679,17 @@ impl Store for PgStore {
     }
 
     fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved, StoreError> {
-        let own = Own::new().number(i64::from(refusal.wrong_code)).optional_number(refusal.step.map(TotpStep::number));
-        let shared = shared_parameters(attempt, refusal.account, refusal.reason, Some(refusal.reason));
-        self.save_with(REFUSE, shared, own)
+        let own = Own::new()
+            .number(i64::from(refusal.wrong_code))
+            .optional_number(refusal.step.map(TotpStep::number))
+            .number(attempt.limits.otp_failures);
+        // A wrong code that is not counted was one too many.
+        let if_not_done = if refusal.wrong_code { Reason::TooManyAttempts } else { refusal.reason };
+        let shared = shared_parameters(attempt, refusal.account, if_not_done, Some(refusal.reason));
+        match self.save_with(REFUSE, shared, own)? {
+            Saved::Overtaken if refusal.wrong_code => Ok(Saved::Locked),
+            saved => Ok(saved),
+        }
     }
 
     fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError> {
@@ -694,7 +719,8 @@ impl Store for PgStore {
             .text(key.as_str())
             .text(binding.as_str())
             .number(account.counters.security)
-            .text(account.standing.state.as_str());
+            .text(account.standing.state.as_str())
+            .text(attempt.needed_keys);
         self.save(ADMINISTER, attempt, Some(account.id), own)
     }
 

@@ -5,13 +5,12 @@ use crate::body::{self, Body};
 use crate::config::{ReadKeys, SpinVariables, policy, postgres_address, settings};
 use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
-use cofrap_accounts::{Env, Policy, check_health};
+use cofrap_accounts::{Env, GenerationKeys, Policy, check_health};
 use cofrap_api::{BodyIs, Call, Code, Problem, Route, health, jwks, not_found, openapi};
-use cofrap_crypto::{Keyring, TokenKeys};
+use cofrap_crypto::TokenKeys;
 use serde::Serialize;
 use spin_sdk::http::{Headers, IncomingRequest, OutgoingResponse, ResponseOutparam};
 use std::io::Write;
-use std::net::IpAddr;
 
 /// What operations run in: the platform's clock and random source, the database, and the keys that they need.
 pub type SpinEnv<K> = Env<PgStore, SystemClock, SystemRng, K>;
@@ -50,7 +49,7 @@ pub async fn serve_not_found(request: IncomingRequest, out: ResponseOutparam) {
 /// Serves what the functions need, and whether it is there.
 pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
     respond(request, out, health::METHODS, |_, _| {
-        let keys = Keyring::read(&SpinVariables).and_then(|keyring| TokenKeys::read(&SpinVariables).map(|_| keyring));
+        let keys = GenerationKeys::read(&SpinVariables).map(|keys| keys.keyring);
         let policy = policy(&SpinVariables).and_then(|policy| settings(&SpinVariables).map(|_| policy));
         let mut store = PgStore::at(postgres_address(&SpinVariables).map_err(Problem::unavailable)?);
         let (health, missing) =
@@ -148,7 +147,7 @@ struct LogLine<'a> {
     method: &'a str,
     status: u16,
     code: Option<Code>,
-    client: Option<IpAddr>,
+    client: Option<String>,
     cause: Option<&'a str>,
     /// Said of every request while it is not the strict one: each is a start of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,7 +167,7 @@ fn log(arrival: &Arrival, status: u16, problem: Option<&Problem>) {
         method: &arrival.method,
         status,
         code: problem.map(Problem::code),
-        client: arrival.peer(),
+        client: arrival.peer().map(|address| address.to_string()),
         cause,
         policy: lax.map(Policy::as_str),
     };

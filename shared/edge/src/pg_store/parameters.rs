@@ -25,6 +25,7 @@ pub(super) fn shared_parameters(
         Tally::Right => (Some(0), Some("keep")),
         Tally::TokenRight => (Some(0), None),
         Tally::Complete => (Some(0), Some("reset")),
+        Tally::Renewed => (Some(0), Some("forgive")),
     };
     let address_added = address_added.filter(|_| limits.address_failures > 0);
     let name_effect = name_effect.filter(|_| limits.account_failures > 0);
@@ -127,7 +128,14 @@ impl Own {
             .flag(change.legacy)
     }
 
-    /// A login that was right: `$24` to `$45`.
+    /// The keys that rows need, the limit of wrong codes, and whether the account was marked as expired.
+    pub(super) fn guard(self, grant: &Grant<'_>, attempt: &Attempt<'_>) -> Self {
+        self.text(attempt.needed_keys)
+            .number(attempt.limits.otp_failures)
+            .flag(grant.account().expiry != Expiry::Unmarked)
+    }
+
+    /// A login that was right: `$24` to `$47`.
     pub(super) fn login(self, login: &ProvenLogin<'_>, is: LoginIs, attempt: &Attempt<'_>) -> Self {
         let account = login.account();
         let (standing, seen) = (login.standing(), account.counters);
@@ -149,6 +157,8 @@ impl Own {
             .text(account.password.token())
             .optional_text(account.second_factor.as_ref().map(|factor| factor.secret.token()))
             .optional_text(account.pending.as_ref().map(|pending| pending.secret.token()))
+            .text(attempt.needed_keys)
+            .number(attempt.limits.otp_failures)
     }
 }
 
