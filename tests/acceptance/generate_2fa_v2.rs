@@ -32,7 +32,7 @@ async fn what_is_stored_is_a_fernet_token_of_the_base32_secret_with_its_birth() 
     let uri = app.generate_2fa("michel.ranu").await.ok().read_qr_code();
     let stored = app.database.text("SELECT mfa::text FROM users_v2").await;
     let secret = app.unseal(stored);
-    assert!(uri.contains(&format!("?secret={}&", secret)));
+    assert!(uri.contains(&format!("?secret={secret}&")));
     assert_eq!(app.database.count("SELECT mfa_gendate FROM users_v2").await, now_at_start() + 5);
     assert!(!app.database.dump().await.contains(&secret) && !app.log().contains(&secret));
 }

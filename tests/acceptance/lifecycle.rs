@@ -490,12 +490,12 @@ async fn two_parallel_renewals_leave_one_password_and_one_second_factor_that_bel
 
 fn given(one: Answer, other: Answer) -> Vec<String> {
     let answers = [one, other].into_iter();
-    let read = |answer: Answer| match answer.status {
-        200 => Some(answer.ok().read_qr_code()),
-        _ => {
-            answer.problem(409, "overtaken");
-            None
+    let read = |answer: Answer| {
+        if answer.status == 200 {
+            return Some(answer.ok().read_qr_code());
         }
+        answer.problem(409, "overtaken");
+        None
     };
     answers.filter_map(read).collect()
 }

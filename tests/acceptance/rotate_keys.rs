@@ -37,7 +37,7 @@ async fn rows_move_as_they_are_used_the_rotation_finishes_the_rest_and_then_the_
         app.clock.advance(60);
         app.generate_password(&format!("provisional.{number}")).await.ok();
     }
-    let mut michel = app.active_account("michel.ranu").await;
+    let michel = app.active_account("michel.ranu").await;
     let mut eve = app.active_account("eve").await;
     let waiting = eve.session().await;
     let uri = app.call_as(&waiting, "generate-2fa-v2", json!({ "username": "eve" })).await.ok().read_qr_code();

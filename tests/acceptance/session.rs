@@ -139,7 +139,7 @@ async fn a_bearer_is_given_once_and_by_its_scheme() {
     };
     get(&[format!("bearer {token}")]).await.ok();
     get(&[format!("Basic {token}")]).await.problem(401, "invalid_token");
-    get(&[token.clone()]).await.problem(401, "invalid_token");
+    get(std::slice::from_ref(&token)).await.problem(401, "invalid_token");
     get(&[format!("Bearer {token}"), format!("Bearer {token}")]).await.problem(401, "invalid_token");
 }
 

@@ -91,7 +91,8 @@ struct Canaries(Vec<String>);
 
 impl Canaries {
     fn add(&mut self, secret: &str) {
-        let encoded: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded =
+            percent_encoding::percent_encode(secret.as_bytes(), percent_encoding::NON_ALPHANUMERIC).to_string();
         self.0.extend([secret.to_owned(), STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret), encoded]);
     }
 

@@ -92,9 +92,10 @@ impl Database {
             (Some(name), Some(password)) if *name == user => password.clone(),
             _ => random_password(),
         };
-        let given = match report.has_application_role {
-            true => cofrap_migrations::ensure_application_user(&client, &user, &password).await,
-            false => Err(anyhow!("the role {APPLICATION_ROLE} is not there, and cannot be made")),
+        let given = if report.has_application_role {
+            cofrap_migrations::ensure_application_user(&client, &user, &password).await
+        } else {
+            Err(anyhow!("the role {APPLICATION_ROLE} is not there, and cannot be made"))
         };
         match given {
             Ok(()) => {

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: this contract, as an OpenAPI document.
+//! `GET /openapi.json`: this contract, as an `OpenAPI` document.
 
 #![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
 

@@ -85,12 +85,11 @@ pub fn authenticate(
         return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
     }
 
-    let verdict = match account {
-        Some(account) => verdict(&env.keys.keyring, account, login, now, &env.settings),
-        None => {
-            judge_nobody(&env.keys.keyring, &login.password, now);
-            Verdict::Refused(Refusal::of(None, Reason::UnknownUser))
-        }
+    let verdict = if let Some(account) = account {
+        verdict(&env.keys.keyring, account, login, now, &env.settings)
+    } else {
+        judge_nobody(&env.keys.keyring, &login.password, now);
+        Verdict::Refused(Refusal::of(None, Reason::UnknownUser))
     };
     match verdict {
         Verdict::Refused(refusal) => {

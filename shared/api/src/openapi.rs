@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: this contract, as an OpenAPI 3.1 document. `cargo xtask openapi` writes it from the types of this
+//! `GET /openapi.json`: this contract, as an `OpenAPI` 3.1 document. `cargo xtask openapi` writes it from the types of this
 //! crate; a test compares.
 
 /// The methods that it has.

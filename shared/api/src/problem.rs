@@ -107,7 +107,7 @@ pub struct Problem {
     text: Cow<'static, str>,
     code: Code,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    more: Option<More>,
+    more: Option<Box<More>>,
     /// Seconds to wait, for the header.
     #[serde(skip)]
     retry_after: Option<u64>,
@@ -128,6 +128,7 @@ enum More {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "ExpiredLogin"))]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(crate) struct Expired {
     password_expired: bool,
     message: &'static str,
@@ -185,7 +186,7 @@ impl Problem {
 
     /// Something that the functions need is not there.
     pub(crate) fn unwell(parts: Parts, cause: Option<String>) -> Self {
-        Self { more: Some(More::Unwell(parts)), cause, ..Self::new(Code::Unavailable) }
+        Self { more: Some(Box::new(More::Unwell(parts))), cause, ..Self::new(Code::Unavailable) }
     }
 
     fn expired(ticket: RenewalTicket) -> Self {
@@ -195,7 +196,7 @@ impl Problem {
             renewal_token: ticket.token,
             renewal_expires_in: ticket.expires_in,
         };
-        Self { more: Some(More::Expired(expired)), ..Self::new(Code::PasswordExpired) }
+        Self { more: Some(Box::new(More::Expired(expired))), ..Self::new(Code::PasswordExpired) }
     }
 
     /// A refused login, in the words that the policy allows.

@@ -74,6 +74,7 @@ pub struct Ended {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "SessionToken"))]
+#[expect(clippy::struct_field_names, reason = "RFC 6749's names")]
 pub struct Token {
     /// A JSON Web Token, signed with a key of `/.well-known/jwks.json`.
     token: String,

@@ -38,23 +38,21 @@ enum Bearer {
     Operator,
 }
 
-fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
-    let function = |path, method, summary, answer| Operation {
-        path,
-        method,
-        summary,
-        request: None,
-        query: &[],
-        answer,
-        errors: &[],
-        bearer: Bearer::Nobody,
-    };
+impl Operation {
+    /// One without a body, a query or a bearer.
+    fn new(path: &'static str, method: &'static str, summary: &'static str, answer: Schema) -> Self {
+        Self { path, method, summary, request: None, query: &[], answer, errors: &[], bearer: Bearer::Nobody }
+    }
+}
+
+/// What people's programs call.
+fn of_people(types: &mut SchemaGenerator) -> Vec<Operation> {
     vec![
         Operation {
             request: Some(types.subschema_for::<generate_password_v2::Request>()),
             errors: &[401, 403, 409, 429],
             bearer: Bearer::SessionOrOperator,
-            ..function(
+            ..Operation::new(
                 "/function/generate-password-v2",
                 "post",
                 "A new account's password, a fresh start for an account that never logged in, or with proof an active \
@@ -66,7 +64,7 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
             request: Some(types.subschema_for::<generate_2fa_v2::Request>()),
             errors: &[401, 403, 404, 409, 429],
             bearer: Bearer::SessionOrOperator,
-            ..function(
+            ..Operation::new(
                 "/function/generate-2fa-v2",
                 "post",
                 "The secret of an account's one-time codes; on an active account it waits for its first code",
@@ -76,7 +74,7 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
         Operation {
             request: Some(types.subschema_for::<authenticate_user_v2::Request>()),
             errors: &[401, 403, 429],
-            ..function(
+            ..Operation::new(
                 "/function/authenticate-user-v2",
                 "post",
                 "Judges a password and a code together",
@@ -86,12 +84,17 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
         Operation {
             errors: &[401],
             bearer: Bearer::Session,
-            ..function("/function/session", "get", "Who bears a session", types.subschema_for::<session::Bearing>())
+            ..Operation::new(
+                "/function/session",
+                "get",
+                "Who bears a session",
+                types.subschema_for::<session::Bearing>(),
+            )
         },
         Operation {
             errors: &[401, 413],
             bearer: Bearer::Session,
-            ..function(
+            ..Operation::new(
                 "/function/session",
                 "post",
                 "Makes a session last, 12 hours after its login at most",
@@ -101,7 +104,7 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
         Operation {
             errors: &[401],
             bearer: Bearer::Session,
-            ..function(
+            ..Operation::new(
                 "/function/session",
                 "delete",
                 "Ends all sessions of the account",
@@ -111,18 +114,24 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
         Operation {
             errors: &[401],
             bearer: Bearer::Session,
-            ..function(
+            ..Operation::new(
                 "/function/activity",
                 "get",
                 "The last attempts on the bearer's own account",
                 types.subschema_for::<activity::Response>(),
             )
         },
+    ]
+}
+
+/// What operators' programs call.
+fn of_operators(types: &mut SchemaGenerator) -> Vec<Operation> {
+    vec![
         Operation {
             request: Some(types.subschema_for::<administer_account::Request>()),
             errors: &[401, 404, 409, 429],
             bearer: Bearer::Operator,
-            ..function(
+            ..Operation::new(
                 "/function/administer-account",
                 "post",
                 "What an operator does with an account; 404 where there is no operator's token",
@@ -137,7 +146,7 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
             ],
             errors: &[400, 401, 404, 429],
             bearer: Bearer::Operator,
-            ..function(
+            ..Operation::new(
                 "/function/audit-log",
                 "get",
                 "What was attempted, the newest first; 404 where there is no operator's token",
@@ -148,26 +157,26 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
             request: Some(types.subschema_for::<rotate_keys::Request>()),
             errors: &[401, 404, 429],
             bearer: Bearer::Operator,
-            ..function(
+            ..Operation::new(
                 "/function/rotate-keys",
                 "post",
                 "Seals a batch of stored secrets again, under the first key; 404 where there is no operator's token",
                 types.subschema_for::<rotate_keys::Response>(),
             )
         },
-        function(
+        Operation::new(
             "/function/health",
             "get",
             "Whether the functions can work, and which part is missing if they cannot",
             types.subschema_for::<health::Response>(),
         ),
-        function(
+        Operation::new(
             "/.well-known/jwks.json",
             "get",
             "The public keys of sessions, the one that signs first",
             types.subschema_for::<jwks::Response>(),
         ),
-        function(
+        Operation::new(
             "/openapi.json",
             "get",
             "This document",
@@ -180,10 +189,10 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
 #[must_use]
 pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
-        "/components/schemas".clone_into(&mut settings.definitions_path.to_mut());
+        "/components/schemas".clone_into(settings.definitions_path.to_mut());
     });
     let mut types = settings.into_generator();
-    let operations = operations(&mut types);
+    let operations: Vec<_> = of_people(&mut types).into_iter().chain(of_operators(&mut types)).collect();
     let error = error_schema(&mut types);
     let parts = types.subschema_for::<health::Parts>();
     let expired = types.subschema_for::<Expired>();
