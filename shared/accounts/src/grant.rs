@@ -118,11 +118,13 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether the bearer token is neither the operator's nor a session: somebody who shows one means something by it, so it
-    /// is refused even where nothing need be shown.
-    fn bears_nonsense(&self) -> bool {
-        let bearer = self.presented.bearer.token();
-        !self.sees_operator() && bearer.is_some_and(|token| self.keys.tokens.verify_session(token).is_err())
+    /// Whether a ticket is shown, or a bearer token that is neither the operator's nor a session: somebody who shows one means
+    /// something by it, so it is judged even where nothing need be shown.
+    fn shows_token(&self) -> bool {
+        let is_none_of_ours = |token| self.keys.tokens.verify_session(token).is_err();
+        self.presented.renewal.is_some()
+            || self.presented.challenge.is_some()
+            || (!self.sees_operator() && self.presented.bearer.token().is_some_and(is_none_of_ours))
     }
 
     /// Who may create an account: the operator, and anybody where registration is open.
@@ -130,9 +132,7 @@ impl Judge<'_> {
         if self.sees_operator() {
             self.throttles.check_address(&self.settings.limits, self.now).map_err(Denied::Locked)?;
             Ok(Operator::Touched)
-        } else if self.bears_nonsense() {
-            Err(self.deny_nobody())
-        } else if self.settings.registration == Registration::Open {
+        } else if self.settings.registration == Registration::Open && !self.shows_token() {
             Ok(Operator::Untouched)
         } else {
             Err(self.deny_nobody())
@@ -164,15 +164,15 @@ impl Judge<'_> {
     pub(crate) fn authorise<'a>(&self, wanted: Wanted, account: &'a Account) -> Result<Grant<'a>, Denied> {
         let grant = |reason, step| Ok(Grant { account, reason, step });
         let is_intact = account.is_intact(&self.keys.keyring);
-        if is_intact && self.sees_operator() {
+        if self.sees_operator() {
             self.check_address()?;
             return match account.standing.access {
+                _ if !is_intact => Err(refused(account, Reason::AlteredRow, Tally::TokenRight, Told::ProofRequired)),
                 Access::Enabled => grant(GrantReason::Proof(ProofKind::Operator), None),
                 Access::Disabled => Err(refused(account, Reason::Disabled, Tally::TokenRight, Told::AccountDisabled)),
             };
         }
-        let shows_token =
-            self.presented.renewal.is_some() || self.presented.challenge.is_some() || self.bears_nonsense();
+        let shows_token = self.shows_token();
         if is_intact && !shows_token && self.is_open_without_proof(wanted, account) {
             return grant(GrantReason::Unproven, None);
         }

@@ -1,0 +1,509 @@
+//! The text of every statement.
+//!
+//! One that writes passes its gates first, which count and lock what is throttled; then comes its deed, whose conditions stand on
+//! the row that they guard; then the audit row; last, a few idle counts go. Each part waits for the one before, so that rows are
+//! always locked in one order: generations, address, name, account. Times are parameters: the functions' clock counts, never the
+//! database's.
+
+use super::compact::{compact, compact_length, sql};
+
+/// The latest migration that these statements know.
+pub const SCHEMA_VERSION: i64 = 3;
+
+/// The parameters that every writing statement shares, see `parameters.rs`:
+/// `$1` action, `$2` name, `$3` address, `$4` agent, `$5` now, `$6` account (none for a new one; it may be gone by now),
+/// `$7` reason if the deed is not done, `$8` proof, `$9` reason even if it is done (then it is no success);
+/// generations: `$10` subject (none: not counted), `$11` limit, `$12` window;
+/// the address: `$13` subject (none: not counted), `$14` what is added, `$15` limit, `$16` window;
+/// the name: `$17` subject (none: not counted), `$18` place, `$19` what is done with its count, `$20` limit, `$21` first lock,
+/// `$22` longest lock, `$23` how long it is remembered. A statement's own begin at `$24`.
+macro_rules! written {
+    ($($parts:literal),+ ; $result:literal) => {
+        concat!(
+            "WITH generation_gate AS (
+                 INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
+                 SELECT $10::text, '', 1, $5::bigint, $5::bigint + $12::bigint WHERE $10::text IS NOT NULL
+                 ON CONFLICT (subject, place) DO UPDATE SET
+                     failures = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.failures + 1 ELSE 1 END,
+                     since = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
+                     idle_at = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $12::bigint
+                 WHERE t.since + $12::bigint <= $5::bigint OR t.failures < $11::bigint
+                 RETURNING 1
+             ), address_gate AS (
+                 INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
+                 SELECT $13::text, '', $14::bigint, $5::bigint, $5::bigint + $16::bigint
+                 WHERE $13::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+                 ON CONFLICT (subject, place) DO UPDATE SET
+                     failures = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.failures ELSE 0 END + $14::bigint,
+                     since = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
+                     idle_at = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $16::bigint
+                 WHERE t.since + $16::bigint <= $5::bigint OR t.failures < $15::bigint
+                 RETURNING 1
+             ), name_gate AS (
+                 INSERT INTO throttles AS t (subject, place, failures, since, locked_until, idle_at)
+                 SELECT $17::text, $18::text, CASE $19::text WHEN 'count' THEN 1 ELSE 0 END, $5::bigint,
+                        CASE WHEN $19::text = 'count' AND $20::bigint <= 1 THEN $5::bigint + $21::bigint ELSE 0 END,
+                        $5::bigint + CASE $19::text WHEN 'count' THEN $23::bigint ELSE 0 END
+                 WHERE $17::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+                       AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
+                 ON CONFLICT (subject, place) DO UPDATE SET
+                     failures = CASE $19::text WHEN 'count' THEN CASE WHEN t.idle_at > $5::bigint THEN t.failures ELSE 0 END + 1
+                                               WHEN 'keep' THEN t.failures ELSE 0 END,
+                     locked_until = CASE $19::text
+                         WHEN 'count' THEN CASE
+                             WHEN t.idle_at > $5::bigint AND t.failures + 1 >= $20::bigint
+                             THEN $5::bigint + least($22::bigint,
+                                                     $21::bigint << least(t.failures + 1 - $20::bigint, 16)::integer)
+                             WHEN $20::bigint <= 1 THEN $5::bigint + $21::bigint
+                             ELSE 0 END
+                         WHEN 'keep' THEN t.locked_until ELSE 0 END,
+                     idle_at = CASE $19::text WHEN 'count' THEN $5::bigint + $23::bigint
+                                              WHEN 'keep' THEN t.idle_at ELSE $5::bigint END,
+                     since = $5::bigint
+                 WHERE t.locked_until <= $5::bigint OR $19::text = 'forgive'
+                 RETURNING 1
+             ), gate AS (
+                 SELECT 1 WHERE ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+                                AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
+                                AND ($17::text IS NULL OR EXISTS (SELECT FROM name_gate))
+             ), ",
+            $($parts, ", "),+,
+            "audit AS (
+                 INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
+                 SELECT coalesce((SELECT id FROM deed), (SELECT id FROM users_v2 WHERE id = $6::bigint)), $1, $3::text::inet,
+                        $4, EXISTS (SELECT FROM deed) AND $9::text IS NULL,
+                        jsonb_strip_nulls(jsonb_build_object(
+                            'username', $2::text,
+                            'proof', $8::text,
+                            'reason', CASE WHEN NOT EXISTS (SELECT FROM gate) THEN 'too_many_attempts'
+                                           WHEN EXISTS (SELECT FROM deed) THEN $9::text ELSE $7::text END)),
+                        to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+                 RETURNING 1
+             ), swept AS (
+                 DELETE FROM throttles WHERE (subject, place) IN (
+                     SELECT subject, place FROM throttles
+                     WHERE idle_at < $5::bigint AND EXISTS (SELECT FROM audit)
+                           AND subject NOT IN (coalesce($10::text, ''), coalesce($13::text, ''), coalesce($17::text, ''))
+                     ORDER BY idle_at LIMIT 4 FOR UPDATE SKIP LOCKED)
+             )
+             SELECT EXISTS (SELECT FROM gate), ", $result
+        )
+    };
+    ($($parts:literal),+) => {
+        written!($($parts),+ ; "d.id::bigint, d.password_generation, d.mfa_generation, d.login_counter, d.security_counter,
+                                d.session_epoch
+                                FROM (SELECT 1) one LEFT JOIN deed d ON TRUE")
+    };
+}
+
+/// The names of the keys that stored secrets need, and some tokens that other programs wrote.
+macro_rules! stored_keys {
+    () => {
+        "(SELECT string_agg(id, ',') FROM encryption_keys),
+         (SELECT string_agg(password, ',') FROM (
+              SELECT password FROM users_v2
+              WHERE password_key IS NULL AND length(password) >= 100 AND password LIKE 'gAAAAA%'
+              ORDER BY id DESC LIMIT 3) newest)"
+    };
+}
+
+/// What `read_account` reads, in its order.
+macro_rules! account_columns {
+    () => {
+        "u.id::bigint, u.username, u.password, u.password_key, u.password_binding, u.state, u.origin, u.operator_touched,
+         u.disabled_at IS NOT NULL, u.standing_binding, u.gendate::bigint, nullif(u.mfa, ''), u.mfa_key, u.mfa_binding,
+         u.mfa_gendate, u.pending_mfa, u.pending_mfa_key, u.pending_mfa_binding, u.pending_mfa_gendate, u.enrolment_ends,
+         coalesce(u.expired, FALSE), u.expired_since, u.password_generation, u.mfa_generation, u.login_counter,
+         u.security_counter, u.session_epoch, u.mfa_last_step, u.otp_failures, u.generated_at, u.generated_from"
+    };
+}
+
+/// What a secret that is not as it should be looks like; `$1` is the first key's name.
+macro_rules! stale_account {
+    () => {
+        "(u.password_key IS DISTINCT FROM $1 OR u.standing_key IS DISTINCT FROM $1
+          OR nullif(u.mfa, '') IS NOT NULL AND u.mfa_key IS DISTINCT FROM $1
+          OR u.pending_mfa IS NOT NULL AND u.pending_mfa_key IS DISTINCT FROM $1)"
+    };
+}
+
+pub(super) const FIND: &str = sql!(concat!(
+    "WITH account AS (
+         SELECT *, username = $1 AS is_exact, username = $1 AND $3 = ANY (login_places) AS is_known_place
+         FROM users_v2 WHERE username = $1 OR username_key = $2
+         ORDER BY username = $1 DESC LIMIT 1
+     )
+     SELECT a.failures, a.since, g.failures, g.since, n.locked_until, coalesce(u.is_known_place, FALSE), ",
+    stored_keys!(),
+    ", u.is_exact, ",
+    account_columns!(),
+    " FROM (SELECT 1) one
+     LEFT JOIN account u ON TRUE
+     LEFT JOIN throttles a ON a.subject = $4 AND a.place = ''
+     LEFT JOIN throttles g ON g.subject = $5 AND g.place = ''
+     LEFT JOIN throttles n ON n.subject = $6 AND n.place = CASE WHEN u.is_known_place THEN $3 ELSE '' END"
+));
+
+pub(super) const FIND_SESSION: &str =
+    sql!("SELECT id::bigint, username, session_epoch FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL");
+
+pub(super) const CREATE_ACCOUNT: &str = sql!(written!(
+    "deed AS (
+         INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, gendate, expired, state,
+                               origin, operator_touched, standing_key, standing_binding, legacy, password_generation,
+                               generated_at, generated_from, created_at, updated_at)
+         SELECT $2, $24, $25, $26, $27, $5::bigint, FALSE, $28, $29, $30::boolean, $26, $31, $32::boolean, 1, $5::bigint, $33,
+                to_timestamp($5::bigint) AT TIME ZONE 'UTC', to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE EXISTS (SELECT FROM gate)
+         ON CONFLICT DO NOTHING
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "history AS (
+         INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
+         SELECT id, $25, $26, $34, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($35, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+     )"
+));
+
+/// Own parameters from `$24`: five counters and the state as they were seen, the code's step, whether it is a renewal,
+/// standing (operator, key, binding), expiry (mark, moment), legacy, place; then the new password with key and both bindings,
+/// and whether the account starts over.
+pub(super) const REPLACE_PASSWORD: &str = sql!(written!(
+    "deed AS (
+         UPDATE users_v2
+         SET password = $38, password_key = $33, password_binding = $39, gendate = $5::bigint,
+             password_generation = password_generation + 1,
+             mfa = CASE WHEN $41::boolean THEN NULL ELSE mfa END,
+             mfa_key = CASE WHEN $41::boolean THEN NULL ELSE mfa_key END,
+             mfa_binding = CASE WHEN $41::boolean THEN NULL ELSE mfa_binding END,
+             mfa_gendate = CASE WHEN $41::boolean OR nullif(mfa, '') IS NULL THEN NULL
+                                ELSE coalesce(mfa_gendate, gendate) END,
+             mfa_generation = mfa_generation + CASE WHEN $41::boolean THEN 1 ELSE 0 END,
+             pending_mfa = CASE WHEN $31::boolean THEN pending_mfa END,
+             pending_mfa_key = CASE WHEN $31::boolean THEN pending_mfa_key END,
+             pending_mfa_binding = CASE WHEN $31::boolean THEN pending_mfa_binding END,
+             pending_mfa_gendate = CASE WHEN $31::boolean THEN pending_mfa_gendate END,
+             session_epoch = session_epoch + 1,
+             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
+             mfa_last_step = greatest(mfa_last_step, $30::bigint),
+             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
+             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
+             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
+             generated_at = $5::bigint, generated_from = $42, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
+               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
+               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+                                       AND ($44::bigint = 0 OR otp_failures < $44::bigint))
+               AND coalesce(expired, FALSE) = $45::boolean
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "retired AS (
+         UPDATE password_history_v2 SET expired = TRUE
+         WHERE user_id = (SELECT id FROM deed) AND expired IS NOT TRUE
+     )",
+    "history AS (
+         INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
+         SELECT id, $38, $33, $40, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($43, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+     )"
+));
+
+/// Own parameters as [`REPLACE_PASSWORD`], up to the place; then the new secret with its binding, and the one that was seen.
+pub(super) const REPLACE_SECOND_FACTOR: &str = sql!(written!(
+    "deed AS (
+         UPDATE users_v2
+         SET mfa = $38, mfa_key = $33, mfa_binding = $39, mfa_gendate = $5::bigint, mfa_generation = mfa_generation + 1,
+             pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+             session_epoch = session_epoch + 1,
+             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
+             mfa_last_step = greatest(mfa_last_step, $30::bigint),
+             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
+             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
+             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean, enrolment_ends = NULL,
+             generated_at = $5::bigint, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
+               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
+               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+                                       AND ($43::bigint = 0 OR otp_failures < $43::bigint))
+               AND coalesce(expired, FALSE) = $44::boolean
+               AND nullif(mfa, '') IS NOT DISTINCT FROM $40
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($42, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+     )"
+));
+
+/// Own parameters as [`REPLACE_SECOND_FACTOR`].
+pub(super) const PUT_SECOND_FACTOR_BESIDE: &str = sql!(written!(
+    "deed AS (
+         UPDATE users_v2
+         SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5::bigint,
+             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
+             mfa_last_step = greatest(mfa_last_step, $30::bigint),
+             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
+             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
+             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
+             generated_at = $5::bigint, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
+               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
+               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+                                       AND ($43::bigint = 0 OR otp_failures < $43::bigint))
+               AND coalesce(expired, FALSE) = $44::boolean
+               AND nullif(mfa, '') IS NOT DISTINCT FROM $40
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($42, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+     )"
+));
+
+/// A login that was right, in time or too late. Own parameters from `$24`: the step, whether it is late, whether the second
+/// factor that waited is in force from now on, the place; password and second factor sealed again, with key and binding, each
+/// none if it stays; the second factor's birth, the state, the standing's key and binding, the mark's moment; then what was
+/// seen: both generations, the security counter, the mark, the password, the second factor, the one that waited.
+pub(super) const CONCLUDE_LOGIN: &str = sql!(written!(
+    "deed AS (
+         UPDATE users_v2
+         SET state = CASE WHEN $25::boolean THEN state ELSE $35 END, mfa_last_step = coalesce($24::bigint, mfa_last_step),
+             otp_failures = CASE WHEN $25::boolean THEN otp_failures ELSE 0 END,
+             expired = $25::boolean, expired_since = CASE WHEN $25::boolean THEN $38::bigint END,
+             login_counter = login_counter + 1,
+             session_epoch = session_epoch + CASE WHEN $26::boolean THEN 1 ELSE 0 END,
+             mfa_generation = mfa_generation + CASE WHEN $26::boolean THEN 1 ELSE 0 END,
+             login_places = CASE WHEN $25::boolean THEN login_places
+                                 ELSE (ARRAY[$27::text] || array_remove(login_places, $27::text))[1:3] END,
+             password = coalesce($28, password), password_key = coalesce($29, password_key),
+             password_binding = coalesce($30, password_binding),
+             mfa = coalesce($31, mfa), mfa_key = coalesce($32, mfa_key), mfa_binding = coalesce($33, mfa_binding),
+             mfa_gendate = CASE WHEN $26::boolean THEN $34::bigint ELSE mfa_gendate END,
+             pending_mfa = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa END,
+             pending_mfa_key = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_key END,
+             pending_mfa_binding = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_binding END,
+             pending_mfa_gendate = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_gendate END,
+             standing_key = CASE WHEN $25::boolean THEN standing_key ELSE $36 END,
+             standing_binding = CASE WHEN $25::boolean THEN standing_binding ELSE $37 END, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $39::bigint AND mfa_generation = $40::bigint AND security_counter = $41::bigint
+               AND coalesce(expired, FALSE) = $42::boolean AND password = $43 AND nullif(mfa, '') IS NOT DISTINCT FROM $44
+               AND (NOT $26::boolean OR pending_mfa IS NOT DISTINCT FROM $45)
+               AND ($24::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $24::bigint)
+               AND ($24::bigint IS NULL OR $47::bigint = 0 OR otp_failures < $47::bigint)
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "retired AS (
+         UPDATE password_history_v2 SET expired = TRUE
+         WHERE user_id = (SELECT id FROM deed) AND $25::boolean AND expired IS NOT TRUE
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($46, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+     )"
+));
+
+/// Own parameters: what is added to the wrong codes in a row, the step of a right one, and the limit of wrong codes.
+pub(super) const REFUSE: &str = sql!(written!(
+    "deed AS (
+         UPDATE users_v2
+         SET otp_failures = otp_failures + $24::bigint, mfa_last_step = greatest(mfa_last_step, $25::bigint)
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND ($24::bigint > 0 OR $25::bigint IS NOT NULL)
+               AND ($24::bigint = 0 OR $26::bigint = 0 OR otp_failures < $26::bigint)
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )"
+));
+
+/// By an insert alone: nothing is judged, counted or locked. The first of the shared parameters, and the proof as `$8`.
+pub(super) const REFUSE_LOCKED: &str = sql!(
+    "
+    INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
+    VALUES ((SELECT id FROM users_v2 WHERE id = $6::bigint), $1, $3::text::inet, $4, FALSE,
+            jsonb_strip_nulls(jsonb_build_object('username', $2::text, 'proof', $8::text, 'reason', $7::text)),
+            to_timestamp($5::bigint) AT TIME ZONE 'UTC')"
+);
+
+/// Own parameter: the epoch that was seen.
+pub(super) const RENEW_SESSION: &str = sql!(written!(
+    "deed AS (
+         SELECT id, password_generation, mfa_generation, login_counter, security_counter, session_epoch FROM users_v2
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
+     )"
+));
+
+/// Own parameter: the epoch that was seen.
+pub(super) const END_SESSIONS: &str = sql!(written!(
+    "deed AS (
+         UPDATE users_v2
+         SET session_epoch = session_epoch + 1, security_counter = security_counter + 1,
+             pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+             updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )"
+));
+
+/// Own parameters: the digest of the name, whether the account is disabled after it, the standing's key and binding; then the
+/// security counter and the state that were seen. What is done follows from `$1`, the action.
+pub(super) const ADMINISTER: &str = sql!(written!(
+    "forgotten AS (
+         DELETE FROM throttles
+         WHERE subject = $24 AND $1::text = 'account_unlocked' AND EXISTS (SELECT FROM gate)
+         RETURNING 1
+     )",
+    "deed AS (
+         UPDATE users_v2
+         SET disabled_at = CASE WHEN $25::boolean THEN coalesce(disabled_at, $5::bigint) END,
+             expired = coalesce(expired, FALSE) OR $1::text = 'account_expired',
+             expired_since = CASE WHEN $1::text = 'account_expired' THEN $5::bigint ELSE expired_since END,
+             mfa = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa END,
+             mfa_key = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_key END,
+             mfa_binding = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_binding END,
+             mfa_gendate = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_gendate END,
+             mfa_generation = mfa_generation + CASE WHEN $1::text = '2fa_reset' THEN 1 ELSE 0 END,
+             enrolment_ends = CASE WHEN $1::text = '2fa_reset' THEN $5::bigint + 86400 ELSE enrolment_ends END,
+             otp_failures = CASE WHEN $1::text = 'account_unlocked' THEN 0 ELSE otp_failures END,
+             pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+             security_counter = security_counter + 1,
+             session_epoch = session_epoch
+                 + CASE WHEN $1::text IN ('account_unlocked', 'account_enabled') THEN 0 ELSE 1 END,
+             operator_touched = TRUE, standing_key = $26, standing_binding = $27,
+             updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND (SELECT count(*) FROM forgotten) >= 0
+               AND security_counter = $28::bigint AND state = $29
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT unnest(string_to_array($30, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+     )"
+));
+
+pub(super) const NOTE_AUDIT_READ: &str = sql!(written!(
+    "deed AS (
+         SELECT NULL::integer AS id, 0::bigint AS password_generation, 0::bigint AS mfa_generation,
+                0::bigint AS login_counter, 0::bigint AS security_counter, 0::bigint AS session_epoch
+         WHERE EXISTS (SELECT FROM gate)
+     )"
+));
+
+pub(super) const READ_AUDIT: &str = sql!(
+    "
+    SELECT id::bigint, extract(epoch FROM created_at)::bigint, action, details ->> 'username', user_id::bigint,
+           host(ip_address), user_agent, success, details ->> 'reason', details ->> 'proof'
+    FROM auth_logs_v2
+    WHERE ($1::text IS NULL OR left(details ->> 'username', 50) = $1 AND details ->> 'username' = $1) AND ($2::bigint IS NULL OR user_id = $2)
+          AND ($3::bigint IS NULL OR id < $3)
+    ORDER BY id DESC LIMIT $4::bigint"
+);
+
+/// Accounts and rows of the history in the same columns; `$1` the first key's name, `$2` and `$3` where the batch before
+/// ended, `$4` its size.
+pub(super) const FIND_STALE: &str = sql!(concat!(
+    "SELECT (SELECT count(*) FROM users_v2 u WHERE ",
+    stale_account!(),
+    ") + (SELECT count(*) FROM password_history_v2 h WHERE h.password_key IS DISTINCT FROM $1), ",
+    stored_keys!(),
+    ", b.* FROM (SELECT 1) one LEFT JOIN (
+         (SELECT TRUE AS is_account, ",
+    account_columns!(),
+    " FROM users_v2 u WHERE u.id > $2::bigint AND ",
+    stale_account!(),
+    " ORDER BY u.id LIMIT $4::bigint)
+         UNION ALL
+         (SELECT FALSE, h.id::bigint, coalesce(o.username, ''), h.password, h.password_key, h.password_binding, '', '', FALSE, FALSE,
+                 NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, FALSE, NULL, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL
+          FROM password_history_v2 h LEFT JOIN users_v2 o ON o.id = h.user_id
+          WHERE h.id > $3::bigint AND h.password_key IS DISTINCT FROM $1
+          ORDER BY h.id LIMIT $4::bigint)
+     ) b ON TRUE"
+));
+
+/// Own parameters: accounts and rows of the history as JSON, the first key's name, and whether there was nothing left to
+/// move. A key is forgotten when no row needs it.
+pub(super) const MOVE_SECRETS: &str = sql!(written!(
+    "moved AS (
+         UPDATE users_v2 u
+         SET password = n.password, password_key = $26, password_binding = n.password_binding,
+             mfa = coalesce(n.mfa, u.mfa), mfa_key = CASE WHEN n.mfa IS NULL THEN u.mfa_key ELSE $26 END,
+             mfa_binding = coalesce(n.mfa_binding, u.mfa_binding),
+             pending_mfa = coalesce(n.pending_mfa, u.pending_mfa),
+             pending_mfa_key = CASE WHEN n.pending_mfa IS NULL THEN u.pending_mfa_key ELSE $26 END,
+             pending_mfa_binding = coalesce(n.pending_mfa_binding, u.pending_mfa_binding),
+             standing_key = $26, standing_binding = n.standing_binding
+         FROM (
+             SELECT n.* FROM jsonb_to_recordset($24::text::jsonb) AS n (
+                 id bigint, password_old text, password text, password_binding text, mfa_old text, mfa text,
+                 mfa_binding text, pending_mfa_old text, pending_mfa text, pending_mfa_binding text, state text,
+                 operator_touched boolean, disabled boolean, standing_binding text)
+             JOIN users_v2 held ON held.id = n.id ORDER BY n.id FOR NO KEY UPDATE OF held SKIP LOCKED
+         ) n
+         WHERE u.id = n.id AND EXISTS (SELECT FROM gate) AND u.password = n.password_old
+               AND nullif(u.mfa, '') IS NOT DISTINCT FROM n.mfa_old
+               AND u.pending_mfa IS NOT DISTINCT FROM n.pending_mfa_old AND u.state = n.state
+               AND u.operator_touched = n.operator_touched AND (u.disabled_at IS NOT NULL) = n.disabled
+         RETURNING 1
+     )",
+    "moved_history AS (
+         UPDATE password_history_v2 h SET password = n.password, password_key = $26, password_binding = n.password_binding
+         FROM (
+             SELECT n.* FROM jsonb_to_recordset($25::text::jsonb) AS n (
+                 id bigint, password_old text, password text, password_binding text)
+             JOIN password_history_v2 held ON held.id = n.id ORDER BY n.id FOR NO KEY UPDATE OF held SKIP LOCKED
+         ) n
+         WHERE h.id = n.id AND EXISTS (SELECT FROM gate) AND h.password = n.password_old
+         RETURNING 1
+     )",
+    "registered AS (
+         INSERT INTO encryption_keys (id, registered_at)
+         SELECT $26, $5::bigint WHERE EXISTS (SELECT FROM moved) OR EXISTS (SELECT FROM moved_history)
+         ON CONFLICT DO NOTHING
+     )",
+    "forgotten AS (
+         DELETE FROM encryption_keys k
+         WHERE k.id <> $26 AND $27::boolean AND EXISTS (SELECT FROM gate)
+               AND NOT EXISTS (SELECT FROM users_v2 WHERE k.id IN (password_key, mfa_key, pending_mfa_key, standing_key))
+               AND NOT EXISTS (SELECT FROM password_history_v2 WHERE password_key = k.id OR password_key IS NULL)
+               AND NOT EXISTS (SELECT FROM users_v2
+                               WHERE password_key IS NULL OR mfa_key IS NULL AND nullif(mfa, '') IS NOT NULL)
+     )",
+    "deed AS (
+         SELECT NULL::integer AS id WHERE EXISTS (SELECT FROM gate)
+                AND (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_history) >= 0
+     )" ;
+    "(SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_history)"
+));
+
+/// The latest migration, and the keys that stored secrets need.
+pub const READ_HEALTH: &str =
+    sql!(concat!("SELECT (SELECT max(version)::bigint FROM refinery_schema_history), ", stored_keys!()));
+
+/// Every statement with its name, for the test that prepares each one on the migrated schema.
+pub const STATEMENTS: [(&str, &str); 17] = [
+    ("find", FIND),
+    ("find_session", FIND_SESSION),
+    ("create_account", CREATE_ACCOUNT),
+    ("replace_password", REPLACE_PASSWORD),
+    ("replace_second_factor", REPLACE_SECOND_FACTOR),
+    ("put_second_factor_beside", PUT_SECOND_FACTOR_BESIDE),
+    ("conclude_login", CONCLUDE_LOGIN),
+    ("refuse", REFUSE),
+    ("refuse_locked", REFUSE_LOCKED),
+    ("renew_session", RENEW_SESSION),
+    ("end_sessions", END_SESSIONS),
+    ("administer", ADMINISTER),
+    ("note_audit_read", NOTE_AUDIT_READ),
+    ("read_audit", READ_AUDIT),
+    ("find_stale", FIND_STALE),
+    ("move_secrets", MOVE_SECRETS),
+    ("read_health", READ_HEALTH),
+];
