@@ -111,6 +111,12 @@ impl Manifest {
         self.components.values().map(|component| self.folder.join(&component.source))
     }
 
+    /// Whether the application has a variable of that name.
+    #[must_use]
+    pub fn declares(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
+    }
+
     /// The application's variables with their values: of several sources, the first that has one wins; then the default.
     ///
     /// # Errors

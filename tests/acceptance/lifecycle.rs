@@ -645,3 +645,17 @@ async fn a_session_that_was_given_before_is_no_proof_under_legacy() {
     let body = json!({ "username": "michel.ranu" });
     app.call_as(&session, "generate-password-v2", body).await.problem(403, "proof_required");
 }
+
+#[tokio::test]
+async fn an_account_that_was_marked_in_this_very_second_renews_in_it_too() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    app.administer("michel.ranu", "expire").await.ok();
+    let code = michel.code_at(app.clock.now() + 30);
+    let expired = app.authenticate("michel.ranu", &michel.password, code).await.problem(403, "password_expired");
+    let body = json!({ "username": "michel.ranu", "renewal_token": expired["renewal_token"] });
+    michel.password = app.call("generate-password-v2", body.clone()).await.ok().read_qr_code();
+    michel.scan(&uri(app.call("generate-2fa-v2", body).await));
+    app.clock.advance(60);
+    michel.log_in().await.ok();
+}

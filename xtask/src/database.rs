@@ -87,26 +87,44 @@ impl Database {
                 )
             })?;
         }
-        let user = self.application_user();
-        let password = match (known.get("postgres_user"), known.get("postgres_password")) {
-            (Some(name), Some(password)) if *name == user => password.clone(),
-            _ => random_password(),
-        };
-        let given = if report.has_application_role {
-            cofrap_migrations::ensure_application_user(&client, &user, &password).await
-        } else {
-            Err(anyhow!("the role {APPLICATION_ROLE} is not there, and cannot be made"))
-        };
-        match given {
-            Ok(()) => {
+        match self.functions_login(&client, report.has_application_role, known).await {
+            Ok((user, password)) => {
                 self.variables.insert("postgres_user".to_owned(), user);
                 self.variables.insert("postgres_password".to_owned(), password);
             }
             Err(error) => say(&format!(
-                "warning: the functions run with all rights of the URL's user ({error:#}): name one that may make roles"
+                "warning: the functions run as the URL's user, with all its rights, for want of one of their own ({error:#}); \
+                 who may make roles makes one: CREATE ROLE functions LOGIN PASSWORD '...' IN ROLE {APPLICATION_ROLE}"
             )),
         }
         Ok(())
+    }
+
+    /// The user that the functions log in as. What is known is kept if it works; of a named database, the password of a user
+    /// that is there already is never changed, because running functions may have it.
+    async fn functions_login(
+        &self,
+        client: &Client,
+        has_role: bool,
+        known: &VariableSource,
+    ) -> Result<(String, String)> {
+        if let (Some(user), Some(password)) = (known.get("postgres_user"), known.get("postgres_password")) {
+            let mut config = self.config.clone();
+            config.user(user).password(password);
+            if self.config.get_user() != Some(user) && config.connect(NoTls).await.is_ok() {
+                return Ok((user.clone(), password.clone()));
+            }
+        }
+        if !has_role {
+            bail!("the role {APPLICATION_ROLE} is not there, and the URL's user may not make it");
+        }
+        let (user, password) = (self.application_user(), random_password());
+        let is_there = client.query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&user]).await?.is_some();
+        if is_there && self.private.is_none() {
+            bail!("{user} is there already, and its password is neither in the environment nor in .env");
+        }
+        cofrap_migrations::ensure_application_user(client, &user, &password).await?;
+        Ok((user, password))
     }
 
     /// Roles belong to the whole server: each database's functions have a user of their own.
@@ -119,7 +137,11 @@ impl Database {
     /// Refuses keys that do not fit what is stored: with them nobody could log in.
     pub(crate) async fn check_keys(&self, variables: &VariableSource) -> Result<()> {
         let keyring: Keyring = variables.get("encryption_key").context("there is a key")?.parse()?;
-        let row = self.connect().await?.query_one(READ_HEALTH, &[]).await?;
+        let row = match self.connect().await?.query_one(READ_HEALTH, &[]).await {
+            // There is nothing yet that they could fit.
+            Err(error) if error.code().is_some_and(|code| NOT_MIGRATED.contains(code)) => return Ok(()),
+            row => row?,
+        };
         let list = |column| -> Vec<String> {
             let joined: Option<String> = row.get(column);
             joined.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
@@ -168,6 +190,9 @@ impl Database {
         Ok(client)
     }
 }
+
+/// What a database answers that was not migrated.
+const NOT_MIGRATED: [SqlState; 2] = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
 
 /// 32 random bytes: nobody types it.
 fn random_password() -> String {

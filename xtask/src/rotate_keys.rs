@@ -16,8 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) async fn rotate_keys(arguments: &DatabaseArgs) -> Result<()> {
     let token = random_key();
     let project = Project::read(VariableSource::from([("admin_token".to_owned(), token.clone())]))?;
-    let mut database = Database::open(arguments).await?;
-    let rotated = match project.load(&mut database, shutdown_signal()?).await {
+    // As the URL's user: neither schema nor roles are touched, functions may be running there.
+    let database = Database::open(arguments).await?;
+    let rotated = match project.load(&database, shutdown_signal()?).await {
         Ok(Some(app)) => rotate(app, &token).await,
         Ok(None) => Ok(()),
         Err(error) => Err(error),

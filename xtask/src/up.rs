@@ -35,15 +35,21 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
 /// Brings the schema up to date; of a named database, `.env` keeps the address for `spin up`.
 pub(crate) async fn migrate(arguments: &DatabaseArgs) -> Result<()> {
     let dotenv = Dotenv::of(checkout());
-    let known = if arguments.is_named() { dotenv.with_keys(&from_environment())? } else { VariableSource::new() };
+    let project = if arguments.is_named() { Some(Project::read(VariableSource::new())?) } else { None };
     let mut database = Database::open(arguments).await?;
-    let migrated = database.migrate(&known).await;
+    let migrated = match &project {
+        Some(project) => project.migrate(&mut database).await,
+        None => database.migrate(&VariableSource::new()).await,
+    };
     let variables = database.variables().clone();
     database.close().await?;
     migrated?;
     if arguments.is_named() {
         dotenv.set(&variables)?;
-        say("the database's address, with the functions' own user, is in .env, where `spin up` reads it");
+        let user = variables.get("postgres_user").map_or("", String::as_str);
+        say(&format!(
+            "the database's address, with the user {user} for the functions, is in .env, where `spin up` reads it"
+        ));
     }
     Ok(())
 }
@@ -51,7 +57,6 @@ pub(crate) async fn migrate(arguments: &DatabaseArgs) -> Result<()> {
 /// The manifest, and where its variables come from.
 pub(crate) struct Project {
     sources: Vec<VariableSource>,
-    dotenv: VariableSource,
 }
 
 impl Project {
@@ -59,12 +64,25 @@ impl Project {
     pub(crate) fn read(given: VariableSource) -> Result<Self> {
         let environment = from_environment();
         let dotenv = Dotenv::of(checkout()).with_keys(&environment)?;
-        let sources = vec![given, environment, dotenv.clone()];
-        let project = Self { sources, dotenv };
+        let manifest = Self::manifest()?;
+        for name in environment.keys().chain(dotenv.keys()).filter(|name| !manifest.declares(name)) {
+            say(&format!(
+                "warning: SPIN_VARIABLE_{} is no variable of spin.toml: is it spelled right?",
+                name.to_uppercase()
+            ));
+        }
+        let project = Self { sources: vec![given, environment, dotenv] };
         // Where the database is, is found out later.
         let database =
             ["postgres_host", "postgres_user", "postgres_password"].map(|name| (name.to_owned(), String::new()));
-        if check_variables(&Values(project.resolve(&database.into())?))? == Policy::Legacy {
+        let values = Values(project.resolve(&database.into())?);
+        let policy = check_variables(&values)
+            .map_err(|error| anyhow!("{error} (SPIN_VARIABLE_<NAME> in the environment, or a line of .env)"))?;
+        let is_closed = values.0.get("registration").is_some_and(|registration| registration == "operator");
+        if is_closed && values.0.get("admin_token").is_some_and(String::is_empty) {
+            say("warning: registration = operator without an admin_token: nobody can create an account");
+        }
+        if policy == Policy::Legacy {
             say("warning: policy = legacy: generation needs no proof, and there are no sessions");
         }
         Ok(project)
@@ -83,13 +101,23 @@ impl Project {
         [database.clone()].into_iter().chain(self.sources.iter().cloned()).collect()
     }
 
-    /// Migrates the database, builds the components and loads them; nothing if `shutdown` comes first.
+    /// Migrates the database, unless the keys do not fit what is stored there.
+    pub(crate) async fn migrate(&self, database: &mut Database) -> Result<()> {
+        database.check_keys(&self.resolve(database.variables())?).await?;
+        let known = ["postgres_user", "postgres_password"].into_iter().filter_map(|name| {
+            let value = self.sources.iter().find_map(|source| source.get(name))?;
+            Some((name.to_owned(), value.clone()))
+        });
+        database.migrate(&known.collect()).await?;
+        database.check_keys(&self.resolve(database.variables())?).await
+    }
+
+    /// Builds the components and loads them; nothing if `shutdown` comes first.
     pub(crate) async fn load(
         &self,
-        database: &mut Database,
+        database: &Database,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Option<Arc<App>>> {
-        database.migrate(&self.dotenv).await?;
         database.check_keys(&self.resolve(database.variables())?).await?;
         if !run_until(components::build_command()?, shutdown).await? {
             return Ok(None);
@@ -123,6 +151,7 @@ async fn prepare_and_serve(
     project: &Project,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
+    project.migrate(database).await?;
     let Some(app) = project.load(database, shutdown.as_mut()).await? else { return Ok(()) };
     greet(listener.local_addr()?, database)?;
     if !serve(app, listener, shutdown).await {

@@ -174,6 +174,13 @@ impl Account {
         }
     }
 
+    /// The moment that a credential is born which is made `now`: later than the mark, if the account was marked in this very
+    /// second.
+    #[must_use]
+    pub fn birth(&self, now: UnixTime, max_age: Age) -> UnixTime {
+        self.marked_since(now, max_age).map_or(now, |since| now.max(since.plus(1)))
+    }
+
     /// The birth of the second factor in force; a row without one counts from the password's.
     #[must_use]
     pub fn second_factor_born(&self) -> UnixTime {

@@ -89,6 +89,8 @@ pub fn issue_password(
         Some(account) => match judge.authorise(Wanted::Password, account) {
             Ok(grant) => {
                 let keyring = &env.keys.keyring;
+                let now = account.birth(now, env.settings.password_max_age);
+                let attempt = Attempt { at: now, ..attempt };
                 let sealed = account.seal(keyring, password.expose(), Slot::Password, now);
                 let past = keyring.bind_elsewhere(&sealed, Slot::PastPassword.of(&account.username));
                 let binding = account.bind(grant.standing_after(), keyring);

@@ -105,6 +105,8 @@ pub fn issue_second_factor(
         Err(denied) => return Err(deny(&mut env.store, &attempt, Some(account), denied)),
     };
 
+    let now = account.birth(now, env.settings.password_max_age);
+    let attempt = Attempt { at: now, ..attempt };
     let secret = TotpSecret::generate(&mut env.rng);
     let takes_effect = grant.takes_effect();
     let (slot, born) = match takes_effect {

@@ -25,6 +25,7 @@ impl Route for Request {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "Activity", deny_unknown_fields))]
 pub struct Response {
+    /// At most 20, each as in the audit's answer.
     entries: Vec<Entry>,
 }
 

@@ -51,6 +51,8 @@ impl Route for Request {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "AuditLog", deny_unknown_fields))]
 pub struct Response {
+    /// Each with `id`, `at` (seconds since the Unix epoch), `action`, `username`, `user_id`, `ip_address`, `user_agent`,
+    /// `success`, `reason` and `proof`; give the last `id` as `before` for what came earlier.
     entries: Vec<Entry>,
 }
 

@@ -11,6 +11,7 @@ pub const METHODS: &[&str] = &["GET"];
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "KeySet", deny_unknown_fields))]
 pub struct Response {
+    /// Each with `kty`, `crv`, `use`, `alg`, `kid` and `x`.
     keys: Vec<Key>,
 }
 

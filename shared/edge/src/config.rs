@@ -32,7 +32,10 @@ pub enum ConfigError {
     },
     /// The operator's token is too short.
     #[error("variable admin_token: {0}")]
-    OperatorToken(#[from] SharedSecretTooShort),
+    OperatorToken(SharedSecretTooShort),
+    /// The operator's token, which every request of theirs carries, is a key.
+    #[error("variable admin_token: it is also a key: make another with `openssl rand -base64 32`")]
+    TokenIsKey,
     /// The same key would sign tokens and protect what is stored.
     #[error("variable jwt_secret: it shares a key with encryption_key: make another with `openssl rand -base64 32`")]
     SharedKey,
@@ -115,7 +118,7 @@ impl ReadKeys for OperatorKeys {
 /// The operator's token; an empty one is none.
 fn operator(variables: &impl Variables) -> Result<Option<SharedSecret>, ConfigError> {
     let token = variables.get("admin_token")?;
-    Ok(if token.is_empty() { None } else { Some(SharedSecret::new(token)?) })
+    Ok(if token.is_empty() { None } else { Some(SharedSecret::new(token).map_err(ConfigError::OperatorToken)?) })
 }
 
 /// What the operator chose, and how many proxies of theirs stand before the functions.
@@ -128,7 +131,7 @@ pub(crate) fn settings(variables: &impl Variables) -> Result<(Settings, usize), 
             "registration",
             [("open", Registration::Open), ("operator", Registration::Operator)],
         )?,
-        password_max_age: Age::from_seconds(count(variables, "password_max_age_seconds")?),
+        password_max_age: Age::from_seconds(at_least_one(variables, "password_max_age_seconds")?),
         limits: Limits {
             account_failures: limit("account_failures_limit")?,
             otp_failures: limit("otp_failures_limit")?,
@@ -151,6 +154,12 @@ pub(crate) fn policy(variables: &impl Variables) -> Result<Policy, ConfigError> 
 /// The [`ConfigError`] of the first that cannot be used.
 pub fn check_variables(variables: &impl Variables) -> Result<Policy, ConfigError> {
     GenerationKeys::read(variables)?;
+    let token = variables.get("admin_token")?;
+    for name in ["encryption_key", "jwt_secret"] {
+        if !token.is_empty() && variables.get(name)?.split(',').any(|key| key.trim() == token.as_str()) {
+            return Err(ConfigError::TokenIsKey);
+        }
+    }
     settings(variables).map(|(settings, _)| settings.policy)
 }
 
@@ -189,6 +198,14 @@ fn one_of<T>(variables: &impl Variables, name: &'static str, words: [(&str, T); 
         Ok(second)
     } else {
         Err(ConfigError::Variable { name, problem: format!("one of {one}, {other} is expected") })
+    }
+}
+
+/// An age of 0 would expire everybody, for good.
+fn at_least_one(variables: &impl Variables, name: &'static str) -> Result<u64, ConfigError> {
+    match count(variables, name)? {
+        0 => Err(ConfigError::Variable { name, problem: "at least 1 is expected".into() }),
+        number => Ok(number),
     }
 }
 
@@ -243,6 +260,8 @@ mod tests {
             ("trusted_proxy_hops", "-1"),
             ("ip_failures_limit", "many"),
             ("admin_token", "canary-too-short"),
+            ("admin_token", "ZmlmdGVlbiBtZW4gb24gdGhlIGRlYWQgbWFuJ3MgISE="),
+            ("password_max_age_seconds", "0"),
             ("jwt_secret", "canary"),
             ("jwt_secret", "ZmlmdGVlbiBtZW4gb24gdGhlIGRlYWQgbWFuJ3MgISE="),
             ("encryption_key", ""),

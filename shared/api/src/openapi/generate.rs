@@ -212,7 +212,7 @@ pub fn document() -> Value {
         "info": {
             "title": "COFRAP authentication",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Every function is also reachable under `/f/`. Errors are an `error` for people and a `code` for \
+            "description": "Every path under `/function/` is also reachable under `/f/`. Errors are an `error` for people and a `code` for \
                             programs; codes never change, texts may.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
@@ -271,7 +271,7 @@ const fn meaning(status: u16) -> &'static str {
         403 => "Proof is needed, the credentials have expired, or a second factor is to be enrolled first",
         404 => "There is no such account or function",
         405 => "There is no such method; `Allow` says which there are",
-        409 => "The name is taken, or another request came first",
+        409 => "The name is taken, another request came first, or the account was altered outside of the functions",
         413 => "The body is larger than 16 KiB",
         415 => "The body is not declared as JSON",
         429 => "Too many attempts",
@@ -295,12 +295,13 @@ fn error_schema(types: &mut SchemaGenerator) -> Value {
 #[must_use]
 pub fn page(document: &Value) -> String {
     let mut page = "# The functions\n\nWritten by `cargo xtask openapi` from the types in `shared/api`; the same as \
-                    `openapi.json`.\nEvery function is also reachable under `/f/`. Errors are \
+                    `openapi.json`.\nEvery path under `/function/` is also reachable under `/f/`. Errors are \
                     `{\"error\": \"<text for people>\", \"code\": \"<snake_case>\"}`.\n"
         .to_owned();
     for (path, operations) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in operations.as_object().into_iter().flatten() {
             let _ = write!(page, "\n## {} {path}\n\n{}.\n", method.to_uppercase(), text(&operation["summary"]));
+            let _ = write!(page, "{}", bearer_line(&operation["security"]));
             let request = &operation["requestBody"]["content"]["application/json"]["schema"];
             write_fields(&mut page, "Takes", resolve(document, request));
             write_parameters(&mut page, &operation["parameters"]);
@@ -314,6 +315,16 @@ pub fn page(document: &Value) -> String {
         }
     }
     page
+}
+
+fn bearer_line(security: &Value) -> &'static str {
+    let takes = |name: &str| security.as_array().into_iter().flatten().any(|scheme| scheme[name].is_array());
+    match (takes("session"), takes("operator")) {
+        (true, true) => "\nMay take `Authorization: Bearer` with a session or the operator's token.\n",
+        (true, false) => "\nTakes `Authorization: Bearer` with a session.\n",
+        (false, true) => "\nTakes `Authorization: Bearer` with the operator's token.\n",
+        (false, false) => "",
+    }
 }
 
 fn write_fields(page: &mut String, title: &str, schema: &Value) {
