@@ -108,15 +108,13 @@ impl Database {
         has_role: bool,
         known: &VariableSource,
     ) -> Result<(String, String)> {
-        if let (Some(user), Some(password)) = (known.get("postgres_user"), known.get("postgres_password")) {
-            let mut config = self.config.clone();
-            config.user(user).password(password);
-            if self.config.get_user() != Some(user) && config.connect(NoTls).await.is_ok() {
-                return Ok((user.clone(), password.clone()));
-            }
-        }
         if !has_role {
             bail!("the role {APPLICATION_ROLE} is not there, and the URL's user may not make it");
+        }
+        if let (Some(user), Some(password)) = (known.get("postgres_user"), known.get("postgres_password"))
+            && self.is_functions_login(user, password).await
+        {
+            return Ok((user.clone(), password.clone()));
         }
         let (user, password) = (self.application_user(), random_password());
         let is_there = client.query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&user]).await?.is_some();
@@ -125,6 +123,16 @@ impl Database {
         }
         cofrap_migrations::ensure_application_user(client, &user, &password).await?;
         Ok((user, password))
+    }
+
+    /// Whether somebody else than the owner logs in like this, with the functions' rights.
+    async fn is_functions_login(&self, user: &str, password: &str) -> bool {
+        let mut config = self.config.clone();
+        config.user(user).password(password);
+        let Ok((client, connection)) = config.connect(NoTls).await else { return false };
+        tokio::spawn(connection);
+        let is_member = client.query_one("SELECT pg_has_role($1, 'MEMBER')", &[&APPLICATION_ROLE]).await;
+        self.config.get_user() != Some(user) && is_member.is_ok_and(|row| row.get(0))
     }
 
     /// Roles belong to the whole server: each database's functions have a user of their own.
