@@ -5,16 +5,18 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-/// 32 bytes, for no other use.
+/// 32 bytes each, for no other use.
 const KEY: &str = "a2V5IG9mIHRoZSBkb29yJ3MgdGVzdHMsIG5vIG90aGU=";
+const TOKEN_KEY: &str = "YW5vdGhlciBvbmUsIHRvIHNpZ24gdG9rZW5zIHdpdGg=";
 
-/// Runs `up` with a key of the environment, so that no `.env` is written; what it said.
+/// Runs `up` with keys of the environment, so that no `.env` is written; what it said.
 fn refused(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .arg("up")
         .args(arguments)
         .env_remove("DATABASE_URL")
         .env("SPIN_VARIABLE_ENCRYPTION_KEY", KEY)
+        .env("SPIN_VARIABLE_JWT_SECRET", TOKEN_KEY)
         .envs(environment.iter().copied())
         .output()
         .unwrap();
@@ -68,5 +70,23 @@ fn a_key_that_is_none_says_how_to_make_one() {
     for key in ["short", "votre-cle-secrete-jwt-super-securisee", ""] {
         let said = refused(&["--listen", "127.0.0.1:0"], &[("SPIN_VARIABLE_ENCRYPTION_KEY", key)]);
         assert!(said.contains("openssl rand -base64 32") && (key.is_empty() || !said.contains(key)), "{said}");
+    }
+}
+
+#[test]
+fn a_configuration_that_no_function_could_use_names_the_variable() {
+    for (name, value) in [
+        ("POLICY", "lax"),
+        ("REGISTRATION", "closed"),
+        ("JWT_SECRET", KEY),
+        ("ADMIN_TOKEN", "canary"),
+        ("ADMIN_TOKEN", KEY),
+        ("PASSWORD_MAX_AGE_SECONDS", "0"),
+        ("TRUSTED_PROXY_HOPS", "-1"),
+        ("IP_FAILURES_LIMIT", "many"),
+    ] {
+        let said = refused(&["--listen", "127.0.0.1:0"], &[(&format!("SPIN_VARIABLE_{name}"), value)]);
+        assert!(said.contains(&format!("variable {}: ", name.to_lowercase())), "{said}");
+        assert!(!said.contains("canary") && !said.contains(KEY), "{said}");
     }
 }
