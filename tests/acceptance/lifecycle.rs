@@ -17,6 +17,18 @@ async fn renewal_token(michel: &mut Person<'_>) -> String {
     problem["renewal_token"].as_str().unwrap().to_owned()
 }
 
+/// Lets the account grow too old, renews both factors with one token in that order, and logs in with them.
+async fn renew_both(app: &TestApp, person: &mut Person<'_>, order: [&str; 2]) {
+    app.clock.advance(MAX_AGE + 1);
+    let body = json!({ "username": person.username, "renewal_token": renewal_token(person).await });
+    for function in order {
+        let read = app.call(function, body.clone()).await.ok().read_qr_code();
+        if function == "generate-2fa-v2" { person.scan(&read) } else { person.password = read }
+    }
+    app.clock.advance(30);
+    person.log_in().await.ok();
+}
+
 fn uri(answer: Answer) -> String {
     answer.ok().read_qr_code()
 }
@@ -238,14 +250,7 @@ async fn one_renewal_token_works_for_both_generators_in_either_order() {
     for order in [["generate-password-v2", "generate-2fa-v2"], ["generate-2fa-v2", "generate-password-v2"]] {
         let name = order[0];
         let mut michel = app.active_account(name).await;
-        app.clock.advance(MAX_AGE + 1);
-        let body = json!({ "username": name, "renewal_token": renewal_token(&mut michel).await });
-        for function in order {
-            let read = app.call(function, body.clone()).await.ok().read_qr_code();
-            if function == "generate-2fa-v2" { michel.scan(&read) } else { michel.password = read }
-        }
-        app.clock.advance(30);
-        michel.log_in().await.ok();
+        renew_both(&app, &mut michel, order).await;
     }
 }
 
@@ -571,14 +576,7 @@ async fn a_provisional_account_that_grew_too_old_renews_in_either_order() {
     for order in [["generate-password-v2", "generate-2fa-v2"], ["generate-2fa-v2", "generate-password-v2"]] {
         let name = order[0];
         let mut michel = app.provisional_account(name).await;
-        app.clock.advance(MAX_AGE + 1);
-        let body = json!({ "username": name, "renewal_token": renewal_token(&mut michel).await });
-        for function in order {
-            let read = app.call(function, body.clone()).await.ok().read_qr_code();
-            if function == "generate-2fa-v2" { michel.scan(&read) } else { michel.password = read }
-        }
-        app.clock.advance(30);
-        michel.log_in().await.ok();
+        renew_both(&app, &mut michel, order).await;
     }
 }
 

@@ -18,13 +18,17 @@ pub(crate) async fn rotate_keys(arguments: &DatabaseArgs) -> Result<()> {
     let project = Project::read(VariableSource::from([("admin_token".to_owned(), token.clone())]))?;
     // As the URL's user: neither schema nor roles are touched, functions may be running there.
     let database = Database::open(arguments).await?;
-    let rotated = match project.load(&database, shutdown_signal()?).await {
-        Ok(Some(app)) => rotate(app, &token).await,
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
+    let rotated = load_and_rotate(&project, &database, &token).await;
     database.close().await?;
     rotated
+}
+
+async fn load_and_rotate(project: &Project, database: &Database, token: &str) -> Result<()> {
+    project.check_keys(database).await?;
+    match project.load(database, shutdown_signal()?).await? {
+        Some(app) => rotate(app, token).await,
+        None => Ok(()),
+    }
 }
 
 async fn rotate(app: Arc<App>, token: &str) -> Result<()> {

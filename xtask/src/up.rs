@@ -103,12 +103,17 @@ impl Project {
 
     /// Migrates the database, unless the keys do not fit what is stored there.
     pub(crate) async fn migrate(&self, database: &mut Database) -> Result<()> {
-        database.check_keys(&self.resolve(database.variables())?).await?;
+        self.check_keys(database).await?;
         let known = ["postgres_user", "postgres_password"].into_iter().filter_map(|name| {
             let value = self.sources.iter().find_map(|source| source.get(name))?;
             Some((name.to_owned(), value.clone()))
         });
         database.migrate(&known.collect()).await?;
+        self.check_keys(database).await
+    }
+
+    /// Refuses keys that do not fit what the database holds.
+    pub(crate) async fn check_keys(&self, database: &Database) -> Result<()> {
         database.check_keys(&self.resolve(database.variables())?).await
     }
 
@@ -118,7 +123,6 @@ impl Project {
         database: &Database,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Option<Arc<App>>> {
-        database.check_keys(&self.resolve(database.variables())?).await?;
         if !run_until(components::build_command()?, shutdown).await? {
             return Ok(None);
         }
