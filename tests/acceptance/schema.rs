@@ -1,6 +1,6 @@
 //! The database: what migrations promise.
 
-use cofrap_edge::{SCHEMA_VERSION, STATEMENTS};
+use cofrap_edge::{SCHEMA_VERSION, statements};
 use cofrap_migrations::{ensure_application_user, migrate};
 use cofrap_tests::{MAX_AGE, Person, Settings, TestApp, TestServer, now_at_start};
 
@@ -45,8 +45,8 @@ const SEED: &str = "
 #[tokio::test]
 async fn every_statement_is_prepared_on_the_migrated_schema() {
     let database = TestServer::get().await.migrated_database().await;
-    for (name, statement) in STATEMENTS {
-        if let Err(error) = database.client.prepare(statement).await {
+    for (name, statement) in statements() {
+        if let Err(error) = database.client.prepare(&statement).await {
             panic!("{name}: {error:?}");
         }
     }

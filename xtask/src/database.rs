@@ -5,7 +5,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use cofrap_accounts::StoredKeys;
 use cofrap_crypto::Keyring;
-use cofrap_edge::{READ_HEALTH, STATEMENTS};
+use cofrap_edge::{READ_HEALTH, statements};
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
 use cofrap_migrations::APPLICATION_ROLE;
 use std::path::Path;
@@ -79,8 +79,8 @@ impl Database {
         for id in report.unreachable_names {
             say(&format!("note: the name of users_v2 row {id} is one that no request can give; it stays"));
         }
-        for (name, statement) in STATEMENTS {
-            client.prepare(statement).await.map_err(|error| {
+        for (name, statement) in statements() {
+            client.prepare(&statement).await.map_err(|error| {
                 anyhow!(
                     "the tables are not those of the specification ({name}: {}): nobody could log in",
                     cause(&error)

@@ -67,6 +67,8 @@ pub enum State {
 pub enum Origin {
     /// Somebody asked for a password under a name that was free.
     Generation,
+    /// Somebody chose a password for it.
+    Creation,
     /// Its row was there before, or another program wrote it.
     External,
 }
@@ -209,8 +211,8 @@ impl Account {
 impl Standing {
     /// Of an account that somebody has just asked for.
     #[must_use]
-    pub const fn of_new(operator: Operator) -> Self {
-        Self { state: State::Provisional, origin: Origin::Generation, operator, access: Access::Enabled }
+    pub const fn of_new(origin: Origin, operator: Operator) -> Self {
+        Self { state: State::Provisional, origin, operator, access: Access::Enabled }
     }
 
     /// Whether the operator ever acted on it.
@@ -266,6 +268,7 @@ impl Origin {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Generation => "generation",
+            Self::Creation => "creation",
             Self::External => "external",
         }
     }
@@ -281,7 +284,7 @@ pub(crate) mod tests {
         Account {
             id: AccountId(1),
             username: "michel.ranu".to_owned(),
-            standing: Standing::of_new(Operator::Untouched),
+            standing: Standing::of_new(Origin::Generation, Operator::Untouched),
             standing_binding: None,
             password: sealed(),
             password_born: UnixTime::from_seconds(1000),

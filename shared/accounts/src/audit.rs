@@ -1,7 +1,7 @@
 //! What the audit keeps of every attempt.
 
 use crate::username::is_forbidden;
-use crate::{Limits, Subjects, Tally, UnixTime};
+use crate::{Limits, Reading, Subjects, Tally, UnixTime};
 use std::net::IpAddr;
 
 /// Who asks: as much as the platform can vouch for.
@@ -61,7 +61,13 @@ pub struct Attempt<'a> {
     pub needed_keys: &'a str,
 }
 
-impl Attempt<'_> {
+impl<'s> Attempt<'s> {
+    /// The same, after the first statement.
+    #[must_use]
+    pub(crate) const fn on(self, reading: &Reading, needed_keys: &'s str) -> Self {
+        Self { known_place: reading.throttles.known_place, needed_keys, ..self }
+    }
+
     /// The same, with what it came to.
     #[must_use]
     pub const fn that_came_to(self, tally: Tally) -> Self {
@@ -76,6 +82,12 @@ pub enum Action {
     Login,
     /// A complete login was right, and too late.
     PasswordExpired,
+    /// The first step of a login: a password alone.
+    PasswordVerified,
+    /// A code alone.
+    CodeVerified,
+    /// A new account with a chosen password was asked for.
+    AccountCreated,
     /// A new password was asked for.
     PasswordGenerated,
     /// A new second factor was asked for.
@@ -107,6 +119,9 @@ impl Action {
         match self {
             Self::Login => "login",
             Self::PasswordExpired => "password_expired",
+            Self::PasswordVerified => "password_verified",
+            Self::CodeVerified => "code_verified",
+            Self::AccountCreated => "account_created",
             Self::PasswordGenerated => "password_generated",
             Self::SecondFactorGenerated => "2fa_generated",
             Self::SessionRenewed => "session_renewed",
@@ -124,7 +139,7 @@ impl Action {
     /// Whether it counts for the limit of generations.
     #[must_use]
     pub const fn is_generation(self) -> bool {
-        matches!(self, Self::PasswordGenerated | Self::SecondFactorGenerated)
+        matches!(self, Self::AccountCreated | Self::PasswordGenerated | Self::SecondFactorGenerated)
     }
 }
 

@@ -1,18 +1,16 @@
-//! `authenticate`: judges a password and a code together.
+//! `authenticate`: judges a password and a code together; and what every complete login comes to.
 
-use crate::credentials::{BothFactors, Factors, Judged, check_locks, judge, judge_nobody};
+use crate::credentials::{BothFactors, Factors, Judged, RightCode, RightPassword, check_locks, judge, judge_nobody};
 use crate::session::{IssuedSession, new_session};
-use crate::store::{note_locked, note_refusal};
+use crate::store::{find, note_locked, note_refusal};
+use crate::ticket::RENEWAL_SECONDS;
 use crate::{
     Access, Account, AccountId, Action, Attempt, Clock, CodeIsAsked, Counters, Env, LoginKeys, Reason, Refusal,
-    Refusals, Saved, Sessions, Settings, Spelling, Standing, State, Stopped, Store, StoreError, Subjects,
+    Refusals, Saved, Scheme, Sessions, Settings, Spelling, Standing, State, Stopped, Store, StoreError, Subjects,
     SubmittedCode, Tally, TooManyAttempts, UnixTime, Username,
 };
-use cofrap_crypto::{Binding, KeyId, Keyring, Opened, Password, Purpose, Sealed, Slot, TotpStep};
+use cofrap_crypto::{Binding, KeyId, Keyring, Password, Purpose, Sealed, Slot, TokenKeys, TotpStep};
 use rand_core::CryptoRng;
-
-/// How long a renewal ticket lasts, in seconds.
-const RENEWAL_SECONDS: i64 = 900;
 
 /// Who wants to log in, and with what.
 #[derive(Debug)]
@@ -29,16 +27,18 @@ pub struct Login {
 #[derive(Debug)]
 pub struct LoggedIn {
     /// The account's name.
-    pub username: Username,
+    pub username: String,
     /// The account's number.
     pub account: AccountId,
     /// The session; none where the policy gives none.
     pub session: Option<IssuedSession>,
+    /// The account's counters after it.
+    pub(crate) counters: Counters,
 }
 
-/// Why a login was refused.
+/// Why a login, or one of its two steps, was refused.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthenticateError {
+pub enum LoginError {
     /// Unknown name, wrong password, or missing, wrong or used code.
     #[error("the credentials do not hold")]
     InvalidCredentials {
@@ -68,18 +68,17 @@ pub struct RenewalTicket {
 /// Judges a password and a code together; both right and young enough is a complete login, and uses the code up.
 ///
 /// # Errors
-/// See [`AuthenticateError`]. Every outcome but a failing store has its audit row.
+/// See [`LoginError`]. Every outcome but a failing store has its audit row.
 pub fn authenticate(
     env: &mut Env<impl Store, impl Clock, impl CryptoRng, LoginKeys>,
     login: &Login,
-) -> Result<LoggedIn, AuthenticateError> {
+) -> Result<LoggedIn, LoginError> {
     let now = env.clock.now();
     let name = login.username.as_str();
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::Login, Some(name), &env.caller, &subjects, &limits, now);
-    let reading = env.store.find(&login.username, Spelling::Exact, &subjects)?;
-    let needed_keys = reading.keys.check(&env.keys.keyring)?;
-    let attempt = Attempt { known_place: reading.throttles.known_place, needed_keys: &needed_keys, ..attempt };
+    let (reading, needed_keys) = find(&mut env.store, &env.keys.keyring, &login.username, Spelling::Exact, &subjects)?;
+    let attempt = attempt.on(&reading, &needed_keys);
     let account = reading.found.account();
     if let Err(error) = check_locks(account, &reading.throttles, &limits, now) {
         return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
@@ -88,7 +87,7 @@ pub fn authenticate(
     let verdict = if let Some(account) = account {
         verdict(&env.keys.keyring, account, login, now, &env.settings)
     } else {
-        judge_nobody(&env.keys.keyring, &login.password, now);
+        judge_nobody(&env.keys.keyring, Scheme::Sealed, &login.password, now);
         Verdict::Refused(Refusal::of(None, Reason::UnknownUser))
     };
     match verdict {
@@ -99,31 +98,46 @@ pub fn authenticate(
         Verdict::NotEnrolled(account) => {
             let refusal = Refusal::of(Some(account.id), Reason::NotEnrolled);
             note_refusal(&mut env.store, &attempt.that_came_to(Tally::Right), &refusal)?;
-            Err(AuthenticateError::EnrollmentRequired)
-        }
-        Verdict::Expired(proven) => {
-            let attempt = Attempt { action: Action::PasswordExpired, ..attempt }.that_came_to(Tally::Right);
-            let counters = completed(env.store.mark_expired(&attempt, &proven)?, &env.settings)?;
-            let ticket = counters.ticket(proven.account.id, Purpose::Renewal, now.plus(RENEWAL_SECONDS));
-            let token = env.keys.tokens.sign_ticket(Purpose::Renewal, &ticket);
-            Err(AuthenticateError::Expired(RenewalTicket { token, expires_in: RENEWAL_SECONDS }))
+            Err(LoginError::EnrollmentRequired)
         }
         Verdict::Proven(proven) => {
-            let attempt = attempt.that_came_to(Tally::Complete);
-            let counters = completed(env.store.complete_login(&attempt, &proven)?, &env.settings)?;
-            let account = proven.account.id;
-            let session = match env.settings.policy.rules().sessions {
-                Sessions::Issued => {
-                    Some(new_session(&env.keys.tokens, &mut env.rng, account, counters.session_epoch, now, now))
-                }
-                Sessions::None => None,
-            };
-            Ok(LoggedIn { username: login.username.clone(), account, session })
+            conclude((&mut env.store, &mut env.rng), &env.keys.tokens, &env.settings, &attempt, proven)
         }
     }
 }
 
-fn completed(saved: Saved, settings: &Settings) -> Result<Counters, AuthenticateError> {
+/// Notes a login that was right. In time it is complete and gives a session; too late, a renewal ticket.
+pub(crate) fn conclude(
+    (store, rng): (&mut impl Store, &mut impl CryptoRng),
+    tokens: &TokenKeys,
+    settings: &Settings,
+    attempt: &Attempt<'_>,
+    proven: Proven<'_>,
+) -> Result<LoggedIn, LoginError> {
+    let now = attempt.at;
+    match proven {
+        Proven::TooLate(login) => {
+            let attempt = Attempt { action: Action::PasswordExpired, ..*attempt }.that_came_to(Tally::Right);
+            let counters = completed(store.mark_expired(&attempt, &login)?, settings)?;
+            let ticket = counters.ticket(login.account.id, Purpose::Renewal, now.plus(RENEWAL_SECONDS));
+            let token = tokens.sign_ticket(Purpose::Renewal, &ticket);
+            Err(LoginError::Expired(RenewalTicket { token, expires_in: RENEWAL_SECONDS }))
+        }
+        Proven::InTime(login) => {
+            let attempt = attempt.that_came_to(Tally::Complete);
+            let counters = completed(store.complete_login(&attempt, &login)?, settings)?;
+            let account = login.account.id;
+            let session = match settings.policy.rules().sessions {
+                Sessions::Issued => Some(new_session(tokens, rng, account, counters.session_epoch, now, now)),
+                Sessions::None => None,
+            };
+            Ok(LoggedIn { username: login.account.username.clone(), account, session, counters })
+        }
+    }
+}
+
+/// The counters after a deed of a login, if it was done.
+pub(crate) fn completed(saved: Saved, settings: &Settings) -> Result<Counters, LoginError> {
     match saved {
         Saved::Yes(counters) => Ok(counters),
         Saved::Overtaken => Err(refuse(Reason::Overtaken, settings)),
@@ -131,20 +145,27 @@ fn completed(saved: Saved, settings: &Settings) -> Result<Counters, Authenticate
     }
 }
 
-fn refuse(reason: Reason, settings: &Settings) -> AuthenticateError {
+/// A refusal, in the words that the policy allows.
+pub(crate) fn refuse(reason: Reason, settings: &Settings) -> LoginError {
     let told = match settings.policy.rules().refusals {
         Refusals::Uniform => None,
         Refusals::Distinct => Some(reason),
     };
-    AuthenticateError::InvalidCredentials { told }
+    LoginError::InvalidCredentials { told }
 }
 
 /// What the account as read says to a login; the store has the last word on a code's first use.
 enum Verdict<'a> {
     Refused(Refusal),
     NotEnrolled(&'a Account),
-    Expired(ProvenLogin<'a>),
-    Proven(ProvenLogin<'a>),
+    Proven(Proven<'a>),
+}
+
+/// A login that was right.
+pub(crate) enum Proven<'a> {
+    InTime(ProvenLogin<'a>),
+    /// Either factor is too old, or the account was marked.
+    TooLate(ProvenLogin<'a>),
 }
 
 /// What a login asks for was right. Only judging it makes one, and the store takes nothing less.
@@ -234,62 +255,65 @@ fn verdict<'a>(
     now: UnixTime,
     settings: &Settings,
 ) -> Verdict<'a> {
-    let factors = match judge(keyring, account, &login.password, &login.code, Factors::AlsoPending, now) {
+    let shown = (&login.password, &login.code);
+    let (password, code) = match judge(keyring, Scheme::Sealed, account, shown, Factors::AlsoPending, now) {
         Judged::Wrong { reason, wrong_code } => {
             return Verdict::Refused(Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) });
         }
-        Judged::PasswordAlone(password) => Factored { password, second_factor: None },
-        Judged::Both(BothFactors { password, second_factor, step, is_pending }) => {
-            Factored { password, second_factor: Some((second_factor, step, is_pending)) }
-        }
+        Judged::PasswordAlone(password) => (password, None),
+        Judged::Both(BothFactors { password, code }) => (password, Some(code)),
     };
     if account.standing.access == Access::Disabled {
-        let step = factors.second_factor.as_ref().map(|(_, step, _)| *step);
+        let step = code.map(|code| code.step);
         return Verdict::Refused(Refusal { step, ..Refusal::of(Some(account.id), Reason::Disabled) });
     }
-    if factors.second_factor.is_none() && settings.policy.rules().code == CodeIsAsked::Always {
+    if code.is_none() && settings.policy.rules().code == CodeIsAsked::Always {
         return Verdict::NotEnrolled(account);
     }
-    factors.conclude(keyring, account, now, settings)
+    Verdict::Proven(Proven::of(keyring, account, password, code, now, settings))
 }
 
-/// What was right.
-struct Factored {
-    password: Opened,
-    second_factor: Option<(Opened, TotpStep, bool)>,
-}
-
-impl Factored {
-    fn conclude<'a>(self, keyring: &Keyring, account: &'a Account, now: UnixTime, settings: &Settings) -> Verdict<'a> {
-        let step = self.second_factor.as_ref().map(|(_, step, _)| *step);
-        let promotes_pending = self.second_factor.as_ref().is_some_and(|(_, _, is_pending)| *is_pending);
+impl<'a> Proven<'a> {
+    /// What a right password, and a right code if one was asked for, come to.
+    pub(crate) fn of(
+        keyring: &Keyring,
+        account: &'a Account,
+        password: RightPassword,
+        code: Option<RightCode>,
+        now: UnixTime,
+        settings: &Settings,
+    ) -> Self {
+        let max_age = settings.password_max_age;
+        let step = code.as_ref().map(|code| code.step);
+        let promotes_pending = code.as_ref().is_some_and(|code| code.is_pending);
         let pending_born = account.pending.as_ref().filter(|_| promotes_pending).map(|pending| pending.born);
         let second_factor_born = pending_born.unwrap_or_else(|| account.second_factor_born());
-        let has_expired =
-            account.would_have_expired(account.password_born, second_factor_born, now, settings.password_max_age);
+        let is_too_late =
+            password.must_renew || account.would_have_expired(account.password_born, second_factor_born, now, max_age);
         // Too late is no complete login: a provisional account stays what it is.
-        let state = if has_expired { account.standing.state } else { State::Active };
+        let state = if is_too_late { account.standing.state } else { State::Active };
         let standing = Standing { state, ..account.standing };
-        let again = |opened: &Opened, slot| account.seal(keyring, &opened.clear, slot, now);
-        let proven = ProvenLogin {
+        let login = ProvenLogin {
             account,
             step,
-            password: (!self.password.is_current).then(|| again(&self.password, Slot::Password)),
-            second_factor: self.second_factor.and_then(|(opened, _, is_pending)| {
-                (is_pending || !opened.is_current).then(|| again(&opened, Slot::SecondFactor))
+            password: password.again,
+            second_factor: code.and_then(|code| {
+                let opened = code.second_factor;
+                let is_as_it_should_be = opened.is_current && !code.is_pending;
+                (!is_as_it_should_be).then(|| account.seal(keyring, &opened.clear, Slot::SecondFactor, now))
             }),
             promotes_pending,
             second_factor_born,
-            marked_since: account.marked_since(now, settings.password_max_age),
+            marked_since: account.marked_since(now, max_age),
             standing,
             key: keyring.first_id().clone(),
             binding: account.bind(standing, keyring),
         };
-        if has_expired { Verdict::Expired(proven) } else { Verdict::Proven(proven) }
+        if is_too_late { Self::TooLate(login) } else { Self::InTime(login) }
     }
 }
 
-impl From<StoreError> for AuthenticateError {
+impl From<StoreError> for LoginError {
     fn from(error: StoreError) -> Self {
         Self::Stopped(error.into())
     }

@@ -1,7 +1,19 @@
 //! Judging a password and a code. Both are always judged, so that the time taken does not tell which one was wrong.
 
-use crate::{Account, Limits, Reason, Throttles, TooManyAttempts, UnixTime};
-use cofrap_crypto::{Keyring, Opened, Password, Slot, TotpCode, TotpSecret, TotpStep};
+use crate::{Account, Limits, Origin, Reason, Throttles, TooManyAttempts, UnixTime};
+use cofrap_crypto::{
+    HashMatch, Keyring, Opened, Password, PasswordHash, Sealed, Slot, StoredPassword, TotpCode, TotpSecret, TotpStep,
+};
+
+/// How the passwords of one generation of the API are kept. What is stored tells how a password is verified, whoever asks;
+/// this tells how a new one is stored, and what judging costs where there is nothing to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// As Fernet tokens.
+    Sealed,
+    /// As bcrypt hashes, each worth some hundred milliseconds.
+    Hashed,
+}
 
 /// A one-time code as somebody typed it, or did not.
 #[derive(Debug)]
@@ -23,23 +35,38 @@ pub(crate) enum Judged {
         wrong_code: bool,
     },
     /// The password is right, and the account has no second factor.
-    PasswordAlone(Opened),
+    PasswordAlone(RightPassword),
     /// Both are right.
     Both(BothFactors),
 }
 
 /// A password and a code that were right.
 pub(crate) struct BothFactors {
-    pub(crate) password: Opened,
+    pub(crate) password: RightPassword,
+    pub(crate) code: RightCode,
+}
+
+/// A password that was right.
+pub(crate) struct RightPassword {
+    /// What should be stored in its place, if it is not.
+    pub(crate) again: Option<Sealed>,
+    /// Whether it was only compared as far as the hash goes: it is to be replaced.
+    pub(crate) must_renew: bool,
+}
+
+/// A code that was right.
+pub(crate) struct RightCode {
     pub(crate) second_factor: Opened,
     pub(crate) step: TotpStep,
-    /// Whether the code was that of the second factor that waits.
+    /// Whether it was that of the second factor that waits.
     pub(crate) is_pending: bool,
 }
 
 /// Which second factors a code may belong to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Factors {
+    /// None: nobody has proven the stored one, and the password alone is asked.
+    Unproven,
     InForce,
     /// The one that waits too: a login proves it.
     AlsoPending,
@@ -59,7 +86,10 @@ pub(crate) fn check_locks(
 }
 
 /// What judging costs is paid for an unknown name too.
-pub(crate) fn judge_nobody(keyring: &Keyring, password: &Password, now: UnixTime) {
+pub(crate) fn judge_nobody(keyring: &Keyring, scheme: Scheme, password: &Password, now: UnixTime) {
+    if scheme == Scheme::Hashed {
+        PasswordHash::pay(password);
+    }
     for slot in [Slot::Password, Slot::SecondFactor] {
         let _ = keyring.seal(password.expose(), now.unsigned_seconds(), slot.of(""));
     }
@@ -67,43 +97,66 @@ pub(crate) fn judge_nobody(keyring: &Keyring, password: &Password, now: UnixTime
 
 pub(crate) fn judge(
     keyring: &Keyring,
+    scheme: Scheme,
     account: &Account,
-    password: &Password,
-    code: &SubmittedCode,
+    (password, code): (&Password, &SubmittedCode),
     factors: Factors,
     now: UnixTime,
 ) -> Judged {
     let wrong = |reason| Judged::Wrong { reason, wrong_code: false };
     if !account.is_intact(keyring) {
-        judge_nobody(keyring, password, now);
+        judge_nobody(keyring, scheme, password, now);
         return wrong(Reason::AlteredRow);
     }
-    let password = judge_password(keyring, account, password);
+    let password = judge_password(keyring, scheme, account, password, now);
     let code = judge_code(keyring, account, code, factors, now);
     match (password, code) {
         (Err(reason), _) => wrong(reason),
         (Ok(password), Err(Reason::NotEnrolled)) => Judged::PasswordAlone(password),
         (Ok(_), Err(reason)) => Judged::Wrong { reason, wrong_code: reason == Reason::WrongCode },
-        (Ok(password), Ok((second_factor, step, is_pending))) => {
-            Judged::Both(BothFactors { password, second_factor, step, is_pending })
-        }
+        (Ok(password), Ok(code)) => Judged::Both(BothFactors { password, code }),
     }
 }
 
-fn judge_password(keyring: &Keyring, account: &Account, submitted: &Password) -> Result<Opened, Reason> {
+/// Judges a password. The account must be intact.
+pub(crate) fn judge_password(
+    keyring: &Keyring,
+    scheme: Scheme,
+    account: &Account,
+    submitted: &Password,
+    now: UnixTime,
+) -> Result<RightPassword, Reason> {
     let place = Slot::Password.of(&account.username);
-    let stored = keyring.open(&account.password, place).map_err(|_| Reason::UnreadableSecret)?;
-    if submitted.matches(&stored.clear) { Ok(stored) } else { Err(Reason::WrongPassword) }
+    let stored = keyring.read_password(&account.password, place);
+    if scheme == Scheme::Hashed && !matches!(stored, Ok(StoredPassword::Hashed { .. })) {
+        PasswordHash::pay(submitted);
+    }
+    let (is_right, must_renew) = match &stored {
+        Ok(StoredPassword::Sealed(opened)) => (submitted.matches(&opened.clear), false),
+        Ok(StoredPassword::Hashed { hash, .. }) => match hash.verify(submitted) {
+            HashMatch::Same => (true, false),
+            // Our own hashes are of whole passwords; the programs before cut them.
+            HashMatch::SameAsFarAsRead => (account.standing.origin == Origin::External, true),
+            HashMatch::Different => (false, false),
+        },
+        Err(_) => return Err(Reason::UnreadableSecret),
+    };
+    if !is_right {
+        return Err(Reason::WrongPassword);
+    }
+    let again = keyring.refresh_password(&account.password, now.unsigned_seconds(), place);
+    Ok(RightPassword { again: again.map_err(|_| Reason::UnreadableSecret)?, must_renew })
 }
 
-fn judge_code(
+/// Judges a code. The account must be intact.
+pub(crate) fn judge_code(
     keyring: &Keyring,
     account: &Account,
     submitted: &SubmittedCode,
     factors: Factors,
     now: UnixTime,
-) -> Result<(Opened, TotpStep, bool), Reason> {
-    let factor = account.second_factor.as_ref().ok_or(Reason::NotEnrolled)?;
+) -> Result<RightCode, Reason> {
+    let factor = account.second_factor.as_ref().filter(|_| factors != Factors::Unproven).ok_or(Reason::NotEnrolled)?;
     let pending = account.pending.as_ref().filter(|pending| factors == Factors::AlsoPending && pending.is_alive(now));
     let candidates = [
         Some((&factor.secret, Slot::SecondFactor, false)),
@@ -111,9 +164,9 @@ fn judge_code(
     ];
     let mut refused = Reason::UnreadableSecret;
     for (sealed, slot, is_pending) in candidates.into_iter().flatten() {
-        let Ok(secret) = keyring.open(sealed, slot.of(&account.username)) else { continue };
-        match judge_step(&secret, account.last_step, submitted, now) {
-            Ok(step) => return Ok((secret, step, is_pending)),
+        let Ok(second_factor) = keyring.open(sealed, slot.of(&account.username)) else { continue };
+        match judge_step(&second_factor, account.last_step, submitted, now) {
+            Ok(step) => return Ok(RightCode { second_factor, step, is_pending }),
             // Of two reasons, that one secret knows the code says more.
             Err(reason) if refused != Reason::ReplayedCode => refused = reason,
             Err(_) => {}

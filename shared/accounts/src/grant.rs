@@ -2,13 +2,14 @@
 //!
 //! A [`Grant`] is only made here, from what the account is and what the caller shows; the store replaces nothing for less.
 
-use crate::credentials::{Factors, Judged, check_locks, judge, judge_nobody};
+use crate::credentials::{Factors, Judged, Scheme, check_locks, judge, judge_nobody};
+use crate::ticket::{challenge_holds, renewal_holds};
 use crate::{
-    Access, Account, AccountId, Counters, CredentialChange, Expiry, Generation, GenerationKeys, Operator, Origin,
-    ProofKind, Reason, Refusal, Registration, Sessions, Settings, Standing, State, Subjects, SubmittedCode,
-    TakesEffect, Tally, Throttles, TooManyAttempts, UnixTime,
+    Access, Account, CredentialChange, Expiry, Generation, GenerationKeys, Operator, Origin, ProofKind, Reason,
+    Refusal, Refusals, Registration, Sessions, Settings, Standing, State, Subjects, SubmittedCode, TakesEffect, Tally,
+    Throttles, TooManyAttempts, UnixTime,
 };
-use cofrap_crypto::{Binding, Password, Purpose, Ticket, TotpStep};
+use cofrap_crypto::{Binding, Password, TotpStep};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -73,7 +74,7 @@ pub struct Grant<'a> {
 /// Why leave was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GrantReason {
-    /// Nobody has proven yet that the account is theirs.
+    /// Nobody has proven yet that the account is theirs, and nobody need.
     Unproven,
     /// The policy asks for no proof.
     Policy,
@@ -94,6 +95,7 @@ pub(crate) enum Denied {
 /// What a caller without leave is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
+    UnknownUser,
     ProofRequired,
     InvalidCredentials,
     AccountDisabled,
@@ -102,6 +104,8 @@ pub(crate) enum Told {
 /// What a decision stands on besides the account.
 pub(crate) struct Judge<'a> {
     pub(crate) keys: &'a GenerationKeys,
+    /// What judging a password costs at least.
+    pub(crate) scheme: Scheme,
     pub(crate) settings: &'a Settings,
     pub(crate) throttles: &'a Throttles,
     pub(crate) subjects: &'a Subjects,
@@ -139,6 +143,16 @@ impl Judge<'_> {
         }
     }
 
+    /// What a name without an account answers where none is created: that there is none, if the policy or the operator's
+    /// token has that said.
+    pub(crate) fn deny_unknown(&self) -> Denied {
+        if self.settings.policy.rules().refusals == Refusals::Distinct || self.sees_operator() {
+            let refusal = Refusal::of(None, Reason::UnknownUser);
+            return Denied::Refused { refusal, tally: Tally::NotJudged, told: Told::UnknownUser };
+        }
+        self.deny_nobody()
+    }
+
     /// What a name without an account answers: the same as one whose proof does not hold.
     pub(crate) fn deny_nobody(&self) -> Denied {
         let refused = |reason, tally, told| Denied::Refused { refusal: Refusal::of(None, reason), tally, told };
@@ -156,7 +170,7 @@ impl Judge<'_> {
         if let Err(error) = check_locks(None, self.throttles, &self.settings.limits, self.now) {
             return Denied::Locked(error);
         }
-        judge_nobody(&self.keys.keyring, password, self.now);
+        judge_nobody(&self.keys.keyring, self.scheme, password, self.now);
         refused(Reason::UnknownUser, Tally::Failure, Told::InvalidCredentials)
     }
 
@@ -187,12 +201,12 @@ impl Judge<'_> {
         let no_token = || refused(account, Reason::InvalidToken, Tally::TokenFailure, Told::ProofRequired);
         let presented = self.presented;
         if let Some(token) = &presented.renewal {
-            let holds = is_intact && self.ticket_holds(Purpose::Renewal, token, account);
+            let holds = is_intact && renewal_holds(&self.keys.tokens, token, account, self.now);
             return if holds { grant(GrantReason::Proof(ProofKind::Renewal), None) } else { Err(no_token()) };
         }
         if let Some(token) = &presented.challenge {
             let enrols = wanted == Wanted::SecondFactor && self.may_enrol(account);
-            let holds = is_intact && enrols && self.ticket_holds(Purpose::Challenge, token, account);
+            let holds = is_intact && enrols && self.challenge_holds(token, account);
             return if holds { grant(GrantReason::Proof(ProofKind::Challenge), None) } else { Err(no_token()) };
         }
         if let Some(password) = &presented.password {
@@ -215,15 +229,18 @@ impl Judge<'_> {
     ) -> Result<Grant<'a>, Denied> {
         check_locks(Some(account), self.throttles, &self.settings.limits, self.now).map_err(Denied::Locked)?;
         let reason = GrantReason::Proof(ProofKind::Credentials);
-        let code = &self.presented.code;
-        match judge(&self.keys.keyring, account, password, code, Factors::InForce, self.now) {
+        let shown = (password, &self.presented.code);
+        let is_its_creator_s = is_unproven_creation(account);
+        let is_without_code = is_its_creator_s && matches!(self.presented.code, SubmittedCode::Missing);
+        let factors = if is_without_code { Factors::Unproven } else { Factors::InForce };
+        match judge(&self.keys.keyring, self.scheme, account, shown, factors, self.now) {
             Judged::Wrong { reason, wrong_code } => Err(Denied::Refused {
                 refusal: Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) },
                 tally: Tally::Failure,
                 told: Told::InvalidCredentials,
             }),
             judged if account.standing.access == Access::Disabled => {
-                let step = if let Judged::Both(factors) = judged { Some(factors.step) } else { None };
+                let step = if let Judged::Both(factors) = judged { Some(factors.code.step) } else { None };
                 Err(Denied::Refused {
                     refusal: Refusal { step, ..Refusal::of(Some(account.id), Reason::Disabled) },
                     tally: Tally::Right,
@@ -234,8 +251,10 @@ impl Judge<'_> {
             Judged::Both(_) if account.standing.state == State::Provisional && account.standing.is_touched() => {
                 Err(refused(account, Reason::ProofRequired, Tally::Right, Told::ProofRequired))
             }
-            Judged::Both(factors) => Ok(Grant { account, reason, step: Some(factors.step) }),
-            Judged::PasswordAlone(_) if wanted == Wanted::SecondFactor && self.may_enrol(account) => {
+            Judged::Both(factors) => Ok(Grant { account, reason, step: Some(factors.code.step) }),
+            Judged::PasswordAlone(_)
+                if is_its_creator_s || wanted == Wanted::SecondFactor && self.may_enrol(account) =>
+            {
                 Ok(Grant { account, reason, step: None })
             }
             Judged::PasswordAlone(_) => Err(refused(account, Reason::ProofRequired, Tally::Right, Told::ProofRequired)),
@@ -265,18 +284,19 @@ impl Judge<'_> {
     }
 
     /// An active account without a second factor enrols with its current password or a challenge, while it may; so does one
-    /// that another program made.
+    /// that another program made, one whose password was chosen, and one that would not even be asked.
     fn may_enrol(&self, account: &Account) -> bool {
         account.second_factor.is_none()
-            && (account.standing.state == State::Active || account.standing.origin == Origin::External)
             && account.standing.access == Access::Enabled
             && account.enrolment_ends.is_none_or(|end| self.now <= end)
+            && (account.standing.state == State::Active
+                || account.standing.origin == Origin::External
+                || is_unproven_creation(account)
+                || self.is_open_without_proof(Wanted::SecondFactor, account))
     }
 
-    fn ticket_holds(&self, purpose: Purpose, token: &str, account: &Account) -> bool {
-        let Ok(ticket) = self.keys.tokens.verify_ticket(purpose, token) else { return false };
-        let expected = account.counters.ticket(account.id, purpose, UnixTime::from_seconds(ticket.expires_at));
-        account.standing.access == Access::Enabled && ticket == expected && self.now.seconds() < ticket.expires_at
+    fn challenge_holds(&self, token: &str, account: &Account) -> bool {
+        challenge_holds(&self.keys.tokens, token, account, self.throttles, &self.settings.limits, self.now)
     }
 
     fn session_holds(&self, token: &str, account: &Account) -> bool {
@@ -296,6 +316,14 @@ impl Judge<'_> {
     }
 }
 
+/// Who chose the account's password is the only one who has proven anything: until the first complete login, it alone replaces
+/// both credentials, unless the operator touched the account.
+fn is_unproven_creation(account: &Account) -> bool {
+    let Standing { state, origin, operator, access } = account.standing;
+    (state, origin) == (State::Provisional, Origin::Creation)
+        && (operator, access) == (Operator::Untouched, Access::Enabled)
+}
+
 fn refused(account: &Account, reason: Reason, tally: Tally, told: Told) -> Denied {
     Denied::Refused { refusal: Refusal::of(Some(account.id), reason), tally, told }
 }
@@ -303,24 +331,6 @@ fn refused(account: &Account, reason: Reason, tally: Tally, told: Told) -> Denie
 impl Presented {
     fn is_empty(&self) -> bool {
         self.password.is_none() && self.renewal.is_none() && self.challenge.is_none() && self.bearer.token().is_none()
-    }
-}
-
-impl Counters {
-    /// What a ticket for an account with these counters is bound to.
-    #[must_use]
-    pub fn ticket(&self, account: AccountId, purpose: Purpose, expires_at: UnixTime) -> Ticket {
-        let generations = match purpose {
-            Purpose::Challenge => [self.password_generation, self.mfa_generation],
-            Purpose::Renewal => [0, 0],
-        };
-        Ticket {
-            user_id: account.0,
-            expires_at: expires_at.seconds(),
-            login_counter: self.login,
-            security_counter: self.security,
-            generations,
-        }
     }
 }
 

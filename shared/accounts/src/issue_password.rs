@@ -1,13 +1,14 @@
 //! `issue_password`: gives an account a generated password.
 
+use crate::credentials::Scheme;
 use crate::grant::{Denied, Judge, Told, Wanted};
-use crate::store::{note_locked, note_refusal};
+use crate::store::{find, note_locked, note_refusal};
 use crate::{
-    Account, Action, Attempt, Clock, Env, Found, Generation, GenerationKeys, NewAccount, NewPassword, Operator,
-    Presented, ProofKind, Reason, Refusal, Saved, Spelling, Standing, Stopped, Store, StoreError, Subjects, Tally,
-    TooManyAttempts, UnixTime, Username,
+    Account, Action, Attempt, Clock, Env, Found, Generation, GenerationKeys, NewAccount, NewPassword, Operator, Origin,
+    Presented, ProofKind, Reading, Reason, Refusal, Saved, Settings, Spelling, Standing, Stopped, Store, StoreError,
+    Subjects, Tally, TooManyAttempts, UnixTime, Username,
 };
-use cofrap_crypto::{Password, Slot};
+use cofrap_crypto::{Keyring, Password, PasswordHash, Sealed, Slot};
 use rand_core::CryptoRng;
 
 /// Who asks for a password, and with what proof.
@@ -17,6 +18,19 @@ pub struct IssuePassword {
     pub username: Username,
     /// What the caller shows.
     pub presented: Presented,
+    /// How the password is kept.
+    pub scheme: Scheme,
+    /// What is done about a name that no account has.
+    pub unknown: UnknownName,
+}
+
+/// What is done about a name that no account has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownName {
+    /// It gets an account.
+    Create,
+    /// It is refused.
+    Refuse,
 }
 
 /// A password that exists in clear only here.
@@ -36,6 +50,9 @@ pub enum IssuePasswordError {
     /// The account, or the registration, is not open to a caller without proof.
     #[error("the account is not open to a caller without proof")]
     ProofRequired,
+    /// There is no such account, none is created, and the policy, or the operator's token, has that said.
+    #[error("there is no such account")]
+    UnknownUser,
     /// The password or the code that was shown as proof is wrong.
     #[error("the credentials do not hold")]
     InvalidCredentials,
@@ -68,15 +85,17 @@ pub fn issue_password(
     let name = issue.username.as_str();
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::PasswordGenerated, Some(name), &env.caller, &subjects, &limits, now);
-    let reading = env.store.find(&issue.username, Spelling::InAnyCase, &subjects)?;
-    let needed_keys = reading.keys.check(&env.keys.keyring)?;
-    let attempt = Attempt { known_place: reading.throttles.known_place, needed_keys: &needed_keys, ..attempt };
-    let account = reading.found.account();
-    if let Err(error) = reading.throttles.check_generations(&limits, now) {
-        return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
-    }
+    let keyring = &env.keys.keyring;
+    let spelling = match issue.unknown {
+        UnknownName::Create => Spelling::InAnyCase,
+        UnknownName::Refuse => Spelling::Exact,
+    };
+    let (reading, needed_keys) = find(&mut env.store, keyring, &issue.username, spelling, &subjects)?;
+    let attempt = attempt.on(&reading, &needed_keys);
+    check_generations(&mut env.store, &attempt, &reading, issue.scheme)?;
     let judge = Judge {
         keys: &env.keys,
+        scheme: issue.scheme,
         settings: &env.settings,
         throttles: &reading.throttles,
         subjects: &subjects,
@@ -85,18 +104,17 @@ pub fn issue_password(
     };
 
     let password = Password::generate(&mut env.rng);
-    let saved = match account {
-        Some(account) => match judge.authorise(Wanted::Password, account) {
+    let saved = match (reading.found.account(), issue.unknown) {
+        (Some(account), _) => match judge.authorise(Wanted::Password, account) {
             Ok(grant) => {
-                let keyring = &env.keys.keyring;
                 let now = account.birth(now, env.settings.password_max_age);
                 let attempt = Attempt { at: now, ..attempt };
-                let sealed = account.seal(keyring, password.expose(), Slot::Password, now);
-                let past = keyring.bind_elsewhere(&sealed, Slot::PastPassword.of(&account.username));
+                let stored = protect(keyring, issue.scheme, &password, name, now, &mut env.rng);
+                let past = keyring.bind_elsewhere(&stored, Slot::PastPassword.of(name));
                 let binding = account.bind(grant.standing_after(), keyring);
                 let expiry = grant.expiry_after(now, account.second_factor_born(), now, &env.settings);
                 let change = NewPassword {
-                    password: &sealed,
+                    password: &stored,
                     past_password: &past,
                     expiry,
                     change: grant.change(&binding, &env.settings),
@@ -106,29 +124,20 @@ pub fn issue_password(
             }
             Err(denied) => return Err(deny(&mut env.store, &attempt, Some(account), denied)),
         },
-        None => match judge.may_create() {
+        (None, UnknownName::Refuse) => {
+            let denied = judge.deny_unknown();
+            return Err(deny(&mut env.store, &attempt, None, denied));
+        }
+        (None, UnknownName::Create) => match judge.may_create() {
             Err(denied) => return Err(deny(&mut env.store, &attempt, None, denied)),
             Ok(_) if matches!(reading.found, Found::OtherCase) => {
                 note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::UsernameTaken))?;
                 return Err(IssuePasswordError::UsernameTaken);
             }
             Ok(operator) => {
-                let keyring = &env.keys.keyring;
-                let sealed = keyring.seal(password.expose(), now.unsigned_seconds(), Slot::Password.of(name));
-                let standing = Standing::of_new(operator);
-                let account = NewAccount {
-                    username: &issue.username,
-                    password: &sealed,
-                    past_password: &keyring.bind_elsewhere(&sealed, Slot::PastPassword.of(name)),
-                    standing,
-                    binding: &standing.bind_new(name, keyring),
-                    legacy: env.settings.policy.rules().generation == Generation::Open,
-                };
-                let (proof, tally) = match operator {
-                    Operator::Touched => (Some(ProofKind::Operator), Tally::TokenRight),
-                    Operator::Untouched => (None, Tally::NotJudged),
-                };
-                env.store.create_account(&Attempt { proof, ..attempt }.that_came_to(tally), &account)?
+                let stored = protect(keyring, issue.scheme, &password, name, now, &mut env.rng);
+                let standing = (Origin::Generation, operator);
+                create(&mut env.store, keyring, &env.settings, &attempt, &issue.username, &stored, standing)?
             }
         },
     };
@@ -138,6 +147,67 @@ pub fn issue_password(
         Saved::Overtaken => Err(IssuePasswordError::Overtaken),
         Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
     }
+}
+
+/// A generated password, as the account keeps it.
+fn protect(
+    keyring: &Keyring,
+    scheme: Scheme,
+    password: &Password,
+    owner: &str,
+    now: UnixTime,
+    rng: &mut impl CryptoRng,
+) -> Sealed {
+    let place = Slot::Password.of(owner);
+    match scheme {
+        Scheme::Sealed => keyring.seal(password.expose(), now.unsigned_seconds(), place),
+        Scheme::Hashed => {
+            let hash = PasswordHash::of(password, rng).expect("a generated password is 24 ASCII characters");
+            keyring.bind_hash(hash, place)
+        }
+    }
+}
+
+/// Creates a provisional account.
+pub(crate) fn create(
+    store: &mut impl Store,
+    keyring: &Keyring,
+    settings: &Settings,
+    attempt: &Attempt<'_>,
+    username: &Username,
+    password: &Sealed,
+    (origin, operator): (Origin, Operator),
+) -> Result<Saved, StoreError> {
+    let (standing, name) = (Standing::of_new(origin, operator), username.as_str());
+    let account = NewAccount {
+        username,
+        password,
+        past_password: &keyring.bind_elsewhere(password, Slot::PastPassword.of(name)),
+        standing,
+        binding: &standing.bind_new(name, keyring),
+        legacy: settings.policy.rules().generation == Generation::Open,
+    };
+    let (proof, tally) = match operator {
+        Operator::Touched => (Some(ProofKind::Operator), Tally::TokenRight),
+        Operator::Untouched => (None, Tally::NotJudged),
+    };
+    store.create_account(&Attempt { proof, ..*attempt }.that_came_to(tally), &account)
+}
+
+/// Whether the caller may ask for one more generation; where that costs a hash, also whether the address may try at all.
+pub(crate) fn check_generations(
+    store: &mut impl Store,
+    attempt: &Attempt<'_>,
+    reading: &Reading,
+    scheme: Scheme,
+) -> Result<(), Stopped> {
+    let (throttles, limits, now) = (&reading.throttles, attempt.limits, attempt.at);
+    let checked = throttles.check_generations(limits, now).and_then(|()| match scheme {
+        Scheme::Sealed => Ok(()),
+        Scheme::Hashed => throttles.check_address(limits, now),
+    });
+    let account = reading.found.account().map(|account| account.id);
+    checked.map_err(|error| note_locked(store, attempt, account, error))
 }
 
 /// Notes a denial, and says what the caller is told.
@@ -159,6 +229,7 @@ pub(crate) fn deny<E: From<Stopped> + From<Told>>(
 impl From<Told> for IssuePasswordError {
     fn from(told: Told) -> Self {
         match told {
+            Told::UnknownUser => Self::UnknownUser,
             Told::ProofRequired => Self::ProofRequired,
             Told::InvalidCredentials => Self::InvalidCredentials,
             Told::AccountDisabled => Self::Disabled,

@@ -1,11 +1,12 @@
 //! `issue_second_factor`: gives an account the secret of its one-time codes.
 
+use crate::credentials::Scheme;
 use crate::grant::{Judge, Told, Wanted};
-use crate::issue_password::deny;
-use crate::store::{note_locked, note_refusal};
+use crate::issue_password::{check_generations, deny};
+use crate::store::find;
 use crate::{
-    Action, Attempt, Clock, Env, GenerationKeys, Issuer, NewSecondFactor, Presented, Reason, Refusal, Refusals, Saved,
-    Spelling, Stopped, Store, StoreError, Subjects, TakesEffect, TooManyAttempts, Username,
+    Action, Attempt, Clock, Env, GenerationKeys, Issuer, NewSecondFactor, Presented, Saved, Spelling, Stopped, Store,
+    StoreError, Subjects, TakesEffect, TooManyAttempts, Username,
 };
 use cofrap_crypto::{Slot, TotpSecret, provisioning_uri};
 use rand_core::CryptoRng;
@@ -21,6 +22,8 @@ pub struct IssueSecondFactor {
     pub issuer: Issuer,
     /// What the caller shows.
     pub presented: Presented,
+    /// How the passwords of this generation of the API are kept.
+    pub scheme: Scheme,
 }
 
 /// A second factor that exists in clear only here.
@@ -29,6 +32,8 @@ pub struct IssuedSecondFactor {
     pub username: Username,
     /// Who issues it.
     pub issuer: Issuer,
+    /// The secret in base32.
+    pub secret: Zeroizing<String>,
     /// What the authenticator app reads; it holds the secret.
     pub provisioning_uri: Zeroizing<String>,
 }
@@ -75,15 +80,13 @@ pub fn issue_second_factor(
     let name = issue.username.as_str();
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::SecondFactorGenerated, Some(name), &env.caller, &subjects, &limits, now);
-    let reading = env.store.find(&issue.username, Spelling::Exact, &subjects)?;
-    let needed_keys = reading.keys.check(&env.keys.keyring)?;
-    let attempt = Attempt { known_place: reading.throttles.known_place, needed_keys: &needed_keys, ..attempt };
-    let account = reading.found.account();
-    if let Err(error) = reading.throttles.check_generations(&limits, now) {
-        return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
-    }
+    let keyring = &env.keys.keyring;
+    let (reading, needed_keys) = find(&mut env.store, keyring, &issue.username, Spelling::Exact, &subjects)?;
+    let attempt = attempt.on(&reading, &needed_keys);
+    check_generations(&mut env.store, &attempt, &reading, issue.scheme)?;
     let judge = Judge {
         keys: &env.keys,
+        scheme: issue.scheme,
         settings: &env.settings,
         throttles: &reading.throttles,
         subjects: &subjects,
@@ -91,13 +94,8 @@ pub fn issue_second_factor(
         now,
     };
 
-    let Some(account) = account else {
-        let is_said = env.settings.policy.rules().refusals == Refusals::Distinct || judge.sees_operator();
-        if is_said {
-            note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::UnknownUser))?;
-            return Err(IssueSecondFactorError::UnknownUser);
-        }
-        let denied = judge.deny_nobody();
+    let Some(account) = reading.found.account() else {
+        let denied = judge.deny_unknown();
         return Err(deny(&mut env.store, &attempt, None, denied));
     };
     let grant = match judge.authorise(Wanted::SecondFactor, account) {
@@ -113,8 +111,9 @@ pub fn issue_second_factor(
         TakesEffect::AtOnce => (Slot::SecondFactor, now),
         TakesEffect::AtItsFirstCode => (Slot::PendingSecondFactor, account.second_factor_born()),
     };
-    let sealed = account.seal(&env.keys.keyring, &secret.expose_base32(), slot, now);
-    let binding = account.bind(grant.standing_after(), &env.keys.keyring);
+    let base32 = secret.expose_base32();
+    let sealed = account.seal(keyring, &base32, slot, now);
+    let binding = account.bind(grant.standing_after(), keyring);
     let expiry = grant.expiry_after(account.password_born, born, now, &env.settings);
     let change =
         NewSecondFactor { secret: &sealed, takes_effect, expiry, change: grant.change(&binding, &env.settings) };
@@ -123,6 +122,7 @@ pub fn issue_second_factor(
         Saved::Yes(_) => Ok(IssuedSecondFactor {
             username: issue.username.clone(),
             issuer: issue.issuer.clone(),
+            secret: base32,
             provisioning_uri: provisioning_uri(issue.issuer.as_str(), name, &secret),
         }),
         Saved::Overtaken => Err(IssueSecondFactorError::Overtaken),
@@ -133,6 +133,7 @@ pub fn issue_second_factor(
 impl From<Told> for IssueSecondFactorError {
     fn from(told: Told) -> Self {
         match told {
+            Told::UnknownUser => Self::UnknownUser,
             Told::ProofRequired => Self::ProofRequired,
             Told::InvalidCredentials => Self::InvalidCredentials,
             Told::AccountDisabled => Self::Disabled,

@@ -8,6 +8,8 @@
 mod account;
 mod audit;
 mod authenticate;
+mod chosen_password;
+mod create_account;
 mod credentials;
 mod env;
 mod grant;
@@ -20,19 +22,23 @@ mod policy;
 mod session;
 mod store;
 mod throttle;
+mod ticket;
 mod time;
+mod two_step_login;
 mod username;
 
 pub use account::{
     Access, Account, AccountId, Counters, Expiry, Operator, Origin, PendingSecondFactor, SecondFactor, Standing, State,
 };
 pub use audit::{Action, Attempt, AuditEntry, Caller, ProofKind, Reason, UserAgent};
-pub use authenticate::{AuthenticateError, LoggedIn, Login, ProvenLogin, RenewalTicket, authenticate};
-pub use credentials::SubmittedCode;
+pub use authenticate::{LoggedIn, Login, LoginError, ProvenLogin, RenewalTicket, authenticate};
+pub use chosen_password::{CharacterClass, ChosenPassword, UnfitPassword, Weakness};
+pub use create_account::{CreateAccount, CreateAccountError, create_account};
+pub use credentials::{Scheme, SubmittedCode};
 pub use env::{AdministrationKeys, Clock, Env, GenerationKeys, LoginKeys, OperatorKeys};
 pub use grant::{Bearer, Grant, Presented};
 pub use health::{Health, Part, check_health};
-pub use issue_password::{IssuePassword, IssuePasswordError, IssuedPassword, issue_password};
+pub use issue_password::{IssuePassword, IssuePasswordError, IssuedPassword, UnknownName, issue_password};
 pub use issue_second_factor::{IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, issue_second_factor};
 pub use issuer::{InvalidIssuer, Issuer};
 pub use operator::{
@@ -52,4 +58,7 @@ pub use throttle::{
     FIRST_LOCK, GENERATION_WINDOW, LONGEST_LOCK, NAME_MEMORY, Subjects, Tally, Throttles, TooManyAttempts, Window,
 };
 pub use time::{Age, UnixTime};
+pub use two_step_login::{
+    BeginLogin, BegunLogin, ProvenFactor, SecondStep, VerifiedCode, VerifyCode, begin_login, verify_code,
+};
 pub use username::{InvalidUsername, Username, case_key};

@@ -183,22 +183,26 @@ pub fn rotate_keys(
     let keyring = &env.keys.keyring;
     let batch = env.store.find_stale(keyring.first_id(), &command.after)?;
     batch.keys.check(keyring)?;
-    let again = |sealed: &Sealed, place: Place<'_>| {
+    let sealed_again = |sealed: &Sealed, place: Place<'_>| {
         let opened = keyring.open(sealed, place).ok()?;
         let new = keyring.seal(&opened.clear, now.unsigned_seconds(), place);
         Some(MovedSecret { old: sealed.token().to_owned(), new })
     };
+    let password_again = |stored: &Sealed, place: Place<'_>| {
+        let new = keyring.refresh_password(stored, now.unsigned_seconds(), place).ok()?;
+        Some(MovedSecret { old: stored.token().to_owned(), new: new.unwrap_or_else(|| stored.clone()) })
+    };
     let (mut moved, mut unreadable, mut last) = (MovedSecrets::default(), Vec::new(), command.after);
     for account in &batch.accounts {
         last.account = account.id.0;
-        match move_account(account, keyring, again) {
+        match move_account(account, keyring, sealed_again, password_again) {
             Some(account) => moved.accounts.push(account),
             None => unreadable.push(format!("users_v2:{}", account.id.0)),
         }
     }
     for past in &batch.history {
         last.history = past.id;
-        match again(&past.password, Slot::PastPassword.of(&past.owner)) {
+        match password_again(&past.password, Slot::PastPassword.of(&past.owner)) {
             Some(secret) => moved.history.push((past.id, secret)),
             None => unreadable.push(format!("password_history_v2:{}", past.id)),
         }
@@ -215,11 +219,12 @@ pub fn rotate_keys(
 fn move_account(
     account: &Account,
     keyring: &Keyring,
-    again: impl Fn(&Sealed, Place<'_>) -> Option<MovedSecret>,
+    sealed_again: impl Fn(&Sealed, Place<'_>) -> Option<MovedSecret>,
+    password_again: impl Fn(&Sealed, Place<'_>) -> Option<MovedSecret>,
 ) -> Option<MovedAccount> {
     let owner = &account.username;
     let optional = |sealed: Option<&Sealed>, slot: Slot| match sealed {
-        Some(sealed) => again(sealed, slot.of(owner)).map(Some),
+        Some(sealed) => sealed_again(sealed, slot.of(owner)).map(Some),
         None => Some(None),
     };
     if !account.is_intact(keyring) {
@@ -227,7 +232,7 @@ fn move_account(
     }
     Some(MovedAccount {
         id: account.id,
-        password: again(&account.password, Slot::Password.of(owner))?,
+        password: password_again(&account.password, Slot::Password.of(owner))?,
         second_factor: optional(account.second_factor.as_ref().map(|factor| &factor.secret), Slot::SecondFactor)?,
         pending: optional(account.pending.as_ref().map(|pending| &pending.secret), Slot::PendingSecondFactor)?,
         standing: account.standing,

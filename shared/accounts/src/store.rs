@@ -2,8 +2,8 @@
 //! the account was when it was read, counts, writes, and adds the attempt's audit row, all together or not at all.
 
 use crate::{
-    Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, ProvenLogin, Reason, Standing, Subjects,
-    Throttles, TooManyAttempts, UnixTime, Username,
+    Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, ProvenFactor, ProvenLogin, Reason,
+    Standing, Subjects, Throttles, TooManyAttempts, UnixTime, Username,
 };
 use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, TotpStep};
 
@@ -43,6 +43,9 @@ pub trait Store {
 
     /// Notes a login that was right and too late: the account is marked as expired, the code's step is used up.
     fn mark_expired(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError>;
+
+    /// Notes that one factor was right, which is no complete login: a code's step is used up.
+    fn note_factor(&mut self, attempt: &Attempt<'_>, factor: &ProvenFactor<'_>) -> Result<Saved, StoreError>;
 
     /// Notes an attempt that was judged, or needed no judging, and was refused.
     fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved, StoreError>;
@@ -373,6 +376,22 @@ pub enum Stopped {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Reads the account of a name; also the names of the keys that rows need from now on, with commas between them.
+///
+/// # Errors
+/// [`StoreError`], also when the keys do not fit what is stored.
+pub(crate) fn find(
+    store: &mut impl Store,
+    keyring: &Keyring,
+    username: &Username,
+    spelling: Spelling,
+    subjects: &Subjects,
+) -> Result<(Reading, String), StoreError> {
+    let reading = store.find(username, spelling, subjects)?;
+    let needed_keys = reading.keys.check(keyring)?;
+    Ok((reading, needed_keys))
 }
 
 /// Notes a refusal.

@@ -127,6 +127,13 @@ impl Throttles {
     }
 }
 
+impl Throttles {
+    /// Whether the name was locked at or after a moment: what was given before ended with that.
+    pub(crate) fn locked_since(&self, limits: &Limits, moment: UnixTime) -> bool {
+        limits.account_failures > 0 && self.name_locked_until.is_some_and(|until| until > moment)
+    }
+}
+
 fn check_window(window: Option<Window>, limit: i64, seconds: i64, now: UnixTime) -> Result<(), TooManyAttempts> {
     let Some(window) = window.filter(|_| limit > 0) else { return Ok(()) };
     let end = window.since.plus(seconds);

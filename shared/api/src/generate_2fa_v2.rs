@@ -2,7 +2,7 @@
 
 use crate::proof::ProofFields;
 use crate::{Endpoint, Field, Problem, qr_code};
-use cofrap_accounts::{Bearer, IssueSecondFactor, IssuedSecondFactor, Issuer};
+use cofrap_accounts::{Bearer, IssueSecondFactor, IssuedSecondFactor, Issuer, Scheme};
 use serde::{Deserialize, Serialize};
 
 /// The issuer when the request names none.
@@ -41,16 +41,31 @@ impl Endpoint for Request {
     type Response = Response;
 
     fn into_command(self, bearer: Bearer) -> Result<IssueSecondFactor, Problem> {
-        let username = self.username.required_username("Le paramètre username est requis")?;
-        let issuer =
-            self.issuer.optional_text("issuer")?.map_or_else(|| DEFAULT_ISSUER.to_owned(), |text| text.to_string());
-        let issuer = Issuer::try_from(issuer).map_err(|_| {
-            Problem::invalid_field("issuer", "1 à 64 caractères, sans deux-points ni caractère de contrôle")
-        })?;
+        self.issue("Le paramètre username est requis", parse_issuer, Scheme::Sealed, bearer)
+    }
+}
+
+impl Request {
+    /// Reads every field, for either generation.
+    pub(crate) fn issue(
+        self,
+        if_missing: &'static str,
+        issuer: impl FnOnce(Field) -> Result<Issuer, Problem>,
+        scheme: Scheme,
+        bearer: Bearer,
+    ) -> Result<IssueSecondFactor, Problem> {
+        let username = self.username.required_username(if_missing)?;
+        let issuer = issuer(self.issuer)?;
         let Self { password, code, renewal_token, challenge, .. } = self;
         let presented = ProofFields { password, code, renewal_token, challenge }.present(bearer)?;
-        Ok(IssueSecondFactor { username, issuer, presented })
+        Ok(IssueSecondFactor { username, issuer, presented, scheme })
     }
+}
+
+fn parse_issuer(field: Field) -> Result<Issuer, Problem> {
+    let text = field.optional_text("issuer")?.map_or_else(|| DEFAULT_ISSUER.to_owned(), |text| text.to_string());
+    Issuer::try_from(text)
+        .map_err(|_| Problem::invalid_field("issuer", "1 à 64 caractères, sans deux-points ni caractère de contrôle"))
 }
 
 /// The new secret, as an authenticator app reads it.

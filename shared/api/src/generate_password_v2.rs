@@ -2,7 +2,7 @@
 
 use crate::proof::ProofFields;
 use crate::{Endpoint, Field, Problem, qr_code};
-use cofrap_accounts::{Bearer, IssuePassword, IssuedPassword};
+use cofrap_accounts::{Bearer, IssuePassword, IssuedPassword, Scheme, UnknownName};
 use serde::{Deserialize, Serialize};
 
 /// The account that gets a password. An active one needs proof: the current password and code, a renewal token, or a
@@ -31,10 +31,23 @@ impl Endpoint for Request {
     type Response = Response;
 
     fn into_command(self, bearer: Bearer) -> Result<IssuePassword, Problem> {
-        let username = self.username.required_username("Le paramètre username est requis")?;
+        self.issue("Le paramètre username est requis", Scheme::Sealed, UnknownName::Create, bearer)
+    }
+}
+
+impl Request {
+    /// Reads every field, for either generation.
+    pub(crate) fn issue(
+        self,
+        if_missing: &'static str,
+        scheme: Scheme,
+        unknown: UnknownName,
+        bearer: Bearer,
+    ) -> Result<IssuePassword, Problem> {
+        let username = self.username.required_username(if_missing)?;
         let Self { password, code, renewal_token, .. } = self;
         let presented = ProofFields { password, code, renewal_token, challenge: Field::Absent }.present(bearer)?;
-        Ok(IssuePassword { username, presented })
+        Ok(IssuePassword { username, presented, scheme, unknown })
     }
 }
 

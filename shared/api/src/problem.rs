@@ -2,8 +2,8 @@
 
 use crate::health::Parts;
 use cofrap_accounts::{
-    AuthenticateError, IssuePasswordError, IssueSecondFactorError, OperatorError, Reason, RenewalTicket, SessionError,
-    Stopped, StoreError,
+    CreateAccountError, IssuePasswordError, IssueSecondFactorError, LoginError, OperatorError, Reason, RenewalTicket,
+    SessionError, Stopped, StoreError,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -122,6 +122,26 @@ pub struct Problem {
 enum More {
     Expired(Expired),
     Unwell(Parts),
+    Weak(Weak),
+    NotAuthenticated(NotAuthenticated),
+}
+
+/// What a weak password is told besides.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "WeakPassword"))]
+pub(crate) struct Weak {
+    /// What to change, in French.
+    reasons: Vec<&'static str>,
+}
+
+/// What the first step of a login says besides when the credentials do not hold.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "NotAuthenticated"))]
+pub(crate) struct NotAuthenticated {
+    /// `false`
+    authenticated: bool,
 }
 
 /// What an expired login is told besides.
@@ -149,6 +169,30 @@ impl Problem {
     #[must_use]
     pub fn with_text(self, text: &'static str) -> Self {
         Self { text: Cow::Borrowed(text), ..self }
+    }
+
+    /// The same in a route's own words, if it is this.
+    #[must_use]
+    pub(crate) fn in_words_of(self, code: Code, text: impl Into<Cow<'static, str>>) -> Self {
+        if self.code == code { Self { text: text.into(), ..self } } else { self }
+    }
+
+    /// The same, with what to change.
+    #[must_use]
+    pub(crate) fn because(self, reasons: impl Iterator<Item = &'static str>) -> Self {
+        Self { more: Some(Box::new(More::Weak(Weak { reasons: reasons.collect() }))), ..self }
+    }
+
+    /// The same, with a field for programs that look for no other, if the credentials do not hold.
+    #[must_use]
+    pub(crate) fn not_authenticated(self) -> Self {
+        match self.code {
+            Code::InvalidCredentials => {
+                let more = More::NotAuthenticated(NotAuthenticated { authenticated: false });
+                Self { more: Some(Box::new(more)), ..self }
+            }
+            _ => self,
+        }
     }
 
     /// An ill-formed field, named.
@@ -217,11 +261,22 @@ impl From<IssuePasswordError> for Problem {
     fn from(error: IssuePasswordError) -> Self {
         match error {
             IssuePasswordError::ProofRequired => Self::new(Code::ProofRequired),
+            IssuePasswordError::UnknownUser => Self::new(Code::UnknownUser),
             IssuePasswordError::InvalidCredentials => Self::new(Code::InvalidCredentials),
             IssuePasswordError::Disabled => Self::new(Code::AccountDisabled),
             IssuePasswordError::UsernameTaken => Self::new(Code::UsernameTaken),
             IssuePasswordError::Overtaken => Self::new(Code::Overtaken),
             IssuePasswordError::Stopped(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<CreateAccountError> for Problem {
+    fn from(error: CreateAccountError) -> Self {
+        match error {
+            CreateAccountError::ProofRequired => Self::new(Code::ProofRequired),
+            CreateAccountError::UsernameTaken => Self::new(Code::UsernameTaken),
+            CreateAccountError::Stopped(cause) => cause.into(),
         }
     }
 }
@@ -239,13 +294,13 @@ impl From<IssueSecondFactorError> for Problem {
     }
 }
 
-impl From<AuthenticateError> for Problem {
-    fn from(error: AuthenticateError) -> Self {
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
         match error {
-            AuthenticateError::InvalidCredentials { told } => Self::refused(told),
-            AuthenticateError::EnrollmentRequired => Self::new(Code::MfaEnrollmentRequired),
-            AuthenticateError::Expired(ticket) => Self::expired(ticket),
-            AuthenticateError::Stopped(cause) => cause.into(),
+            LoginError::InvalidCredentials { told } => Self::refused(told),
+            LoginError::EnrollmentRequired => Self::new(Code::MfaEnrollmentRequired),
+            LoginError::Expired(ticket) => Self::expired(ticket),
+            LoginError::Stopped(cause) => cause.into(),
         }
     }
 }

@@ -18,7 +18,7 @@ impl ProofFields {
         Ok(Presented {
             bearer,
             password: self.password.optional_password()?,
-            code: self.code.code()?,
+            code: self.code.code("2FA_code")?,
             renewal: self.renewal_token.optional_text("renewal_token")?,
             challenge: self.challenge.optional_text("challenge")?,
         })

@@ -1,5 +1,6 @@
 //! Reversible protection of stored secrets: Fernet tokens under a list of keys that can rotate, each bound to its place.
 
+use crate::PasswordHash;
 use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
 use crate::tokens::TokenKeys;
 use base64::Engine;
@@ -73,8 +74,8 @@ pub struct Place<'a> {
     owner: &'a str,
 }
 
-/// A stored secret as the database sees it: a Fernet token, and beside it the key's name and the binding to its place.
-/// Other programs read and write the token alone.
+/// A stored secret as the database sees it: a Fernet token, or a password's bcrypt hash, and beside it the name of the key that
+/// sealed and bound it and the binding to its place. Other programs read and write the first alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     token: String,
@@ -92,6 +93,20 @@ pub struct Opened {
     pub clear: Zeroizing<String>,
     /// Whether it is sealed under the first key and bound; if not, it is to be sealed again when the chance comes.
     pub is_current: bool,
+}
+
+/// A stored password: what is stored tells how it is verified.
+#[derive(Debug)]
+pub enum StoredPassword {
+    /// A Fernet token, opened.
+    Sealed(Opened),
+    /// A bcrypt hash.
+    Hashed {
+        /// The hash.
+        hash: PasswordHash,
+        /// As [`Opened::is_current`].
+        is_current: bool,
+    },
 }
 
 /// The token was altered, sealed under a key that is not in the ring, or belongs elsewhere.
@@ -140,6 +155,52 @@ impl Keyring {
         }
         let is_current = key.id == self.first().id && sealed.binding.is_some() && sealed.key.as_ref() == Some(&key.id);
         Ok(Opened { clear, is_current })
+    }
+
+    /// Protects a bcrypt hash that belongs to `place`: it is bound, its text stays.
+    #[must_use]
+    pub fn bind_hash(&self, hash: String, place: Place<'_>) -> Sealed {
+        let key = self.first();
+        Sealed { binding: Some(key.bind_token(place, &hash)), key: Some(key.id.clone()), token: hash }
+    }
+
+    /// Reads a stored password, which is a bcrypt hash or a Fernet token.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and for what only claims to be a bcrypt hash.
+    pub fn read_password(&self, stored: &Sealed, place: Place<'_>) -> Result<StoredPassword, OpenError> {
+        if !PasswordHash::is_claimed_by(&stored.token) {
+            return self.open(stored, place).map(StoredPassword::Sealed);
+        }
+        let hash = PasswordHash::parse(&stored.token).map_err(|_| OpenError)?;
+        let is_current = match &stored.binding {
+            Some(binding) => {
+                let parts = token_parts(place, &stored.token);
+                let key = self.keys.iter().find(|key| key.verifies(binding, &parts)).ok_or(OpenError)?;
+                key.id == self.first().id && stored.key.as_ref() == Some(&key.id)
+            }
+            None if self.unbound == Unbound::Accepted => false,
+            None => return Err(OpenError),
+        };
+        Ok(StoredPassword::Hashed { hash, is_current })
+    }
+
+    /// What should be stored in the place of a password: under the first key and bound. None if it already is.
+    ///
+    /// # Errors
+    /// As [`Self::read_password`].
+    pub fn refresh_password(
+        &self,
+        stored: &Sealed,
+        unix_seconds: u64,
+        place: Place<'_>,
+    ) -> Result<Option<Sealed>, OpenError> {
+        Ok(match self.read_password(stored, place)? {
+            StoredPassword::Sealed(Opened { is_current: true, .. })
+            | StoredPassword::Hashed { is_current: true, .. } => None,
+            StoredPassword::Sealed(opened) => Some(self.seal(&opened.clear, unix_seconds, place)),
+            StoredPassword::Hashed { .. } => Some(self.bind_hash(stored.token.clone(), place)),
+        })
     }
 
     /// Binds what is said of an account.
@@ -392,6 +453,30 @@ mod tests {
         assert!(!keyring().open(&unbound, PLACE).unwrap().is_current);
         assert_eq!(open(&keyring().with_unbound(Unbound::Refused), &unbound), Err(OpenError));
         assert!(open(&keyring().with_unbound(Unbound::Refused), &sealed).is_ok());
+    }
+
+    #[test]
+    fn a_hash_is_read_in_its_own_place_under_any_key_and_bound_anew_under_the_first() {
+        const HASH: &str = "$2b$12$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        let keyring = keyring();
+        let rotated: Keyring = format!("{},{}", STANDARD.encode(OTHER), STANDARD.encode(KEY)).parse().unwrap();
+        let is_current = |keyring: &Keyring, sealed: &Sealed, place| match keyring.read_password(sealed, place) {
+            Ok(StoredPassword::Hashed { is_current, .. }) => Some(is_current),
+            Ok(StoredPassword::Sealed(_)) | Err(OpenError) => None,
+        };
+        let bound = keyring.bind_hash(HASH.to_owned(), PLACE);
+        assert_eq!((bound.token(), is_current(&keyring, &bound, PLACE)), (HASH, Some(true)));
+        assert_eq!(keyring.refresh_password(&bound, 0, PLACE), Ok(None));
+        assert_eq!(is_current(&keyring, &bound, Slot::Password.of("somebody")), None);
+        assert_eq!(is_current(&keyring, &bound, Slot::PastPassword.of("michel.ranu")), None);
+        assert_eq!(is_current(&rotated, &bound, PLACE), Some(false));
+        let moved = rotated.refresh_password(&bound, 0, PLACE).unwrap().unwrap();
+        assert_eq!((moved.token(), is_current(&rotated, &moved, PLACE)), (HASH, Some(true)));
+        assert_eq!(is_current(&keyring, &moved, PLACE), None);
+
+        assert_eq!(is_current(&keyring, &foreign(HASH), PLACE), Some(false));
+        assert_eq!(is_current(&keyring.with_unbound(Unbound::Refused), &foreign(HASH), PLACE), None);
+        assert_eq!(is_current(&rotated, &foreign("$2b$12$CCC"), PLACE), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The cryptography of COFRAP's accounts: passwords, sealed secrets, one-time codes, signed tokens, QR codes.
+//! The cryptography of COFRAP's accounts: passwords, hashed and sealed, other sealed secrets, one-time codes, signed tokens, QR codes.
 //!
 //! Nothing here reads a clock or draws its own randomness: both arrive as parameters, so every function can be tested
 //! against published vectors. The one exception is [`Keyring::seal`], whose crate draws its own initialisation vector.
 //!
 //! Without the default `std` feature the crate is `no_std` and offers what needs no standard library: [`Password`],
-//! [`TotpSecret`], [`TotpCode`], [`SharedSecret`], [`digest`] and [`provisioning_uri`].
+//! [`PasswordHash`], [`TotpSecret`], [`TotpCode`], [`SharedSecret`], [`digest`] and [`provisioning_uri`].
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ mod keyring;
 mod keys;
 mod otpauth;
 mod password;
+mod password_hash;
 #[cfg(feature = "std")]
 mod qr;
 mod secret;
@@ -25,11 +26,12 @@ mod tokens;
 mod totp;
 
 #[cfg(feature = "std")]
-pub use keyring::{Binding, Keyring, OpenError, Opened, Place, Sealed, Slot, Unbound};
+pub use keyring::{Binding, Keyring, OpenError, Opened, Place, Sealed, Slot, StoredPassword, Unbound};
 #[cfg(feature = "std")]
 pub use keys::{KeyId, KeyListError};
 pub use otpauth::provisioning_uri;
 pub use password::{Password, PasswordTooLong};
+pub use password_hash::{HashMatch, InvalidPasswordHash, PasswordHash, UnhashablePassword};
 #[cfg(feature = "std")]
 pub use qr::{QrError, draw_qr_png};
 #[cfg(feature = "std")]

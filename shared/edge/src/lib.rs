@@ -14,6 +14,6 @@ mod serve;
 
 pub use client_address::client_address;
 pub use config::{ConfigError, ReadKeys, Variables, check_variables};
-pub use pg_store::{PgStore, READ_HEALTH, SCHEMA_VERSION, STATEMENTS};
+pub use pg_store::{PgStore, READ_HEALTH, SCHEMA_VERSION, statements};
 pub use platform::{SystemClock, SystemRng};
 pub use serve::{SpinEnv, serve, serve_health, serve_key_set, serve_not_found, serve_openapi};

@@ -9,9 +9,9 @@ mod statements;
 
 use cofrap_accounts::{
     Account, AccountId, Attempt, AuditEntry, AuditFilter, Found, Grant, HealthReading, Moved, MovedSecrets, NewAccount,
-    NewPassword, NewSecondFactor, ProvenLogin, Reading, Reason, Refusal, RotationCursor, Saved, SessionAccount,
-    Spelling, StaleBatch, Standing, Store, StoreError, StoredKeys, Subjects, TakesEffect, Throttles, UnixTime,
-    Username, Window,
+    NewPassword, NewSecondFactor, ProvenFactor, ProvenLogin, Reading, Reason, Refusal, RotationCursor, Saved,
+    SessionAccount, Spelling, StaleBatch, Standing, Store, StoreError, StoredKeys, Subjects, TakesEffect, Throttles,
+    UnixTime, Username, Window,
 };
 use cofrap_crypto::{Binding, KeyId, TotpStep};
 use columns::{Columns, read_account, read_entry, read_keys, read_past_password, read_saved};
@@ -19,13 +19,12 @@ use parameters::{Own, shared_parameters};
 use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError, QueryError};
 use statements::{
     ADMINISTER, CONCLUDE_LOGIN, CREATE_ACCOUNT, END_SESSIONS, FIND, FIND_SESSION, FIND_STALE, MOVE_SECRETS,
-    NOTE_AUDIT_READ, PUT_SECOND_FACTOR_BESIDE, READ_AUDIT, REFUSE, REFUSE_LOCKED, RENEW_SESSION, REPLACE_PASSWORD,
-    REPLACE_SECOND_FACTOR,
+    NOTE_AUDIT_READ, NOTE_FACTOR, PUT_SECOND_FACTOR_BESIDE, READ_AUDIT, REFUSE, REFUSE_LOCKED, RENEW_SESSION,
+    REPLACE_PASSWORD, REPLACE_SECOND_FACTOR, Written,
 };
-
 use zeroize::Zeroizing;
 
-pub use statements::{READ_HEALTH, SCHEMA_VERSION, STATEMENTS};
+pub use statements::{READ_HEALTH, SCHEMA_VERSION, statements};
 
 /// Rows of each table that a batch of a rotation takes.
 const ROTATION_BATCH: i64 = 50;
@@ -55,7 +54,7 @@ impl PgStore {
     /// Runs a writing statement with the shared parameters and its own.
     fn save(
         &mut self,
-        statement: &str,
+        statement: Written,
         attempt: &Attempt<'_>,
         account: Option<AccountId>,
         own: Own,
@@ -65,12 +64,12 @@ impl PgStore {
 
     fn save_with(
         &mut self,
-        statement: &str,
+        statement: Written,
         mut parameters: Vec<ParameterValue>,
         own: Own,
     ) -> Result<Saved, StoreError> {
         parameters.extend(own.0);
-        let rows = self.query(statement, &parameters)?;
+        let rows = self.query(&statement.text(), &parameters)?;
         rows.first().map_or(Ok(Saved::Overtaken), |row| read_saved(row))
     }
 }
@@ -181,6 +180,20 @@ impl Store for PgStore {
         self.save_with(CONCLUDE_LOGIN, shared, own)
     }
 
+    fn note_factor(&mut self, attempt: &Attempt<'_>, factor: &ProvenFactor<'_>) -> Result<Saved, StoreError> {
+        let (account, seen) = (factor.account(), factor.account().counters);
+        let own = Own::new()
+            .optional_number(factor.step().map(TotpStep::number))
+            .flag(factor.must_renew())
+            .number(seen.password_generation)
+            .number(seen.mfa_generation)
+            .number(seen.security)
+            .text(account.password.token())
+            .optional_text(account.second_factor.as_ref().map(|factor| factor.secret.token()))
+            .number(attempt.limits.otp_failures);
+        self.save(NOTE_FACTOR, attempt, Some(account.id), own)
+    }
+
     fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved, StoreError> {
         let own = Own::new()
             .number(i64::from(refusal.wrong_code))
@@ -266,7 +279,7 @@ impl Store for PgStore {
         let mut parameters = shared_parameters(attempt, None, Reason::Overtaken, None);
         let (accounts, history) = parameters::moved_secrets(moved);
         parameters.extend(Own::new().text(&accounts).text(&history).text(first.as_str()).flag(is_empty).0);
-        let rows = self.query(MOVE_SECRETS, &parameters)?;
+        let rows = self.query(&MOVE_SECRETS.text(), &parameters)?;
         let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "throttles");
         let passed = columns.next("gate")?;
         let count = columns.next("count")?;

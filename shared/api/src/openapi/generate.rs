@@ -1,9 +1,9 @@
 //! Writes the document from the types that requests and answers are made of.
 
-use crate::problem::Expired;
+use crate::problem::{Expired, NotAuthenticated, Weak};
 use crate::{
-    activity, administer_account, audit_log, authenticate_user_v2, generate_2fa_v2, generate_password_v2, health, jwks,
-    rotate_keys, session,
+    activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_2fa,
+    generate_2fa_v2, generate_password, generate_password_v2, health, jwks, rotate_keys, session, verify_2fa,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
@@ -124,6 +124,66 @@ fn of_people(types: &mut SchemaGenerator) -> Vec<Operation> {
     ]
 }
 
+/// What programs of the first generation call.
+fn of_the_first_generation(types: &mut SchemaGenerator) -> Vec<Operation> {
+    vec![
+        Operation {
+            request: Some(types.subschema_for::<create_account_secure::Request>()),
+            errors: &[403, 409, 429],
+            bearer: Bearer::Operator,
+            ..Operation::new(
+                "/function/create-account-secure",
+                "post",
+                "An account with a password that its owner chose; the operator's token is only needed where only they create \
+                 accounts",
+                types.subschema_for::<create_account_secure::Response>(),
+            )
+        },
+        Operation {
+            request: Some(types.subschema_for::<authentication::Request>()),
+            errors: &[401, 403, 429],
+            ..Operation::new(
+                "/function/authentication",
+                "post",
+                "The first step of a login: judges a password, and gives a challenge for the second",
+                types.subschema_for::<authentication::Response>(),
+            )
+        },
+        Operation {
+            request: Some(types.subschema_for::<verify_2fa::Request>()),
+            errors: &[401, 403, 429],
+            ..Operation::new(
+                "/function/verify-2fa",
+                "post",
+                "Judges a code, and uses it up; with a challenge, that is the second step of a login",
+                types.subschema_for::<verify_2fa::Response>(),
+            )
+        },
+        Operation {
+            request: Some(types.subschema_for::<generate_password::Request>()),
+            errors: &[401, 403, 404, 409, 429],
+            bearer: Bearer::SessionOrOperator,
+            ..Operation::new(
+                "/function/generate-password",
+                "post",
+                "As `generate-password-v2`, for accounts that exist; the password is in the answer",
+                types.subschema_for::<generate_password::Response>(),
+            )
+        },
+        Operation {
+            request: Some(types.subschema_for::<generate_2fa::Request>()),
+            errors: &[401, 403, 404, 409, 429],
+            bearer: Bearer::SessionOrOperator,
+            ..Operation::new(
+                "/function/generate-2fa",
+                "post",
+                "As `generate-2fa-v2`, with the issuer `MSPR-App`; the secret is in the answer",
+                types.subschema_for::<generate_2fa::Response>(),
+            )
+        },
+    ]
+}
+
 /// What operators' programs call.
 fn of_operators(types: &mut SchemaGenerator) -> Vec<Operation> {
     vec![
@@ -192,10 +252,12 @@ pub fn document() -> Value {
         "/components/schemas".clone_into(settings.definitions_path.to_mut());
     });
     let mut types = settings.into_generator();
-    let operations: Vec<_> = of_people(&mut types).into_iter().chain(of_operators(&mut types)).collect();
+    let operations: Vec<_> =
+        [of_people, of_the_first_generation, of_operators].iter().flat_map(|of| of(&mut types)).collect();
     let error = error_schema(&mut types);
     let parts = types.subschema_for::<health::Parts>();
     let expired = types.subschema_for::<Expired>();
+    let (weak, not_authenticated) = (types.subschema_for::<Weak>(), types.subschema_for::<NotAuthenticated>());
 
     let mut paths: Map<String, Value> = Map::new();
     for operation in &operations {
@@ -205,8 +267,11 @@ pub fn document() -> Value {
     let mut schemas: Map<String, Value> = types.take_definitions(true);
     schemas.insert("Error".to_owned(), error);
     let reference = json!({ "$ref": "#/components/schemas/Error" });
-    schemas.insert("Refused".to_owned(), json!({ "anyOf": [{ "allOf": [reference, expired] }, reference] }));
-    schemas.insert("Unwell".to_owned(), json!({ "anyOf": [{ "allOf": [reference, parts] }, reference] }));
+    for (name, more) in
+        [("Refused", expired), ("Unwell", parts), ("IllFormed", weak), ("Unauthenticated", not_authenticated)]
+    {
+        schemas.insert(name.to_owned(), json!({ "anyOf": [{ "allOf": [reference, more] }, reference] }));
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -233,9 +298,11 @@ fn describe(operation: &Operation) -> Value {
     let mut responses = Map::from_iter([("200".to_owned(), json_answer("Done", operation.answer.as_value()))]);
     let of_json = if operation.request.is_some() { &OF_JSON[..] } else { &[] };
     for status in operation.errors.iter().chain(&COMMON).chain(of_json) {
-        let name = match status {
-            403 => "Refused",
-            503 => "Unwell",
+        let name = match (status, operation.path) {
+            (403, _) => "Refused",
+            (503, _) => "Unwell",
+            (400, "/function/create-account-secure") => "IllFormed",
+            (401, "/function/authentication") => "Unauthenticated",
             _ => "Error",
         };
         let schema = json!({ "$ref": format!("#/components/schemas/{name}") });

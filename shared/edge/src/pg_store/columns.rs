@@ -71,6 +71,7 @@ pub(super) fn read_account(mut columns: Columns<'_>) -> Result<Account, StoreErr
     };
     let origin = match columns.next::<String>("origin")?.as_str() {
         "generation" => Origin::Generation,
+        "creation" => Origin::Creation,
         "external" => Origin::External,
         _ => return Err(columns.corrupt("origin", "unknown origin")),
     };

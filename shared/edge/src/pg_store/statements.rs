@@ -8,7 +8,21 @@
 use super::compact::{compact, compact_length, sql};
 
 /// The latest migration that these statements know.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
+
+/// A statement that writes: its parts stand between the gates that every one passes first and the audit row that every one adds.
+/// All of them are constants; putting them together when they are sent keeps the gates in a component once.
+#[derive(Clone, Copy)]
+pub(super) struct Written {
+    parts: &'static str,
+    result: &'static str,
+}
+
+impl Written {
+    pub(super) fn text(self) -> String {
+        [GATES, self.parts, AUDIT, self.result].concat()
+    }
+}
 
 /// The parameters that every writing statement shares, see `parameters.rs`:
 /// `$1` action, `$2` name, `$3` address, `$4` agent, `$5` now, `$6` account (none for a new one; it may be gone by now),
@@ -17,82 +31,90 @@ pub const SCHEMA_VERSION: i64 = 3;
 /// the address: `$13` subject (none: not counted), `$14` what is added, `$15` limit, `$16` window;
 /// the name: `$17` subject (none: not counted), `$18` place, `$19` what is done with its count, `$20` limit, `$21` first lock,
 /// `$22` longest lock, `$23` how long it is remembered. A statement's own begin at `$24`.
+const GATES: &str = sql!(
+    "WITH generation_gate AS (
+         INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
+         SELECT $10::text, '', 1, $5::bigint, $5::bigint + $12::bigint WHERE $10::text IS NOT NULL
+         ON CONFLICT (subject, place) DO UPDATE SET
+             failures = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.failures + 1 ELSE 1 END,
+             since = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
+             idle_at = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $12::bigint
+         WHERE t.since + $12::bigint <= $5::bigint OR t.failures < $11::bigint
+         RETURNING 1
+     ), address_gate AS (
+         INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
+         SELECT $13::text, '', $14::bigint, $5::bigint, $5::bigint + $16::bigint
+         WHERE $13::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+         ON CONFLICT (subject, place) DO UPDATE SET
+             failures = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.failures ELSE 0 END + $14::bigint,
+             since = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
+             idle_at = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $16::bigint
+         WHERE t.since + $16::bigint <= $5::bigint OR t.failures < $15::bigint
+         RETURNING 1
+     ), name_gate AS (
+         INSERT INTO throttles AS t (subject, place, failures, since, locked_until, idle_at)
+         SELECT $17::text, $18::text, CASE $19::text WHEN 'count' THEN 1 ELSE 0 END, $5::bigint,
+                CASE WHEN $19::text = 'count' AND $20::bigint <= 1 THEN $5::bigint + $21::bigint ELSE 0 END,
+                $5::bigint + CASE $19::text WHEN 'count' THEN $23::bigint ELSE 0 END
+         WHERE $17::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+               AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
+         ON CONFLICT (subject, place) DO UPDATE SET
+             failures = CASE $19::text WHEN 'count' THEN CASE WHEN t.idle_at > $5::bigint THEN t.failures ELSE 0 END + 1
+                                       WHEN 'keep' THEN t.failures ELSE 0 END,
+             locked_until = CASE $19::text
+                 WHEN 'count' THEN CASE
+                     WHEN t.idle_at > $5::bigint AND t.failures + 1 >= $20::bigint
+                     THEN $5::bigint + least($22::bigint,
+                                             $21::bigint << least(t.failures + 1 - $20::bigint, 16)::integer)
+                     WHEN $20::bigint <= 1 THEN $5::bigint + $21::bigint
+                     ELSE 0 END
+                 WHEN 'keep' THEN t.locked_until ELSE 0 END,
+             idle_at = CASE $19::text WHEN 'count' THEN $5::bigint + $23::bigint
+                                      WHEN 'keep' THEN t.idle_at ELSE $5::bigint END,
+             since = $5::bigint
+         WHERE t.locked_until <= $5::bigint OR $19::text = 'forgive'
+         RETURNING 1
+     ), gate AS (
+         SELECT 1 WHERE ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+                        AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
+                        AND ($17::text IS NULL OR EXISTS (SELECT FROM name_gate))
+     ), "
+);
+
+const AUDIT: &str = sql!(
+    ", audit AS (
+         INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
+         SELECT coalesce((SELECT id FROM deed), (SELECT id FROM users_v2 WHERE id = $6::bigint)), $1, $3::text::inet,
+                $4, EXISTS (SELECT FROM deed) AND $9::text IS NULL,
+                jsonb_strip_nulls(jsonb_build_object(
+                    'username', $2::text,
+                    'proof', $8::text,
+                    'reason', CASE WHEN NOT EXISTS (SELECT FROM gate) THEN 'too_many_attempts'
+                                   WHEN EXISTS (SELECT FROM deed) THEN $9::text ELSE $7::text END)),
+                to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         RETURNING 1
+     ), swept AS (
+         DELETE FROM throttles WHERE (subject, place) IN (
+             SELECT subject, place FROM throttles
+             WHERE idle_at < $5::bigint AND EXISTS (SELECT FROM audit)
+                   AND subject NOT IN (coalesce($10::text, ''), coalesce($13::text, ''), coalesce($17::text, ''))
+             ORDER BY idle_at LIMIT 4 FOR UPDATE SKIP LOCKED)
+     )
+     SELECT EXISTS (SELECT FROM gate), "
+);
+
+/// The account's counters after the deed.
+const COUNTERS: &str = sql!(
+    "d.id::bigint, d.password_generation, d.mfa_generation, d.login_counter, d.security_counter, d.session_epoch
+     FROM (SELECT 1) one LEFT JOIN deed d ON TRUE"
+);
+
 macro_rules! written {
-    ($($parts:literal),+ ; $result:literal) => {
-        concat!(
-            "WITH generation_gate AS (
-                 INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
-                 SELECT $10::text, '', 1, $5::bigint, $5::bigint + $12::bigint WHERE $10::text IS NOT NULL
-                 ON CONFLICT (subject, place) DO UPDATE SET
-                     failures = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.failures + 1 ELSE 1 END,
-                     since = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
-                     idle_at = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $12::bigint
-                 WHERE t.since + $12::bigint <= $5::bigint OR t.failures < $11::bigint
-                 RETURNING 1
-             ), address_gate AS (
-                 INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
-                 SELECT $13::text, '', $14::bigint, $5::bigint, $5::bigint + $16::bigint
-                 WHERE $13::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
-                 ON CONFLICT (subject, place) DO UPDATE SET
-                     failures = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.failures ELSE 0 END + $14::bigint,
-                     since = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
-                     idle_at = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $16::bigint
-                 WHERE t.since + $16::bigint <= $5::bigint OR t.failures < $15::bigint
-                 RETURNING 1
-             ), name_gate AS (
-                 INSERT INTO throttles AS t (subject, place, failures, since, locked_until, idle_at)
-                 SELECT $17::text, $18::text, CASE $19::text WHEN 'count' THEN 1 ELSE 0 END, $5::bigint,
-                        CASE WHEN $19::text = 'count' AND $20::bigint <= 1 THEN $5::bigint + $21::bigint ELSE 0 END,
-                        $5::bigint + CASE $19::text WHEN 'count' THEN $23::bigint ELSE 0 END
-                 WHERE $17::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
-                       AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
-                 ON CONFLICT (subject, place) DO UPDATE SET
-                     failures = CASE $19::text WHEN 'count' THEN CASE WHEN t.idle_at > $5::bigint THEN t.failures ELSE 0 END + 1
-                                               WHEN 'keep' THEN t.failures ELSE 0 END,
-                     locked_until = CASE $19::text
-                         WHEN 'count' THEN CASE
-                             WHEN t.idle_at > $5::bigint AND t.failures + 1 >= $20::bigint
-                             THEN $5::bigint + least($22::bigint,
-                                                     $21::bigint << least(t.failures + 1 - $20::bigint, 16)::integer)
-                             WHEN $20::bigint <= 1 THEN $5::bigint + $21::bigint
-                             ELSE 0 END
-                         WHEN 'keep' THEN t.locked_until ELSE 0 END,
-                     idle_at = CASE $19::text WHEN 'count' THEN $5::bigint + $23::bigint
-                                              WHEN 'keep' THEN t.idle_at ELSE $5::bigint END,
-                     since = $5::bigint
-                 WHERE t.locked_until <= $5::bigint OR $19::text = 'forgive'
-                 RETURNING 1
-             ), gate AS (
-                 SELECT 1 WHERE ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
-                                AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
-                                AND ($17::text IS NULL OR EXISTS (SELECT FROM name_gate))
-             ), ",
-            $($parts, ", "),+,
-            "audit AS (
-                 INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
-                 SELECT coalesce((SELECT id FROM deed), (SELECT id FROM users_v2 WHERE id = $6::bigint)), $1, $3::text::inet,
-                        $4, EXISTS (SELECT FROM deed) AND $9::text IS NULL,
-                        jsonb_strip_nulls(jsonb_build_object(
-                            'username', $2::text,
-                            'proof', $8::text,
-                            'reason', CASE WHEN NOT EXISTS (SELECT FROM gate) THEN 'too_many_attempts'
-                                           WHEN EXISTS (SELECT FROM deed) THEN $9::text ELSE $7::text END)),
-                        to_timestamp($5::bigint) AT TIME ZONE 'UTC'
-                 RETURNING 1
-             ), swept AS (
-                 DELETE FROM throttles WHERE (subject, place) IN (
-                     SELECT subject, place FROM throttles
-                     WHERE idle_at < $5::bigint AND EXISTS (SELECT FROM audit)
-                           AND subject NOT IN (coalesce($10::text, ''), coalesce($13::text, ''), coalesce($17::text, ''))
-                     ORDER BY idle_at LIMIT 4 FOR UPDATE SKIP LOCKED)
-             )
-             SELECT EXISTS (SELECT FROM gate), ", $result
-        )
+    ($first:literal $(, $more:literal)* ; $result:expr) => {
+        Written { parts: sql!(concat!($first $(, ", ", $more)*)), result: $result }
     };
     ($($parts:literal),+) => {
-        written!($($parts),+ ; "d.id::bigint, d.password_generation, d.mfa_generation, d.login_counter, d.security_counter,
-                                d.session_epoch
-                                FROM (SELECT 1) one LEFT JOIN deed d ON TRUE")
+        written!($($parts),+ ; COUNTERS)
     };
 }
 
@@ -147,7 +169,7 @@ pub(super) const FIND: &str = sql!(concat!(
 pub(super) const FIND_SESSION: &str =
     sql!("SELECT id::bigint, username, session_epoch FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL");
 
-pub(super) const CREATE_ACCOUNT: &str = sql!(written!(
+pub(super) const CREATE_ACCOUNT: Written = written!(
     "deed AS (
          INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, gendate, expired, state,
                                origin, operator_touched, standing_key, standing_binding, legacy, password_generation,
@@ -166,12 +188,12 @@ pub(super) const CREATE_ACCOUNT: &str = sql!(written!(
          INSERT INTO encryption_keys (id, registered_at)
          SELECT unnest(string_to_array($35, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-));
+);
 
 /// Own parameters from `$24`: five counters and the state as they were seen, the code's step, whether it is a renewal,
 /// standing (operator, key, binding), expiry (mark, moment), legacy, place; then the new password with key and both bindings,
 /// and whether the account starts over.
-pub(super) const REPLACE_PASSWORD: &str = sql!(written!(
+pub(super) const REPLACE_PASSWORD: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET password = $38, password_key = $33, password_binding = $39, gendate = $5::bigint,
@@ -213,10 +235,10 @@ pub(super) const REPLACE_PASSWORD: &str = sql!(written!(
          INSERT INTO encryption_keys (id, registered_at)
          SELECT unnest(string_to_array($43, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-));
+);
 
 /// Own parameters as [`REPLACE_PASSWORD`], up to the place; then the new secret with its binding, and the one that was seen.
-pub(super) const REPLACE_SECOND_FACTOR: &str = sql!(written!(
+pub(super) const REPLACE_SECOND_FACTOR: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET mfa = $38, mfa_key = $33, mfa_binding = $39, mfa_gendate = $5::bigint, mfa_generation = mfa_generation + 1,
@@ -241,10 +263,10 @@ pub(super) const REPLACE_SECOND_FACTOR: &str = sql!(written!(
          INSERT INTO encryption_keys (id, registered_at)
          SELECT unnest(string_to_array($42, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-));
+);
 
 /// Own parameters as [`REPLACE_SECOND_FACTOR`].
-pub(super) const PUT_SECOND_FACTOR_BESIDE: &str = sql!(written!(
+pub(super) const PUT_SECOND_FACTOR_BESIDE: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5::bigint,
@@ -267,13 +289,13 @@ pub(super) const PUT_SECOND_FACTOR_BESIDE: &str = sql!(written!(
          INSERT INTO encryption_keys (id, registered_at)
          SELECT unnest(string_to_array($42, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-));
+);
 
 /// A login that was right, in time or too late. Own parameters from `$24`: the step, whether it is late, whether the second
 /// factor that waited is in force from now on, the place; password and second factor sealed again, with key and binding, each
 /// none if it stays; the second factor's birth, the state, the standing's key and binding, the mark's moment; then what was
 /// seen: both generations, the security counter, the mark, the password, the second factor, the one that waited.
-pub(super) const CONCLUDE_LOGIN: &str = sql!(written!(
+pub(super) const CONCLUDE_LOGIN: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET state = CASE WHEN $25::boolean THEN state ELSE $35 END, mfa_last_step = coalesce($24::bigint, mfa_last_step),
@@ -310,10 +332,10 @@ pub(super) const CONCLUDE_LOGIN: &str = sql!(written!(
          INSERT INTO encryption_keys (id, registered_at)
          SELECT unnest(string_to_array($46, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-));
+);
 
 /// Own parameters: what is added to the wrong codes in a row, the step of a right one, and the limit of wrong codes.
-pub(super) const REFUSE: &str = sql!(written!(
+pub(super) const REFUSE: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET otp_failures = otp_failures + $24::bigint, mfa_last_step = greatest(mfa_last_step, $25::bigint)
@@ -321,7 +343,24 @@ pub(super) const REFUSE: &str = sql!(written!(
                AND ($24::bigint = 0 OR $26::bigint = 0 OR otp_failures < $26::bigint)
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )"
-));
+);
+
+/// One factor that was right. Own parameters: the code's step, and whether the account is marked as expired, from the second
+/// before; then what was seen: both generations, the security counter, the password, the second factor; the limit of wrong codes.
+pub(super) const NOTE_FACTOR: Written = written!(
+    "deed AS (
+         UPDATE users_v2
+         SET mfa_last_step = coalesce($24::bigint, mfa_last_step),
+             expired_since = CASE WHEN $25::boolean AND expired IS NOT TRUE THEN $5::bigint - 1 ELSE expired_since END,
+             expired = expired IS TRUE OR $25::boolean
+         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+               AND password_generation = $26::bigint AND mfa_generation = $27::bigint AND security_counter = $28::bigint
+               AND password = $29 AND nullif(mfa, '') IS NOT DISTINCT FROM $30
+               AND ($24::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $24::bigint)
+               AND ($31::bigint = 0 OR otp_failures < $31::bigint)
+         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+     )"
+);
 
 /// By an insert alone: nothing is judged, counted or locked. The first of the shared parameters, and the proof as `$8`.
 pub(super) const REFUSE_LOCKED: &str = sql!(
@@ -333,15 +372,15 @@ pub(super) const REFUSE_LOCKED: &str = sql!(
 );
 
 /// Own parameter: the epoch that was seen.
-pub(super) const RENEW_SESSION: &str = sql!(written!(
+pub(super) const RENEW_SESSION: Written = written!(
     "deed AS (
          SELECT id, password_generation, mfa_generation, login_counter, security_counter, session_epoch FROM users_v2
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
      )"
-));
+);
 
 /// Own parameter: the epoch that was seen.
-pub(super) const END_SESSIONS: &str = sql!(written!(
+pub(super) const END_SESSIONS: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET session_epoch = session_epoch + 1, security_counter = security_counter + 1,
@@ -350,11 +389,11 @@ pub(super) const END_SESSIONS: &str = sql!(written!(
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )"
-));
+);
 
 /// Own parameters: the digest of the name, whether the account is disabled after it, the standing's key and binding; then the
 /// security counter and the state that were seen. What is done follows from `$1`, the action.
-pub(super) const ADMINISTER: &str = sql!(written!(
+pub(super) const ADMINISTER: Written = written!(
     "forgotten AS (
          DELETE FROM throttles
          WHERE subject = $24 AND $1::text = 'account_unlocked' AND EXISTS (SELECT FROM gate)
@@ -386,15 +425,15 @@ pub(super) const ADMINISTER: &str = sql!(written!(
          INSERT INTO encryption_keys (id, registered_at)
          SELECT unnest(string_to_array($30, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
      )"
-));
+);
 
-pub(super) const NOTE_AUDIT_READ: &str = sql!(written!(
+pub(super) const NOTE_AUDIT_READ: Written = written!(
     "deed AS (
          SELECT NULL::integer AS id, 0::bigint AS password_generation, 0::bigint AS mfa_generation,
                 0::bigint AS login_counter, 0::bigint AS security_counter, 0::bigint AS session_epoch
          WHERE EXISTS (SELECT FROM gate)
      )"
-));
+);
 
 pub(super) const READ_AUDIT: &str = sql!(
     "
@@ -430,7 +469,7 @@ pub(super) const FIND_STALE: &str = sql!(concat!(
 
 /// Own parameters: accounts and rows of the history as JSON, the first key's name, and whether there was nothing left to
 /// move. A key is forgotten when no row needs it.
-pub(super) const MOVE_SECRETS: &str = sql!(written!(
+pub(super) const MOVE_SECRETS: Written = written!(
     "moved AS (
          UPDATE users_v2 u
          SET password = n.password, password_key = $26, password_binding = n.password_binding,
@@ -481,29 +520,37 @@ pub(super) const MOVE_SECRETS: &str = sql!(written!(
                 AND (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_history) >= 0
      )" ;
     "(SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_history)"
-));
+);
 
 /// The latest migration, and the keys that stored secrets need.
 pub const READ_HEALTH: &str =
     sql!(concat!("SELECT (SELECT max(version)::bigint FROM refinery_schema_history), ", stored_keys!()));
 
 /// Every statement with its name, for the test that prepares each one on the migrated schema.
-pub const STATEMENTS: [(&str, &str); 17] = [
-    ("find", FIND),
-    ("find_session", FIND_SESSION),
-    ("create_account", CREATE_ACCOUNT),
-    ("replace_password", REPLACE_PASSWORD),
-    ("replace_second_factor", REPLACE_SECOND_FACTOR),
-    ("put_second_factor_beside", PUT_SECOND_FACTOR_BESIDE),
-    ("conclude_login", CONCLUDE_LOGIN),
-    ("refuse", REFUSE),
-    ("refuse_locked", REFUSE_LOCKED),
-    ("renew_session", RENEW_SESSION),
-    ("end_sessions", END_SESSIONS),
-    ("administer", ADMINISTER),
-    ("note_audit_read", NOTE_AUDIT_READ),
-    ("read_audit", READ_AUDIT),
-    ("find_stale", FIND_STALE),
-    ("move_secrets", MOVE_SECRETS),
-    ("read_health", READ_HEALTH),
-];
+#[must_use]
+pub fn statements() -> Vec<(&'static str, String)> {
+    let plain = [
+        ("find", FIND),
+        ("find_session", FIND_SESSION),
+        ("refuse_locked", REFUSE_LOCKED),
+        ("read_audit", READ_AUDIT),
+        ("find_stale", FIND_STALE),
+        ("read_health", READ_HEALTH),
+    ];
+    let written = [
+        ("create_account", CREATE_ACCOUNT),
+        ("replace_password", REPLACE_PASSWORD),
+        ("replace_second_factor", REPLACE_SECOND_FACTOR),
+        ("put_second_factor_beside", PUT_SECOND_FACTOR_BESIDE),
+        ("conclude_login", CONCLUDE_LOGIN),
+        ("note_factor", NOTE_FACTOR),
+        ("refuse", REFUSE),
+        ("renew_session", RENEW_SESSION),
+        ("end_sessions", END_SESSIONS),
+        ("administer", ADMINISTER),
+        ("note_audit_read", NOTE_AUDIT_READ),
+        ("move_secrets", MOVE_SECRETS),
+    ];
+    let plain = plain.map(|(name, text)| (name, text.to_owned()));
+    plain.into_iter().chain(written.map(|(name, statement)| (name, statement.text()))).collect()
+}

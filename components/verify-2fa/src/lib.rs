@@ -1,0 +1,15 @@
+//! `POST /function/verify-2fa`: judges a code; with a challenge, that completes a login.
+
+#![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
+
+use cofrap_accounts::verify_code;
+use cofrap_api::verify_2fa::{Request, Response, refuse};
+use spin_sdk::http::{IncomingRequest, ResponseOutparam};
+
+#[spin_sdk::http_component]
+async fn handle(request: IncomingRequest, out: ResponseOutparam) {
+    cofrap_edge::serve::<Request, _>(request, out, |env, verify| {
+        verify_code(env, &verify).map(Response::from).map_err(refuse)
+    })
+    .await;
+}

@@ -1,0 +1,46 @@
+//! `POST /function/generate-password`: as `generate-password-v2`, but in the answer's text, and for accounts that exist.
+
+use crate::{Code, Endpoint, Problem, generate_password_v2};
+use cofrap_accounts::{Bearer, IssuePassword, IssuePasswordError, IssuedPassword, Scheme, UnknownName};
+use serde::{Deserialize, Serialize};
+
+/// The same fields as the second generation's.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct Request(generate_password_v2::Request);
+
+impl Endpoint for Request {
+    type Command = IssuePassword;
+    type Response = Response;
+
+    fn into_command(self, bearer: Bearer) -> Result<IssuePassword, Problem> {
+        self.0.issue("Username is required", Scheme::Hashed, UnknownName::Refuse, bearer)
+    }
+}
+
+/// The new password, shown once.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "UpdatedPassword", deny_unknown_fields))]
+pub struct Response {
+    message: String,
+    /// 24 characters.
+    password: String,
+}
+
+impl From<IssuedPassword> for Response {
+    fn from(issued: IssuedPassword) -> Self {
+        Self {
+            message: format!("Password updated for user '{}'", issued.username),
+            password: issued.password.expose().to_owned(),
+        }
+    }
+}
+
+/// A refusal, in this function's words.
+#[must_use]
+pub fn refuse(error: IssuePasswordError, issue: &IssuePassword) -> Problem {
+    let text = format!("User '{}' not found in database", issue.username);
+    Problem::from(error).in_words_of(Code::UnknownUser, text)
+}

@@ -1,0 +1,64 @@
+//! `POST /function/verify-2fa`: judges a code; with a challenge, the second step of a login.
+
+use crate::session::Token;
+use crate::{Code, Endpoint, Field, Problem};
+use cofrap_accounts::{Bearer, LoginError, VerifiedCode, VerifyCode};
+use serde::{Deserialize, Serialize};
+
+const MISSING: &str = "username and token are required";
+
+/// Whose code it is, and what it is for.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "VerifyCodeRequest", extend("required" = ["username", "token"])))]
+pub struct Request {
+    /// The account's name: 1 to 50 characters.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
+    username: Field,
+    /// The code, six digits. Right, it is used up.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
+    token: Field,
+    /// What `authentication` gave: with it, a right code completes the login. Without, it is only judged.
+    #[serde(default)]
+    challenge: Field,
+}
+
+impl Endpoint for Request {
+    type Command = VerifyCode;
+    type Response = Response;
+
+    fn into_command(self, _: Bearer) -> Result<VerifyCode, Problem> {
+        let username = self.username.required_username(MISSING)?;
+        let code = Field::Text(self.token.required_text("token", MISSING)?).code("token")?;
+        Ok(VerifyCode { username, code, challenge: self.challenge.optional_text("challenge")? })
+    }
+}
+
+/// The code is right.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "VerifiedCode"))]
+pub struct Response {
+    message: &'static str,
+    /// The session, if there was a challenge; not under the legacy policy.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    session: Option<Token>,
+}
+
+impl From<VerifiedCode> for Response {
+    fn from(verified: VerifiedCode) -> Self {
+        let session = match verified {
+            VerifiedCode::Alone => None,
+            VerifiedCode::Login(login) => login.session.map(Token::from),
+        };
+        Self { message: "✅ Token is valid", session }
+    }
+}
+
+/// A refusal, in this function's words.
+#[must_use]
+pub fn refuse(error: LoginError) -> Problem {
+    Problem::from(error).in_words_of(Code::InvalidCredentials, "❌ Invalid token")
+}
