@@ -7,7 +7,16 @@ use rand_core::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const FUNCTIONS: [&str; 3] = ["generate-password-v2", "generate-2fa-v2", "authenticate-user-v2"];
+const FUNCTIONS: [&str; 8] = [
+    "generate-password-v2",
+    "generate-2fa-v2",
+    "authenticate-user-v2",
+    "create-account-secure",
+    "authentication",
+    "verify-2fa",
+    "generate-password",
+    "generate-2fa",
+];
 const JSON: &str = "application/json";
 
 /// Bytes that a body may have.
@@ -240,14 +249,14 @@ async fn nothing_past_the_limit_is_kept_in_memory() {
 async fn no_body_of_random_bytes_is_a_server_error() {
     let app = TestApp::start().await;
     let mut rng = ChaCha20Rng::seed_from_u64(7);
-    let template = br#"{"username":"michel.ranu","password":"x","2FA_code":"123456","issuer":"y"}"#;
+    let template = br#"{"username":"michel.ranu","password":"x","2FA_code":"123456","token":"123456","issuer":"y"}"#;
     for round in 0..600_usize {
         let mut body = template.to_vec();
         for _ in 0..=rng.next_u32() % 4 {
             let (at, byte) = (rng.next_u32() as usize % body.len(), rng.next_u32().to_le_bytes()[0]);
             body[at] = byte;
         }
-        let function = FUNCTIONS[round % 3];
+        let function = FUNCTIONS[round % FUNCTIONS.len()];
         let answer = app.post(&format!("/function/{function}"), JSON, body.clone()).await;
         assert!(answer.status < 500, "{}: {}", String::from_utf8_lossy(&body), answer.body);
     }

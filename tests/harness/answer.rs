@@ -60,7 +60,13 @@ impl Success {
     /// What the QR code says.
     #[track_caller]
     pub fn read_qr_code(&self) -> String {
-        let base64 = self.0["qr_code"].as_str().expect("a QR code");
+        self.read_image("qr_code")
+    }
+
+    /// What the QR code in a field says.
+    #[track_caller]
+    pub fn read_image(&self, field: &str) -> String {
+        let base64 = self.0[field].as_str().expect("a QR code");
         read_qr_png(&STANDARD.decode(base64).expect("base64"))
     }
 }

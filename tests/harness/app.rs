@@ -29,6 +29,9 @@ static TOKEN_KEY: LazyLock<String> = LazyLock::new(|| STANDARD.encode(b"signing 
 /// The operator's token.
 pub const ADMIN_TOKEN: &str = "operator token of the acceptance tests";
 
+/// A password that is strong enough for anybody.
+pub const CHOSEN_PASSWORD: &str = "Kalt-Regen-42";
+
 /// One engine serves every test: components are compiled once.
 pub(crate) static ENGINE: LazyLock<Engine> =
     LazyLock::new(|| Engine::new(&checkout().join("target/wasmtime-cache")).expect("wasmtime can be set up"));
@@ -225,6 +228,34 @@ impl TestApp {
         self.call("authenticate-user-v2", body).await
     }
 
+    /// `create-account-secure`
+    pub async fn create_account(&self, username: &str, password: &str) -> Answer {
+        self.call("create-account-secure", json!({ "username": username, "password": password })).await
+    }
+
+    /// `authentication`
+    pub async fn begin_login(&self, username: &str, password: &str) -> Answer {
+        self.call("authentication", json!({ "username": username, "password": password })).await
+    }
+
+    /// `verify-2fa`, without a challenge.
+    pub async fn verify_code(&self, username: &str, code: &str) -> Answer {
+        self.call("verify-2fa", json!({ "username": username, "token": code })).await
+    }
+
+    /// `verify-2fa`, with a challenge.
+    pub async fn complete_login(&self, username: &str, code: &str, challenge: &str) -> Answer {
+        self.call("verify-2fa", json!({ "username": username, "token": code, "challenge": challenge })).await
+    }
+
+    /// Somebody who chose a password and enrolled an authenticator with it, and has not logged in yet.
+    pub async fn chosen_account(&self, username: &str) -> Person<'_> {
+        self.create_account(username, CHOSEN_PASSWORD).await.ok();
+        let body = json!({ "username": username, "password": CHOSEN_PASSWORD });
+        let answer = self.call("generate-2fa", body).await.ok();
+        Person::new(self, username, CHOSEN_PASSWORD.to_owned(), &answer.read_image("qr_base64"))
+    }
+
     /// Somebody with a password and an enrolled authenticator who has not logged in yet.
     pub async fn provisional_account(&self, username: &str) -> Person<'_> {
         let password = self.generate_password(username).await.ok().read_qr_code();
@@ -247,6 +278,11 @@ impl TestApp {
     /// A Fernet token of a text, as another program writes it.
     pub fn fernet(&self, clear: &str) -> String {
         keyring().seal(clear, 0, Slot::Password.of("")).token().to_owned()
+    }
+
+    /// A bcrypt hash of a text, as another program writes it: of the lowest cost, to be quick.
+    pub fn bcrypt(&self, clear: &str) -> String {
+        bcrypt::hash_with_salt(clear, 4, *b"a salt for tests").expect("a valid cost").to_string()
     }
 
     /// What a stored token says.

@@ -16,7 +16,7 @@ mod qr;
 mod wire;
 
 pub use answer::{Answer, Success};
-pub use app::{ADMIN_TOKEN, KEY, Settings, TestApp, component_files, routes};
+pub use app::{ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, Settings, TestApp, component_files, routes};
 pub use caseless::caseless;
 pub use clock::{TestClock, now_at_start};
 pub use database::{Database, TestServer};

@@ -29,6 +29,19 @@ impl<'a> Person<'a> {
         self.app.authenticate(&self.username, &self.password, code).await
     }
 
+    /// Takes the first step of a login; the challenge.
+    pub async fn challenge(&self) -> String {
+        let begun = self.app.begin_login(&self.username, &self.password).await.ok().0;
+        begun["challenge"].as_str().expect("a challenge").to_owned()
+    }
+
+    /// Logs in by the two steps of the first generation.
+    pub async fn log_in_by_steps(&mut self) -> Answer {
+        let challenge = self.challenge().await;
+        let code = self.fresh_code();
+        self.app.complete_login(&self.username, &code, &challenge).await
+    }
+
     /// Logs in; the session's token.
     pub async fn session(&mut self) -> String {
         self.log_in().await.ok().0["token"].as_str().expect("a token").to_owned()
