@@ -6,6 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+mod take_over;
+
+pub use take_over::{Expire, Finding, TakenOver, What, plan_take_over, take_over};
+
 use anyhow::{Context, Result, anyhow, bail};
 use cofrap_accounts::{Username, case_key};
 use tokio_postgres::Client;
@@ -88,6 +92,24 @@ async fn run(client: &mut Client) -> Result<Report> {
     let mut report = Report { applied, same_name_but_for_case, unreachable_names, has_application_role };
     fill_username_keys(client, &mut report).await?;
     Ok(report)
+}
+
+/// The files that [`migrate`] would apply, by name, in order.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn pending(client: &Client) -> Result<Vec<String>> {
+    let has_history = client.query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[]).await?;
+    let latest: i32 = if has_history.get(0) {
+        client.query_one("SELECT coalesce(max(version), 0)::integer FROM refinery_schema_history", &[]).await?.get(0)
+    } else {
+        0
+    };
+    let runner = sql::migrations::runner();
+    let mut pending: Vec<_> =
+        runner.get_migrations().iter().filter(|file| i64::from(file.version()) > i64::from(latest)).collect();
+    pending.sort_by_key(|file| file.version());
+    Ok(pending.into_iter().map(ToString::to_string).collect())
 }
 
 /// Gives the application's role its rights, every time anew: what a later file adds is covered too.

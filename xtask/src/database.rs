@@ -3,11 +3,11 @@
 use crate::{checkout, say};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use cofrap_accounts::StoredKeys;
-use cofrap_crypto::Keyring;
-use cofrap_edge::{READ_HEALTH, statements};
+use cofrap_accounts::{Clock, StoredKeys};
+use cofrap_crypto::{Keyring, PasswordHash};
+use cofrap_edge::{READ_HEALTH, SystemClock, SystemRng, statements};
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
-use cofrap_migrations::APPLICATION_ROLE;
+use cofrap_migrations::{APPLICATION_ROLE, Expire, Finding, TakenOver, What, plan_take_over, take_over};
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::config::SslMode;
@@ -63,9 +63,9 @@ impl Database {
         }
     }
 
-    /// Applies what is missing, says what was, and gives the functions a user of their own. Its password is the one that
-    /// `known` has for it, if it does.
-    pub(crate) async fn migrate(&mut self, known: &VariableSource) -> Result<()> {
+    /// Applies what is missing, says what was, takes over what the functions before left, and gives the functions a user of
+    /// their own. Its password is the one that `known` has for it, if it does.
+    pub(crate) async fn migrate(&mut self, known: &VariableSource, keyring: &Keyring, expire: Expire) -> Result<()> {
         say("migrating the database");
         let mut client = self.connect().await?;
         let report = cofrap_migrations::migrate(&mut client).await.context("the database was not migrated")?;
@@ -87,6 +87,8 @@ impl Database {
                 )
             })?;
         }
+        let taken_over = take_over(&mut client, keyring, &mut SystemRng::default(), SystemClock.now(), expire).await;
+        say_taken_over(&taken_over.context("nothing was taken over")?);
         match self.functions_login(&client, report.has_application_role, known).await {
             Ok((user, password)) => {
                 self.variables.insert("postgres_user".to_owned(), user);
@@ -97,6 +99,18 @@ impl Database {
                  who may make roles makes one: CREATE ROLE functions LOGIN PASSWORD '...' IN ROLE {APPLICATION_ROLE}"
             )),
         }
+        Ok(())
+    }
+
+    /// Says what [`Self::migrate`] would do. Nothing is written.
+    pub(crate) async fn plan(&self, keyring: &Keyring, expire: Expire) -> Result<()> {
+        let client = self.connect().await?;
+        match cofrap_migrations::pending(&client).await?.as_slice() {
+            [] => say("the database's schema is current"),
+            pending => say(&format!("would migrate the database: {}", pending.join(", "))),
+        }
+        say_taken_over(&plan_take_over(&client, keyring, expire).await?);
+        say("nothing was changed: this was a dry run");
         Ok(())
     }
 
@@ -143,8 +157,7 @@ impl Database {
     }
 
     /// Refuses keys that do not fit what is stored: with them nobody could log in.
-    pub(crate) async fn check_keys(&self, variables: &VariableSource) -> Result<()> {
-        let keyring: Keyring = variables.get("encryption_key").context("there is a key")?.parse()?;
+    pub(crate) async fn check_keys(&self, keyring: &Keyring) -> Result<()> {
         let row = match self.connect().await?.query_one(READ_HEALTH, &[]).await {
             // There is nothing yet that they could fit.
             Err(error) if error.code().is_some_and(|code| NOT_MIGRATED.contains(code)) => return Ok(()),
@@ -155,7 +168,7 @@ impl Database {
             joined.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
         };
         let keys = StoredKeys { registered: list(1), samples: list(2) };
-        keys.check(&keyring).map(|_| ()).map_err(|error| {
+        keys.check(keyring).map(|_| ()).map_err(|error| {
             let remedy = self
                 .folder()
                 .map_or_else(String::new, |folder| format!(", or remove {} to start from nothing", folder.display()));
@@ -196,6 +209,35 @@ impl Database {
         };
         tokio::spawn(connection);
         Ok(client)
+    }
+}
+
+/// What was found row by row, by number only, and what it comes to.
+fn say_taken_over(report: &TakenOver) {
+    for Finding { table, id, what } in &report.findings {
+        say(&format!("{table}:{id}: {what}"));
+    }
+    let count =
+        |what| report.findings.iter().filter(|finding| finding.table == "users" && finding.what == what).count();
+    let taken = count(What::TakenOver);
+    let left = count(What::LongName) + count(What::NoName) + count(What::Duplicate);
+    if taken + left + report.before > 0 {
+        say(&format!(
+            "first generation: {taken} accounts to take over, {} taken over before, {left} left; its table stays as it is",
+            report.before
+        ));
+    }
+    if report.has_hashes {
+        say(&format!(
+            "bcrypt reads {} bytes of a password: whoever had a longer one logs in with it as before, and then must renew",
+            PasswordHash::MAX_BYTES
+        ));
+    }
+    if report.expired > 0 {
+        say(&format!("{} accounts of the first generation must renew at their next complete login", report.expired));
+    }
+    if report.has_foreign_users {
+        say("the table users is another program's: it has not the columns of the first generation");
     }
 }
 

@@ -15,6 +15,7 @@ mod up;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use cofrap_migrations::Expire;
 use database::DatabaseArgs;
 use std::io::Write;
 use std::path::Path;
@@ -47,8 +48,15 @@ enum Command {
     },
     /// Checks what needs no test run: format, lints, licences, structure, crates without the standard library
     Check,
-    /// Brings a database to the schema that the functions expect; a named one is also written to .env, for `spin up`
+    /// Brings a database to the schema that the functions expect, and takes over the accounts that the functions before left
+    /// in it; a named one is also written to .env, for `spin up`
     Migrate {
+        /// Says what would be done, row by row, and does nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Has everybody who is, or was, taken over from the first generation renew at the next complete login
+        #[arg(long)]
+        expire: bool,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -77,7 +85,14 @@ fn run(command: Command) -> Result<()> {
         Command::Build => components::build(),
         Command::Test { arguments } => test::test(&arguments),
         Command::Check => check::check(),
-        Command::Migrate { database } => runtime()?.block_on(up::migrate(&database)),
+        Command::Migrate { dry_run, expire, database } => {
+            let expire = if expire { Expire::Imported } else { Expire::Nobody };
+            if dry_run {
+                runtime()?.block_on(up::plan(&database, expire))
+            } else {
+                runtime()?.block_on(up::migrate(&database, expire))
+            }
+        }
         Command::Openapi => openapi::write(),
         Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),
     }

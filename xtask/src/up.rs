@@ -2,12 +2,14 @@
 
 use crate::cargo::run_until;
 use crate::database::{Database, DatabaseArgs};
-use crate::dotenv::Dotenv;
+use crate::dotenv::{Dotenv, random_key};
 use crate::{checkout, components, say};
 use anyhow::{Result, anyhow};
 use cofrap_accounts::Policy;
-use cofrap_edge::{ConfigError, Variables, check_variables};
-use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, from_environment, serve};
+use cofrap_crypto::Keyring;
+use cofrap_edge::{ConfigError, ReadKeys, Variables, check_variables};
+use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, from_environment, read_dotenv, serve};
+use cofrap_migrations::Expire;
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -32,15 +34,13 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
     served
 }
 
-/// Brings the schema up to date; of a named database, `.env` keeps the address for `spin up`.
-pub(crate) async fn migrate(arguments: &DatabaseArgs) -> Result<()> {
+/// Brings the schema up to date and takes over what the functions before left; of a named database, `.env` keeps the address
+/// for `spin up`.
+pub(crate) async fn migrate(arguments: &DatabaseArgs, expire: Expire) -> Result<()> {
     let dotenv = Dotenv::of(checkout());
-    let project = if arguments.is_named() { Some(Project::read(VariableSource::new())?) } else { None };
+    let project = Project::read(VariableSource::new())?;
     let mut database = Database::open(arguments).await?;
-    let migrated = match &project {
-        Some(project) => project.migrate(&mut database).await,
-        None => database.migrate(&VariableSource::new()).await,
-    };
+    let migrated = project.migrate(&mut database, expire).await;
     let variables = database.variables().clone();
     database.close().await?;
     migrated?;
@@ -52,6 +52,26 @@ pub(crate) async fn migrate(arguments: &DatabaseArgs) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Says what [`migrate`] would do, and does nothing.
+pub(crate) async fn plan(arguments: &DatabaseArgs, expire: Expire) -> Result<()> {
+    let keyring = configured_keyring()?;
+    let database = Database::open(arguments).await?;
+    let planned = match database.check_keys(&keyring).await {
+        Ok(()) => database.plan(&keyring, expire).await,
+        Err(error) => Err(error),
+    };
+    database.close().await?;
+    planned
+}
+
+/// The keys of the environment or `.env`, which a dry run does not write; where there are none, nothing is sealed under any.
+fn configured_keyring() -> Result<Keyring> {
+    let sources = [from_environment(), read_dotenv(&checkout().join(".env"))?];
+    let configured = sources.iter().find_map(|source| source.get("encryption_key"));
+    let list = Zeroizing::new(configured.cloned().unwrap_or_else(random_key));
+    list.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))
 }
 
 /// The manifest, and where its variables come from.
@@ -102,19 +122,23 @@ impl Project {
     }
 
     /// Migrates the database, unless the keys do not fit what is stored there.
-    pub(crate) async fn migrate(&self, database: &mut Database) -> Result<()> {
+    pub(crate) async fn migrate(&self, database: &mut Database, expire: Expire) -> Result<()> {
         self.check_keys(database).await?;
         let known = ["postgres_user", "postgres_password"].into_iter().filter_map(|name| {
             let value = self.sources.iter().find_map(|source| source.get(name))?;
             Some((name.to_owned(), value.clone()))
         });
-        database.migrate(&known.collect()).await?;
+        database.migrate(&known.collect(), &self.keyring(database)?, expire).await?;
         self.check_keys(database).await
     }
 
     /// Refuses keys that do not fit what the database holds.
     pub(crate) async fn check_keys(&self, database: &Database) -> Result<()> {
-        database.check_keys(&self.resolve(database.variables())?).await
+        database.check_keys(&self.keyring(database)?).await
+    }
+
+    fn keyring(&self, database: &Database) -> Result<Keyring> {
+        Ok(Keyring::read(&Values(self.resolve(database.variables())?))?)
     }
 
     /// Builds the components and loads them; nothing if `shutdown` comes first.
@@ -155,7 +179,7 @@ async fn prepare_and_serve(
     project: &Project,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
-    project.migrate(database).await?;
+    project.migrate(database, Expire::Nobody).await?;
     let Some(app) = project.load(database, shutdown.as_mut()).await? else { return Ok(()) };
     greet(listener.local_addr()?, database)?;
     if !serve(app, listener, shutdown).await {

@@ -198,7 +198,7 @@ impl Account {
     /// What ties another standing to this account.
     #[must_use]
     pub fn bind(&self, standing: Standing, keyring: &Keyring) -> Binding {
-        keyring.bind_standing(&self.username, &standing.to_text(self.id))
+        standing.bind_to(self.id, &self.username, keyring)
     }
 
     /// Seals a secret for a column of this account.
@@ -209,6 +209,12 @@ impl Account {
 }
 
 impl Standing {
+    /// Of an account that was there before, or that another program made.
+    #[must_use]
+    pub const fn of_taken_over() -> Self {
+        Self { state: State::Active, origin: Origin::External, operator: Operator::Untouched, access: Access::Enabled }
+    }
+
     /// Of an account that somebody has just asked for.
     #[must_use]
     pub const fn of_new(origin: Origin, operator: Operator) -> Self {
@@ -230,7 +236,13 @@ impl Standing {
     /// What is bound of an account that has no number yet.
     #[must_use]
     pub fn bind_new(self, username: &str, keyring: &Keyring) -> Binding {
-        keyring.bind_standing(username, &self.to_text(AccountId(0)))
+        self.bind_to(AccountId(0), username, keyring)
+    }
+
+    /// What ties it to an account.
+    #[must_use]
+    pub fn bind_to(self, id: AccountId, username: &str, keyring: &Keyring) -> Binding {
+        keyring.bind_standing(username, &self.to_text(id))
     }
 
     /// The text that is bound. An active account is bound to its number too, which sessions carry; a new one has none yet.

@@ -84,24 +84,22 @@ pub fn authenticate(
         return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
     }
 
-    let verdict = if let Some(account) = account {
-        verdict(&env.keys.keyring, account, login, now, &env.settings)
+    let judged = if let Some(account) = account {
+        judge_login(&env.keys.keyring, account, login, now, &env.settings)
     } else {
         judge_nobody(&env.keys.keyring, Scheme::Sealed, &login.password, now);
-        Verdict::Refused(Refusal::of(None, Reason::UnknownUser))
+        Err(Unproven::Refused(Refusal::of(None, Reason::UnknownUser)))
     };
-    match verdict {
-        Verdict::Refused(refusal) => {
+    match judged {
+        Ok(proven) => conclude((&mut env.store, &mut env.rng), &env.keys.tokens, &env.settings, &attempt, proven),
+        Err(Unproven::Refused(refusal)) => {
             note_refusal(&mut env.store, &attempt.that_came_to(Tally::Failure), &refusal)?;
             Err(refuse(refusal.reason, &env.settings))
         }
-        Verdict::NotEnrolled(account) => {
-            let refusal = Refusal::of(Some(account.id), Reason::NotEnrolled);
+        Err(Unproven::NotEnrolled(account)) => {
+            let refusal = Refusal::of(Some(account), Reason::NotEnrolled);
             note_refusal(&mut env.store, &attempt.that_came_to(Tally::Right), &refusal)?;
             Err(LoginError::EnrollmentRequired)
-        }
-        Verdict::Proven(proven) => {
-            conclude((&mut env.store, &mut env.rng), &env.keys.tokens, &env.settings, &attempt, proven)
         }
     }
 }
@@ -154,11 +152,10 @@ pub(crate) fn refuse(reason: Reason, settings: &Settings) -> LoginError {
     LoginError::InvalidCredentials { told }
 }
 
-/// What the account as read says to a login; the store has the last word on a code's first use.
-enum Verdict<'a> {
+/// Why the account as read does not let a login pass; the store has the last word on a code's first use.
+enum Unproven {
     Refused(Refusal),
-    NotEnrolled(&'a Account),
-    Proven(Proven<'a>),
+    NotEnrolled(AccountId),
 }
 
 /// A login that was right.
@@ -248,29 +245,29 @@ impl ProvenLogin<'_> {
     }
 }
 
-fn verdict<'a>(
+fn judge_login<'a>(
     keyring: &Keyring,
     account: &'a Account,
     login: &Login,
     now: UnixTime,
     settings: &Settings,
-) -> Verdict<'a> {
+) -> Result<Proven<'a>, Unproven> {
     let shown = (&login.password, &login.code);
     let (password, code) = match judge(keyring, Scheme::Sealed, account, shown, Factors::AlsoPending, now) {
         Judged::Wrong { reason, wrong_code } => {
-            return Verdict::Refused(Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) });
+            return Err(Unproven::Refused(Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) }));
         }
         Judged::PasswordAlone(password) => (password, None),
         Judged::Both(BothFactors { password, code }) => (password, Some(code)),
     };
     if account.standing.access == Access::Disabled {
         let step = code.map(|code| code.step);
-        return Verdict::Refused(Refusal { step, ..Refusal::of(Some(account.id), Reason::Disabled) });
+        return Err(Unproven::Refused(Refusal { step, ..Refusal::of(Some(account.id), Reason::Disabled) }));
     }
     if code.is_none() && settings.policy.rules().code == CodeIsAsked::Always {
-        return Verdict::NotEnrolled(account);
+        return Err(Unproven::NotEnrolled(account.id));
     }
-    Verdict::Proven(Proven::of(keyring, account, password, code, now, settings))
+    Ok(Proven::of(keyring, account, password, code, now, settings))
 }
 
 impl<'a> Proven<'a> {

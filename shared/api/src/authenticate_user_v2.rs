@@ -55,7 +55,7 @@ impl From<LoggedIn> for Response {
     fn from(login: LoggedIn) -> Self {
         Self {
             success: true,
-            username: login.username.to_string(),
+            username: login.username,
             message: "Authentification réussie",
             user_id: login.account.0,
             session: login.session.map(Token::from),

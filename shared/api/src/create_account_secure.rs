@@ -52,13 +52,13 @@ fn choose(password: Zeroizing<String>, username: &Username) -> Result<ChosenPass
         UnfitPassword::Unhashable if has_nul => Problem::invalid_field("password", "sans caractère nul"),
         UnfitPassword::Unhashable => too_long(),
         UnfitPassword::Weak(weaknesses) => {
-            Problem::new(Code::InvalidField).with_text("Password too weak").because(weaknesses.iter().map(advice))
+            Problem::new(Code::InvalidField).with_text("Password too weak").because(weaknesses.into_iter().map(advice))
         }
     })
 }
 
 /// What to change.
-const fn advice(weakness: &Weakness) -> &'static str {
+const fn advice(weakness: Weakness) -> &'static str {
     match weakness {
         Weakness::Short => "12 caractères au moins avec les quatre classes de caractères, ou 20 caractères",
         Weakness::Lacks(CharacterClass::Uppercase) => "une majuscule au moins, ou 20 caractères",

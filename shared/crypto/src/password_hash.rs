@@ -70,10 +70,17 @@ impl PasswordHash {
         if !Self::can_hash(password) {
             return Err(UnhashablePassword);
         }
+        Ok(Self::of_taken_over(password.expose(), rng))
+    }
+
+    /// Hashes a password that was kept in clear until now, as far as bcrypt reads: whoever has a longer one is
+    /// [`HashMatch::SameAsFarAsRead`].
+    #[must_use]
+    pub fn of_taken_over(clear: &str, rng: &mut impl CryptoRng) -> String {
         let mut salt = [0; SALT_BYTES];
         rng.fill_bytes(&mut salt);
-        let digest = compute(Self::COST, salt, password);
-        Ok(format!("$2b${}${}{}", Self::COST, BASE64.encode(salt), BASE64.encode(digest)))
+        let digest = compute(Self::COST, salt, clear);
+        format!("$2b${}${}{}", Self::COST, BASE64.encode(salt), BASE64.encode(digest))
     }
 
     /// Whether a password can be hashed whole.
@@ -111,9 +118,9 @@ impl PasswordHash {
     /// not told from others.
     #[must_use]
     pub fn verify(&self, password: &Password) -> HashMatch {
-        let digest = compute(self.cost, self.salt, password);
+        let digest = compute(self.cost, self.salt, password.expose());
         for cost in self.cost..Self::COST {
-            let _ = compute(cost, self.salt, password);
+            let _ = compute(cost, self.salt, password.expose());
         }
         let is_same = bool::from(digest.ct_eq(&self.digest)) && !password.expose().contains('\0');
         match (is_same, Self::can_hash(password)) {
@@ -125,7 +132,7 @@ impl PasswordHash {
 
     /// The work of verifying a hash of [`Self::COST`], where there is none.
     pub fn pay(password: &Password) {
-        let _ = compute(Self::COST, [0; SALT_BYTES], password);
+        let _ = compute(Self::COST, [0; SALT_BYTES], password.expose());
     }
 }
 
@@ -136,8 +143,8 @@ impl fmt::Debug for PasswordHash {
 }
 
 /// bcrypt over as much of the password, and the NUL that ends it, as it reads.
-fn compute(cost: u32, salt: [u8; SALT_BYTES], password: &Password) -> [u8; DIGEST_BYTES] {
-    let text = password.expose().as_bytes();
+fn compute(cost: u32, salt: [u8; SALT_BYTES], password: &str) -> [u8; DIGEST_BYTES] {
+    let text = password.as_bytes();
     let length = text.len().min(PasswordHash::MAX_BYTES);
     let mut bytes = [0; PasswordHash::MAX_BYTES];
     bytes[..length].copy_from_slice(&text[..length]);
@@ -171,7 +178,7 @@ mod tests {
         PasswordHash::of(&password(text), &mut ChaCha20Rng::seed_from_u64(1))
     }
 
-    /// Known pairs of crypt_blowfish and OpenBSD.
+    /// Known pairs of `crypt_blowfish` and OpenBSD.
     #[test]
     fn the_published_hashes_verify() {
         for (text, hash) in [
