@@ -550,7 +550,7 @@ impl<R: CryptoRng> Writer<'_, R> {
     /// Has whoever was taken over, and has not changed anything since, renew.
     async fn expire(&self) -> Result<u64> {
         let update = "
-            UPDATE users_v2 SET expired = TRUE, expired_since = $1
+            UPDATE users_v2 SET expired = TRUE, expired_since = greatest($1, gendate)
             WHERE imported_from IS NOT NULL AND expired_since IS NULL AND password_generation = 0";
         Ok(self.transaction.execute(update, &[&self.now.seconds()]).await?)
     }

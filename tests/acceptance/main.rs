@@ -31,6 +31,7 @@ mod rotate_keys;
 mod schema;
 mod session;
 mod stored_secrets;
+mod take_over;
 mod throttling;
 mod unavailable;
 mod verify_2fa;

@@ -214,3 +214,43 @@ async fn a_rotation_never_writes_over_what_changed_meanwhile() {
         assert_eq!(app.database.count("SELECT count(*) FROM password_history_v2 WHERE password = 'x'").await, 1);
     }
 }
+
+#[tokio::test]
+async fn a_right_password_or_code_alone_is_overtaken_by_whatever_it_was_judged_on() {
+    for change in [
+        PASSWORD_REPLACED,
+        SECOND_FACTOR_REPLACED,
+        DELETED,
+        "UPDATE users_v2 SET security_counter = security_counter + 1",
+        "UPDATE users_v2 SET password = 'x', password_key = NULL, password_binding = NULL",
+        "UPDATE users_v2 SET mfa = 'x', mfa_key = NULL, mfa_binding = NULL",
+        "UPDATE users_v2 SET otp_failures = 20",
+    ] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let mut michel = app.provisional_account("michel.ranu").await;
+        let first = app.begin_login("michel.ranu", &michel.password);
+        interrupted(&app, &wire, change, first).await.problem(401, "invalid_credentials");
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        michel = app.provisional_account("michel.ranu").await;
+        let code = michel.fresh_code();
+        let second = app.verify_code("michel.ranu", &code);
+        interrupted(&app, &wire, change, second).await.problem(401, "invalid_credentials");
+    }
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    let mut michel = app.provisional_account("michel.ranu").await;
+    let code = michel.fresh_code();
+    let request = app.verify_code("michel.ranu", &code);
+    interrupted(&app, &wire, CODE_USED, request).await.problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_challenge_completes_one_login_also_with_two_codes_at_once() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    let michel = app.chosen_account("michel.ranu").await;
+    let challenge = michel.challenge().await;
+    let [earlier, later] = [0, 30].map(|ahead| michel.code_at(app.clock.now() + ahead));
+    let first = async { app.complete_login("michel.ranu", &earlier, &challenge).await.ok() };
+    let second = app.complete_login("michel.ranu", &later, &challenge);
+    wire.interrupt(DEED, second, first).await.problem(401, "invalid_credentials");
+    assert_eq!(stored(&app, "login_counter").await, "1");
+}

@@ -181,9 +181,17 @@ pub struct ProvenLogin<'a> {
     standing: Standing,
     key: KeyId,
     binding: Binding,
+    /// The login counter that a challenge stood on, which it uses up.
+    used_counter: Option<i64>,
 }
 
 impl ProvenLogin<'_> {
+    /// The login counter that must still be so: a challenge completes one login.
+    #[must_use]
+    pub const fn used_counter(&self) -> Option<i64> {
+        self.used_counter
+    }
+
     /// Whose factors they were.
     #[must_use]
     pub const fn account(&self) -> &Account {
@@ -290,6 +298,9 @@ impl<'a> Proven<'a> {
         // Too late is no complete login: a provisional account stays what it is.
         let state = if is_too_late { account.standing.state } else { State::Active };
         let standing = Standing { state, ..account.standing };
+        let marked_since = account.marked_since(now, max_age);
+        let must_be_newer_than = || marked_since.unwrap_or_else(|| now.max(account.password_born));
+        let marked_since = if password.must_renew { Some(must_be_newer_than()) } else { marked_since };
         let login = ProvenLogin {
             account,
             step,
@@ -301,12 +312,22 @@ impl<'a> Proven<'a> {
             }),
             promotes_pending,
             second_factor_born,
-            marked_since: account.marked_since(now, max_age),
+            marked_since,
             standing,
             key: keyring.first_id().clone(),
             binding: account.bind(standing, keyring),
+            used_counter: None,
         };
         if is_too_late { Self::TooLate(login) } else { Self::InTime(login) }
+    }
+
+    /// The same, where a challenge stood for the password.
+    pub(crate) fn by_challenge(self) -> Self {
+        let once = |login: ProvenLogin<'a>| ProvenLogin { used_counter: Some(login.account.counters.login), ..login };
+        match self {
+            Self::InTime(login) => Self::InTime(once(login)),
+            Self::TooLate(login) => Self::TooLate(once(login)),
+        }
     }
 }
 

@@ -203,7 +203,7 @@ pub fn verify_code(
             };
             // What must be renewed was marked in the first step.
             let password = RightPassword { again, must_renew: false };
-            let proven = Proven::of(keyring, account, password, Some(code), now, &env.settings);
+            let proven = Proven::of(keyring, account, password, Some(code), now, &env.settings).by_challenge();
             conclude((&mut env.store, &mut env.rng), &env.keys.tokens, &env.settings, &attempt, proven)
                 .map(VerifiedCode::Login)
         }

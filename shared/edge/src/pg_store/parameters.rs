@@ -135,7 +135,7 @@ impl Own {
             .flag(grant.account().expiry != Expiry::Unmarked)
     }
 
-    /// A login that was right: `$24` to `$47`.
+    /// A login that was right: `$24` to `$48`.
     pub(super) fn login(self, login: &ProvenLogin<'_>, is: LoginIs, attempt: &Attempt<'_>) -> Self {
         let account = login.account();
         let (standing, seen) = (login.standing(), account.counters);
@@ -159,6 +159,7 @@ impl Own {
             .optional_text(account.pending.as_ref().map(|pending| pending.secret.token()))
             .text(attempt.needed_keys)
             .number(attempt.limits.otp_failures)
+            .optional_number(login.used_counter())
     }
 }
 

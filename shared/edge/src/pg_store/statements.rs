@@ -294,7 +294,8 @@ pub(super) const PUT_SECOND_FACTOR_BESIDE: Written = written!(
 /// A login that was right, in time or too late. Own parameters from `$24`: the step, whether it is late, whether the second
 /// factor that waited is in force from now on, the place; password and second factor sealed again, with key and binding, each
 /// none if it stays; the second factor's birth, the state, the standing's key and binding, the mark's moment; then what was
-/// seen: both generations, the security counter, the mark, the password, the second factor, the one that waited.
+/// seen: both generations, the security counter, the mark, the password, the second factor, the one that waited; the keys that rows
+/// need, the limit of wrong codes, and the login counter that a challenge stood on.
 pub(super) const CONCLUDE_LOGIN: Written = written!(
     "deed AS (
          UPDATE users_v2
@@ -322,6 +323,7 @@ pub(super) const CONCLUDE_LOGIN: Written = written!(
                AND (NOT $26::boolean OR pending_mfa IS NOT DISTINCT FROM $45)
                AND ($24::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $24::bigint)
                AND ($24::bigint IS NULL OR $47::bigint = 0 OR otp_failures < $47::bigint)
+               AND ($48::bigint IS NULL OR login_counter = $48::bigint)
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "retired AS (
@@ -345,13 +347,13 @@ pub(super) const REFUSE: Written = written!(
      )"
 );
 
-/// One factor that was right. Own parameters: the code's step, and whether the account is marked as expired, from the second
-/// before; then what was seen: both generations, the security counter, the password, the second factor; the limit of wrong codes.
+/// One factor that was right. Own parameters: the code's step, and whether the account is marked as expired; then what was seen: both generations, the security counter, the password, the second factor; the limit of wrong codes.
 pub(super) const NOTE_FACTOR: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET mfa_last_step = coalesce($24::bigint, mfa_last_step),
-             expired_since = CASE WHEN $25::boolean AND expired IS NOT TRUE THEN $5::bigint - 1 ELSE expired_since END,
+             expired_since = CASE WHEN $25::boolean AND expired IS NOT TRUE THEN greatest($5::bigint, gendate)
+                                  ELSE expired_since END,
              expired = expired IS TRUE OR $25::boolean
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $26::bigint AND mfa_generation = $27::bigint AND security_counter = $28::bigint

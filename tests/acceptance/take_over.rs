@@ -1,0 +1,442 @@
+//! Taking over the databases of the functions before: the first generation's `users`, and `users_v2` with rows of every kind.
+
+use cofrap_accounts::UnixTime;
+use cofrap_crypto::Keyring;
+use cofrap_migrations::{Expire, Finding, TakenOver, migrate, pending, plan_take_over, take_over};
+use cofrap_tests::{Database, KEY, Person, Settings, TestApp, TestServer, now_at_start};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use serde_json::json;
+use tokio_postgres::types::ToSql;
+
+/// The tables as the Python functions of both generations made them.
+const SCHEMA: &str = "
+    CREATE TABLE users (
+        id SERIAL PRIMARY KEY,
+        username VARCHAR(150) UNIQUE,
+        password TEXT,
+        mfa TEXT,
+        gendate BIGINT,
+        expired BOOLEAN
+    );
+    CREATE TABLE users_v2 (
+        id SERIAL PRIMARY KEY,
+        username VARCHAR(50) NOT NULL UNIQUE,
+        password VARCHAR(255) NOT NULL,
+        mfa VARCHAR(255),
+        gendate BIGINT NOT NULL,
+        expired BOOLEAN DEFAULT FALSE,
+        created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+        updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+    );
+    CREATE TABLE password_history_v2 (
+        id SERIAL PRIMARY KEY,
+        user_id INTEGER REFERENCES users_v2 (id) ON DELETE CASCADE,
+        password VARCHAR(255) NOT NULL,
+        gendate BIGINT NOT NULL,
+        expired BOOLEAN DEFAULT FALSE,
+        created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+    );";
+
+const SECRET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+
+fn keyring() -> Keyring {
+    KEY.parse().unwrap()
+}
+
+fn fernet(clear: &str) -> String {
+    keyring().seal(clear, 0, cofrap_crypto::Slot::Password.of("")).token().to_owned()
+}
+
+/// A token under a key that is lost.
+fn lost(clear: &str) -> String {
+    let other: Keyring = "b3RoZXIga2V5IG9mIHRoZSBhY2NlcHRhbmNlIHRlc3Q=".parse().unwrap();
+    other.seal(clear, 0, cofrap_crypto::Slot::Password.of("")).token().to_owned()
+}
+
+fn bcrypt(clear: &str) -> String {
+    bcrypt::hash_with_salt(clear, 4, *b"a salt for tests").unwrap().to_string()
+}
+
+/// A database with both tables, and rows in them.
+async fn old_database() -> Database {
+    let database = TestServer::get().await.empty_database().await;
+    database.client.batch_execute(SCHEMA).await.unwrap();
+    database
+}
+
+async fn add_first(database: &Database, name: Option<&str>, password: Option<&str>, mfa: Option<&str>) -> i64 {
+    let insert = "INSERT INTO users (username, password, mfa, gendate, expired) VALUES ($1, $2, $3, $4, FALSE)
+                  RETURNING id::bigint";
+    let row: [&(dyn ToSql + Sync); 4] = [&name, &password, &mfa, &now_at_start()];
+    database.client.query_one(insert, &row).await.unwrap().get(0)
+}
+
+async fn add_second(database: &Database, name: &str, password: &str, mfa: Option<&str>) -> i64 {
+    let insert = "INSERT INTO users_v2 (username, password, mfa, gendate) VALUES ($1, $2, $3, $4) RETURNING id::bigint";
+    let row: [&(dyn ToSql + Sync); 4] = [&name, &password, &mfa, &now_at_start()];
+    database.client.query_one(insert, &row).await.unwrap().get(0)
+}
+
+/// The schema, then the take-over, as `cargo xtask migrate` does them.
+async fn run(database: &Database, expire: Expire) -> TakenOver {
+    let mut client = database.connect().await;
+    migrate(&mut client).await.unwrap();
+    let now = UnixTime::from_seconds(now_at_start());
+    take_over(&mut client, &keyring(), &mut UnwrapErr(SysRng), now, expire).await.unwrap()
+}
+
+async fn started(database: Database) -> TestApp {
+    TestApp::start_on(database, Settings::without_limits()).await
+}
+
+fn said(report: &TakenOver) -> Vec<String> {
+    report.findings.iter().map(|Finding { table, id, what }| format!("{table}:{id} {what:?}")).collect()
+}
+
+async fn table(database: &Database, name: &str) -> String {
+    database
+        .text(&format!("SELECT coalesce(string_agg(to_jsonb(t)::text, E'\\n' ORDER BY id), '') FROM {name} t"))
+        .await
+}
+
+fn person<'a>(app: &'a TestApp, name: &str, password: &str) -> Person<'a> {
+    Person::new(app, name, password.to_owned(), &format!("otpauth://totp/x:y?secret={SECRET}&issuer=x"))
+}
+
+#[tokio::test]
+async fn people_of_the_first_generation_log_in_with_what_they_have_through_both_generations() {
+    let database = old_database().await;
+    add_first(&database, Some("hash"), Some(&bcrypt("Motdepasse-1")), Some(&fernet(SECRET))).await;
+    add_first(
+        &database,
+        Some("older.hash"),
+        Some(&bcrypt("Motdepasse-1").replace("$2b$", "$2y$")),
+        Some(&fernet(SECRET)),
+    )
+    .await;
+    add_first(&database, Some("clear"), Some("Motdepasse-1"), Some("jbsw y3dp ehpk 3pxp jbsw y3dp ehpk 3pxp")).await;
+    add_first(&database, Some("sealed"), Some(&fernet("Motdepasse-1")), Some(&fernet(SECRET))).await;
+    let report = run(&database, Expire::Nobody).await;
+    assert_eq!(
+        said(&report),
+        [
+            "users:1 TakenOver",
+            "users:2 TakenOver",
+            "users:3 TakenOver",
+            "users:3 PasswordInClear",
+            "users:3 SecondFactorInClear",
+            "users:4 TakenOver",
+        ]
+    );
+    assert!(report.has_hashes);
+    let app = started(database).await;
+    // Bound to their rows from the start.
+    let app = app.restart_with(Settings::without_limits().and("accept_unbound_rows", "false")).await;
+    let accounts = "SELECT string_agg(DISTINCT concat_ws(' ', state, origin, gendate, expired), ', ') FROM users_v2";
+    assert_eq!(app.database.text(accounts).await, format!("active external {} f", now_at_start()));
+    for name in ["hash", "older.hash", "clear", "sealed"] {
+        app.begin_login(name, "Motdepasse-2").await.problem(401, "invalid_credentials");
+        let mut person = person(&app, name, "Motdepasse-1");
+        person.log_in_by_steps().await.ok();
+        person.log_in().await.ok();
+        app.call("generate-password", json!({ "username": name })).await.problem(403, "proof_required");
+        app.generate_password(name).await.problem(403, "proof_required");
+        app.generate_2fa(name).await.problem(403, "proof_required");
+    }
+    let ours = "SELECT concat_ws('\\n', (SELECT string_agg(to_jsonb(u)::text, '\\n') FROM users_v2 u),
+                       (SELECT string_agg(to_jsonb(h)::text, '\\n') FROM password_history_v2 h),
+                       (SELECT string_agg(to_jsonb(l)::text, '\\n') FROM auth_logs_v2 l))";
+    let ours = app.database.text(ours).await.to_lowercase();
+    assert!(!ours.contains("motdepasse") && !ours.contains("jbsw"), "{ours}");
+    let hash = bcrypt("Motdepasse-1");
+    app.begin_login("hash", &hash).await.problem(401, "invalid_credentials");
+    app.authenticate("hash", &hash, "000000").await.problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn who_has_no_second_factor_enrols_with_the_current_password() {
+    let database = old_database().await;
+    add_first(&database, Some("empty"), Some(&bcrypt("Motdepasse-1")), Some("")).await;
+    add_first(&database, Some("null"), Some("Motdepasse-1"), None).await;
+    add_second(&database, "second", &fernet("Motdepasse-1"), Some("")).await;
+    let report = run(&database, Expire::Nobody).await;
+    assert!(said(&report).contains(&"users:1 NotEnrolled".to_owned()), "{report:?}");
+    assert!(said(&report).contains(&"users:2 NotEnrolled".to_owned()), "{report:?}");
+    let app = started(database).await;
+    for name in ["empty", "null", "second"] {
+        let body = |password: &str| json!({ "username": name, "password": password });
+        for function in ["generate-2fa", "generate-2fa-v2"] {
+            app.call(function, json!({ "username": name })).await.problem(403, "proof_required");
+            app.call(function, body("wrong")).await.problem(401, "invalid_credentials");
+        }
+        for function in ["generate-password", "generate-password-v2"] {
+            app.call(function, body("Motdepasse-1")).await.problem(403, "proof_required");
+        }
+        let begun = app.begin_login(name, "Motdepasse-1").await.ok().0;
+        assert_eq!(begun["2fa_setup_required"], json!(true));
+        let mut person = person(&app, name, "Motdepasse-1");
+        person.scan(&app.call("generate-2fa", body("Motdepasse-1")).await.ok().read_image("qr_base64"));
+        person.log_in_by_steps().await.ok();
+    }
+}
+
+/// Rows of every kind that something is to be said about.
+async fn awkward_database() -> (Database, Vec<String>) {
+    let database = old_database().await;
+    let (good, sealed) = (bcrypt("Motdepasse-1"), fernet(SECRET));
+    let mut expected = Vec::new();
+    let mut expect = |table: &str, id: i64, what: &[&str]| {
+        expected.extend(what.iter().map(|what| format!("{table}:{id} {what}")));
+    };
+    let second = add_second(&database, "in.clear", "Motdepasse-1", Some(SECRET)).await;
+    expect("users_v2", second, &["PasswordInClear", "SecondFactorInClear"]);
+    let second = add_second(&database, "lost", &lost("x"), Some(&lost("x"))).await;
+    expect("users_v2", second, &["UnreadablePassword", "UnreadableSecondFactor"]);
+    add_second(&database, "both", &fernet("Motdepasse-1"), Some(&fernet(SECRET))).await;
+    let history =
+        "INSERT INTO password_history_v2 (user_id, password, gendate) VALUES (1, 'Motdepasse-0', 1), (2, $1, 1),
+                   (3, $2, 1)";
+    database.client.execute(history, &[&lost("x"), &fernet("x")]).await.unwrap();
+    expect("password_history_v2", 1, &["PasswordInClear"]);
+    expect("password_history_v2", 2, &["UnreadablePassword"]);
+    let id = add_first(&database, Some(&"é".repeat(51)), Some(&good), Some(&sealed)).await;
+    expect("users", id, &["LongName"]);
+    let id = add_first(&database, None, Some(&good), Some(&sealed)).await;
+    expect("users", id, &["NoName"]);
+    let id = add_first(&database, Some("both"), Some(&good), Some(&sealed)).await;
+    expect("users", id, &["Duplicate"]);
+    let id = add_first(&database, Some("BOTH"), Some(&good), Some(&sealed)).await;
+    expect("users", id, &["TakenOver", "SameNameButForCase"]);
+    let id = add_first(&database, Some(" padded"), Some(&good), Some(&sealed)).await;
+    expect("users", id, &["TakenOver", "UnreachableName"]);
+    let id = add_first(&database, Some("no.password"), None, Some(&sealed)).await;
+    expect("users", id, &["TakenOver", "NoPassword"]);
+    let id = add_first(&database, Some("unreadable"), Some(&lost("x")), Some(&lost(SECRET))).await;
+    expect("users", id, &["TakenOver", "UnreadablePassword", "UnreadableSecondFactor"]);
+    let id = add_first(&database, Some("half.readable"), Some(&good), Some(&lost(SECRET))).await;
+    expect("users", id, &["TakenOver", "UnreadableSecondFactor"]);
+    let id = add_first(&database, Some("no.base32"), Some(&good), Some("not base32!")).await;
+    expect("users", id, &["TakenOver", "SecondFactorInClear", "UnreadableSecondFactor"]);
+    let id = add_first(
+        &database,
+        Some("costly"),
+        Some("$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+        Some(&sealed),
+    )
+    .await;
+    expect("users", id, &["TakenOver", "UnreadablePassword"]);
+    let id = add_first(&database, Some("no.birth"), Some(&good), Some(&sealed)).await;
+    database
+        .client
+        .execute("UPDATE users SET gendate = NULL, expired = NULL WHERE id::bigint = $1", &[&id])
+        .await
+        .unwrap();
+    expect("users", id, &["TakenOver", "NoBirth"]);
+    (database, expected)
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_the_take_over_then_does_and_changes_nothing() {
+    let (database, expected) = awkward_database().await;
+    let before = (table(&database, "users").await, table(&database, "users_v2").await);
+    let planned = plan_take_over(&database.client, &keyring(), Expire::Imported).await.unwrap();
+    assert_eq!(said(&planned), expected);
+    assert_eq!(pending(&database.client).await.unwrap().len(), 4);
+    assert_eq!((table(&database, "users").await, table(&database, "users_v2").await), before);
+    assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 3);
+
+    let done = run(&database, Expire::Imported).await;
+    assert_eq!((said(&done), done.expired), (expected, planned.expired));
+    assert!(pending(&database.client).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_dropped_the_source_stays_and_the_second_time_changes_nothing() {
+    let (database, _) = awkward_database().await;
+    let source = table(&database, "users").await;
+    let report = run(&database, Expire::Nobody).await;
+    assert_eq!(report.findings.iter().filter(|finding| format!("{:?}", finding.what) == "TakenOver").count(), 8);
+    assert_eq!(database.count("SELECT count(*) FROM users_v2").await, 11);
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'account_imported'").await, 8);
+    let after = (table(&database, "users_v2").await, table(&database, "password_history_v2").await);
+    assert!(!after.0.contains("Motdepasse") && !after.0.contains(SECRET) && !after.1.contains("Motdepasse"));
+
+    let again = run(&database, Expire::Nobody).await;
+    assert_eq!(again.before, 8);
+    let open: Vec<_> = said(&again);
+    let still = [
+        "users_v2:2 UnreadablePassword",
+        "users_v2:2 UnreadableSecondFactor",
+        "users:1 LongName",
+        "users:2 NoName",
+        "users:3 Duplicate",
+    ];
+    assert!(still.iter().all(|line| open.contains(&(*line).to_owned())), "{open:#?}");
+    assert!(!open.iter().any(|line| line.contains("TakenOver") || line.contains("InClear")), "{open:#?}");
+    assert_eq!((table(&database, "users_v2").await, table(&database, "password_history_v2").await), after);
+    assert_eq!(table(&database, "users").await, source);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_keeps_its_name_and_lets_nobody_in_until_its_key_is_there() {
+    let (database, _) = awkward_database().await;
+    run(&database, Expire::Nobody).await;
+    let app = started(database).await;
+    for name in ["unreadable", "half.readable", "no.base32", "no.password", "costly", "lost"] {
+        let mut person = person(&app, name, "Motdepasse-1");
+        person.log_in().await.problem(401, "invalid_credentials");
+        app.generate_password(name).await.problem(403, "proof_required");
+        app.generate_2fa(name).await.problem(403, "proof_required");
+        let body = json!({ "username": name });
+        let given = app.call_as(cofrap_tests::ADMIN_TOKEN, "generate-password-v2", body).await.ok();
+        person.password = given.read_qr_code();
+    }
+    app.generate_password("padded").await.problem(409, "username_taken");
+    let mut both = person(&app, "both", "Motdepasse-1");
+    both.log_in().await.ok();
+    person(&app, "BOTH", "Motdepasse-1").log_in().await.ok();
+    person(&app, "in.clear", "Motdepasse-1").log_in().await.ok();
+    person(&app, "no.birth", "Motdepasse-1").log_in().await.problem(403, "password_expired");
+}
+
+#[tokio::test]
+async fn an_account_whose_key_comes_later_logs_in_then() {
+    let database = old_database().await;
+    add_first(&database, Some("unreadable"), Some(&lost("Motdepasse-1")), Some(&lost(SECRET))).await;
+    run(&database, Expire::Nobody).await;
+    let app = started(database).await;
+    person(&app, "unreadable", "Motdepasse-1").log_in().await.problem(401, "invalid_credentials");
+    let list = format!("{},b3RoZXIga2V5IG9mIHRoZSBhY2NlcHRhbmNlIHRlc3Q=", *KEY);
+    let app = app.restart_with(Settings::variable("encryption_key", &list)).await;
+    app.clock.advance(30);
+    person(&app, "unreadable", "Motdepasse-1").log_in_by_steps().await.ok();
+    let bound = "SELECT count(*) FROM users_v2 WHERE password_binding IS NOT NULL AND mfa_binding IS NOT NULL";
+    assert_eq!(app.database.count(bound).await, 1);
+}
+
+#[tokio::test]
+async fn expire_has_everybody_of_the_first_generation_renew_at_the_first_complete_login_also_afterwards() {
+    for at_once in [true, false] {
+        let database = old_database().await;
+        add_first(&database, Some("enrolled"), Some(&bcrypt("Motdepasse-1")), Some(SECRET)).await;
+        add_first(&database, Some("unenrolled"), Some("Motdepasse-1"), None).await;
+        add_second(&database, "second", &fernet("Motdepasse-1"), Some(&fernet(SECRET))).await;
+        if !at_once {
+            assert_eq!(run(&database, Expire::Nobody).await.expired, 0);
+        }
+        assert_eq!(run(&database, Expire::Imported).await.expired, 2);
+        let app = started(database).await;
+        person(&app, "second", "Motdepasse-1").log_in().await.ok();
+        for name in ["enrolled", "unenrolled"] {
+            let mut person = person(&app, name, "Motdepasse-1");
+            if name == "unenrolled" {
+                let body = json!({ "username": name, "password": "Motdepasse-1" });
+                person.scan(&app.call("generate-2fa", body).await.ok().read_image("qr_base64"));
+            }
+            let expired = person.log_in_by_steps().await.problem(403, "password_expired");
+            let body = json!({ "username": name, "renewal_token": expired["renewal_token"] });
+            let changed = app.call("generate-password", body.clone()).await.ok().0;
+            person.password = changed["password"].as_str().unwrap().to_owned();
+            if name == "enrolled" {
+                person.log_in_by_steps().await.problem(403, "password_expired");
+                let expired = person.log_in().await.problem(403, "password_expired");
+                let body = json!({ "username": name, "renewal_token": expired["renewal_token"] });
+                person.scan(&app.call("generate-2fa", body).await.ok().read_image("qr_base64"));
+            }
+            app.clock.advance(30);
+            person.log_in_by_steps().await.ok();
+        }
+        // Who has renewed is left alone.
+        let mut client = app.database.connect().await;
+        let now = UnixTime::from_seconds(app.clock.now());
+        let again = take_over(&mut client, &keyring(), &mut UnwrapErr(SysRng), now, Expire::Imported).await.unwrap();
+        assert_eq!(again.expired, 0);
+    }
+}
+
+#[tokio::test]
+async fn who_had_a_password_of_more_than_72_bytes_is_let_in_to_renew_it() {
+    let (first, cut) = ("Motdepasse-1-".repeat(6), "Motdepasse-1-".repeat(12));
+    let database = old_database().await;
+    add_first(&database, Some("hash"), Some(&bcrypt(&first)), Some(SECRET)).await;
+    add_first(&database, Some("clear"), Some(&first), Some(SECRET)).await;
+    add_first(&database, Some("very.long"), Some(&cut), Some(SECRET)).await;
+    add_second(&database, "second", &cut, Some(SECRET)).await;
+    add_second(&database, "fits", &first, Some(SECRET)).await;
+    let report = run(&database, Expire::Nobody).await;
+    let long: Vec<_> = said(&report).into_iter().filter(|line| line.contains("LongPassword")).collect();
+    assert_eq!(long, ["users_v2:1 LongPassword", "users:2 LongPassword", "users:3 LongPassword"]);
+    let app = started(database).await;
+    for name in ["hash", "clear", "very.long", "second"] {
+        let typed: String = if name == "very.long" || name == "second" { cut[..100].into() } else { first.clone() };
+        app.begin_login(name, &format!("x{}", &typed[1..])).await.problem(401, "invalid_credentials");
+        for by_steps in [true, false] {
+            let mut person = person(&app, name, &typed);
+            let expired = if by_steps { person.log_in_by_steps().await } else { person.log_in().await };
+            let token = expired.problem(403, "password_expired")["renewal_token"].clone();
+            assert!(token.is_string(), "{name}");
+            app.clock.advance(30);
+            if !by_steps {
+                let body = json!({ "username": name, "renewal_token": token });
+                let changed = app.call("generate-password", body.clone()).await.ok().0;
+                person.password = changed["password"].as_str().unwrap().to_owned();
+                person.scan(&app.call("generate-2fa", body).await.ok().read_image("qr_base64"));
+                person.log_in_by_steps().await.ok();
+            }
+        }
+        app.clock.advance(30);
+    }
+    person(&app, "fits", &first).log_in().await.ok();
+}
+
+#[tokio::test]
+async fn hashes_move_to_another_key_like_any_secret() {
+    let database = old_database().await;
+    add_first(&database, Some("first"), Some(&bcrypt("Motdepasse-1")), Some(SECRET)).await;
+    add_second(&database, "second", &bcrypt("Motdepasse-1"), Some(&fernet(SECRET))).await;
+    run(&database, Expire::Nobody).await;
+    let app = started(database).await;
+    app.chosen_account("chosen").await;
+    let other = "b3RoZXIga2V5IG9mIHRoZSBhY2NlcHRhbmNlIHRlc3Q=";
+    let app = app.restart_with(Settings::variable("encryption_key", &format!("{other},{}", *KEY))).await;
+    loop {
+        let batch = app.call_as(cofrap_tests::ADMIN_TOKEN, "rotate-keys", json!({})).await.ok().0;
+        if batch["rows_left"] == 0 {
+            assert_eq!(batch["unreadable"], json!([]));
+            break;
+        }
+    }
+    app.call_as(cofrap_tests::ADMIN_TOKEN, "rotate-keys", json!({})).await.ok();
+    assert_eq!(app.database.count("SELECT count(*) FROM encryption_keys").await, 1);
+    let app = app.restart_with(Settings::variable("encryption_key", other).and("accept_unbound_rows", "false")).await;
+    for name in ["first", "second"] {
+        person(&app, name, "Motdepasse-1").log_in_by_steps().await.ok();
+    }
+    app.begin_login("chosen", cofrap_tests::CHOSEN_PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn a_hash_that_was_copied_to_another_row_does_not_authenticate() {
+    let app = TestApp::start_with(Settings::without_limits()).await;
+    app.create_account("michel.ranu", "Kalt-Regen-42").await.ok();
+    app.create_account("eve", "Warm-Sonne-43").await.ok();
+    let copy = "UPDATE users_v2 v SET password = e.password, password_key = e.password_key, password_binding = e.password_binding
+                FROM users_v2 e WHERE v.username = 'michel.ranu' AND e.username = 'eve'";
+    app.database.client.batch_execute(copy).await.unwrap();
+    app.begin_login("michel.ranu", "Warm-Sonne-43").await.problem(401, "invalid_credentials");
+    app.begin_login("eve", "Warm-Sonne-43").await.ok();
+}
+
+#[tokio::test]
+async fn a_table_users_of_another_program_is_left_alone() {
+    let database = TestServer::get().await.empty_database().await;
+    database
+        .client
+        .batch_execute("CREATE TABLE users (id SERIAL, email TEXT); INSERT INTO users (email) VALUES ('x')")
+        .await
+        .unwrap();
+    let report = run(&database, Expire::Imported).await;
+    assert!(report.has_foreign_users && report.findings.is_empty());
+    assert_eq!(database.count("SELECT count(*) FROM users_v2").await, 0);
+}
