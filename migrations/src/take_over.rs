@@ -449,7 +449,7 @@ impl<R: CryptoRng> Writer<'_, R> {
     }
 
     fn hash(&mut self, clear: &str, place: Place<'_>) -> Sealed {
-        self.keyring.bind_hash(PasswordHash::of_taken_over(clear, self.rng), place)
+        self.keyring.bind_hash(PasswordHash::of_taken_over(clear, self.rng, || {}), place)
     }
 
     /// Protects a secret of the second generation where it stands, unless it was replaced meanwhile.

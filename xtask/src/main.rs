@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod check;
 mod components;
@@ -62,6 +63,8 @@ enum Command {
     },
     /// Writes openapi.json and its page from the types of shared/api
     Openapi,
+    /// Measures what only shows under load: whether health answers while clients have bcrypt computed
+    Bench,
     /// Seals every stored secret under the first key of `encryption_key`, so that the others may leave the list
     RotateKeys {
         #[command(flatten)]
@@ -93,6 +96,7 @@ fn run(command: Command) -> Result<()> {
                 runtime()?.block_on(up::migrate(&database, expire))
             }
         }
+        Command::Bench => runtime()?.block_on(bench::bench()),
         Command::Openapi => openapi::write(),
         Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),
     }

@@ -1,7 +1,7 @@
 //! A password that somebody chose, and what makes it strong enough.
 
 use crate::{Username, case_key};
-use cofrap_crypto::{Password, PasswordHash};
+use cofrap_crypto::{Keyring, Password, PasswordHash, Sealed, Slot};
 use rand_core::CryptoRng;
 
 /// The most common passwords in lower case, one on each line: see the folder's README.
@@ -65,9 +65,10 @@ impl ChosenPassword {
         if weaknesses.is_empty() { Ok(Self(password)) } else { Err(UnfitPassword::Weak(weaknesses)) }
     }
 
-    /// Its hash, as it is stored.
-    pub(crate) fn hash(&self, rng: &mut impl CryptoRng) -> String {
-        PasswordHash::of(&self.0, rng).expect("what cannot be hashed was refused")
+    /// Its hash, as the account keeps it.
+    pub(crate) fn hash(&self, keyring: &Keyring, owner: &Username, rng: &mut impl CryptoRng) -> Sealed {
+        let place = Slot::Password.of(owner.as_str());
+        keyring.hash(&self.0, place, rng).expect("what cannot be hashed was refused")
     }
 }
 

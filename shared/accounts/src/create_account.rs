@@ -8,7 +8,6 @@ use crate::{
     Action, Attempt, Bearer, ChosenPassword, Clock, Env, Found, GenerationKeys, Origin, Presented, Reason, Refusal,
     Saved, Spelling, Stopped, Store, StoreError, Subjects, SubmittedCode, TooManyAttempts, Username,
 };
-use cofrap_crypto::Slot;
 use rand_core::CryptoRng;
 
 /// Who asks for an account, and with which password.
@@ -79,7 +78,7 @@ pub fn create_account(
         return Err(CreateAccountError::UsernameTaken);
     }
 
-    let hash = keyring.bind_hash(wanted.password.hash(&mut env.rng), Slot::Password.of(name));
+    let hash = wanted.password.hash(keyring, &wanted.username, &mut env.rng);
     let standing = (Origin::Creation, operator);
     match create(&mut env.store, keyring, &env.settings, &attempt, &wanted.username, &hash, standing)? {
         Saved::Yes(_) => Ok(()),

@@ -2,7 +2,7 @@
 
 use crate::{Account, Limits, Origin, Reason, Throttles, TooManyAttempts, UnixTime};
 use cofrap_crypto::{
-    HashMatch, Keyring, Opened, Password, PasswordHash, Sealed, Slot, StoredPassword, TotpCode, TotpSecret, TotpStep,
+    HashMatch, Keyring, Opened, Password, Sealed, Slot, StoredPassword, TotpCode, TotpSecret, TotpStep,
 };
 
 /// How the passwords of one generation of the API are kept. What is stored tells how a password is verified, whoever asks;
@@ -88,7 +88,7 @@ pub(crate) fn check_locks(
 /// What judging costs is paid for an unknown name too.
 pub(crate) fn judge_nobody(keyring: &Keyring, scheme: Scheme, password: &Password, now: UnixTime) {
     if scheme == Scheme::Hashed {
-        PasswordHash::pay(password);
+        keyring.pay_for_a_hash(password);
     }
     for slot in [Slot::Password, Slot::SecondFactor] {
         let _ = keyring.seal(password.expose(), now.unsigned_seconds(), slot.of(""));
@@ -129,11 +129,11 @@ pub(crate) fn judge_password(
     let place = Slot::Password.of(&account.username);
     let stored = keyring.read_password(&account.password, place);
     if scheme == Scheme::Hashed && !matches!(stored, Ok(StoredPassword::Hashed { .. })) {
-        PasswordHash::pay(submitted);
+        keyring.pay_for_a_hash(submitted);
     }
     let (is_right, must_renew) = match &stored {
         Ok(StoredPassword::Sealed(opened)) => (submitted.matches(&opened.clear), false),
-        Ok(StoredPassword::Hashed { hash, .. }) => match hash.verify(submitted) {
+        Ok(StoredPassword::Hashed { hash, .. }) => match keyring.verify(hash, submitted) {
             HashMatch::Same => (true, false),
             // Our own hashes are of whole passwords; the programs before cut them.
             HashMatch::SameAsFarAsRead => (account.standing.origin == Origin::External, true),

@@ -8,7 +8,7 @@ use crate::{
     Presented, ProofKind, Reading, Reason, Refusal, Saved, Settings, Spelling, Standing, Stopped, Store, StoreError,
     Subjects, Tally, TooManyAttempts, UnixTime, Username,
 };
-use cofrap_crypto::{Keyring, Password, PasswordHash, Sealed, Slot};
+use cofrap_crypto::{Keyring, Password, Sealed, Slot};
 use rand_core::CryptoRng;
 
 /// Who asks for a password, and with what proof.
@@ -161,10 +161,7 @@ fn protect(
     let place = Slot::Password.of(owner);
     match scheme {
         Scheme::Sealed => keyring.seal(password.expose(), now.unsigned_seconds(), place),
-        Scheme::Hashed => {
-            let hash = PasswordHash::of(password, rng).expect("a generated password is 24 ASCII characters");
-            keyring.bind_hash(hash, place)
-        }
+        Scheme::Hashed => keyring.hash(password, place, rng).expect("a generated password is 24 ASCII characters"),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Reversible protection of stored secrets: Fernet tokens under a list of keys that can rotate, each bound to its place.
 
-use crate::PasswordHash;
 use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
 use crate::tokens::TokenKeys;
+use crate::{HashMatch, Password, PasswordHash, Pause, UnhashablePassword};
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use core::fmt;
 use fernet::Fernet;
 use hmac::{Hmac, Mac};
+use rand_core::CryptoRng;
 use sha2::Sha256;
 use std::str::FromStr;
 use zeroize::{Zeroize, Zeroizing};
@@ -20,6 +21,7 @@ const END_OF_TIME: u64 = u64::MAX - 60;
 pub struct Keyring {
     keys: Vec<Key>,
     unbound: Unbound,
+    pause: Pause,
 }
 
 struct Key {
@@ -121,6 +123,12 @@ impl Keyring {
         Self { unbound, ..self }
     }
 
+    /// The same keys, with something to do every few milliseconds while a password is hashed.
+    #[must_use]
+    pub fn with_pause(self, pause: Pause) -> Self {
+        Self { pause, ..self }
+    }
+
     /// Protects a text that belongs to `place`, stamped with `unix_seconds`. The token is readable by every Fernet
     /// implementation that has the key.
     #[must_use]
@@ -162,6 +170,30 @@ impl Keyring {
     pub fn bind_hash(&self, hash: String, place: Place<'_>) -> Sealed {
         let key = self.first();
         Sealed { binding: Some(key.bind_token(place, &hash)), key: Some(key.id.clone()), token: hash }
+    }
+
+    /// Hashes a password that belongs to `place`.
+    ///
+    /// # Errors
+    /// [`UnhashablePassword`]
+    pub fn hash(
+        &self,
+        password: &Password,
+        place: Place<'_>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Sealed, UnhashablePassword> {
+        Ok(self.bind_hash(PasswordHash::of(password, rng, self.pause)?, place))
+    }
+
+    /// Compares a password with a hash.
+    #[must_use]
+    pub fn verify(&self, hash: &PasswordHash, password: &Password) -> HashMatch {
+        hash.verify(password, self.pause)
+    }
+
+    /// The work of [`Self::verify`], where there is no hash.
+    pub fn pay_for_a_hash(&self, password: &Password) {
+        PasswordHash::pay(password, self.pause);
     }
 
     /// Reads a stored password, which is a bcrypt hash or a Fernet token.
@@ -287,7 +319,7 @@ impl FromStr for Keyring {
     /// Reads a comma-separated list of keys, each 32 bytes in base64, standard or URL-safe, padded or not.
     fn from_str(list: &str) -> Result<Self, KeyListError> {
         let keys = read_list(list)?.iter().map(Key::new).collect();
-        Ok(Self { keys, unbound: Unbound::Accepted })
+        Ok(Self { keys, unbound: Unbound::Accepted, pause: || {} })
     }
 }
 

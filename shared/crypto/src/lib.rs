@@ -31,7 +31,7 @@ pub use keyring::{Binding, Keyring, OpenError, Opened, Place, Sealed, Slot, Stor
 pub use keys::{KeyId, KeyListError};
 pub use otpauth::provisioning_uri;
 pub use password::{Password, PasswordTooLong};
-pub use password_hash::{HashMatch, InvalidPasswordHash, PasswordHash, UnhashablePassword};
+pub use password_hash::{HashMatch, InvalidPasswordHash, PasswordHash, Pause, UnhashablePassword};
 #[cfg(feature = "std")]
 pub use qr::{QrError, draw_qr_png};
 #[cfg(feature = "std")]

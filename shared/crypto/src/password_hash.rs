@@ -6,6 +6,7 @@ use alloc::string::String;
 use base64::Engine;
 use base64::alphabet::BCRYPT;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, NO_PAD};
+use blowfish::Blowfish;
 use core::fmt;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
@@ -20,6 +21,15 @@ const SALT_BYTES: usize = 16;
 
 /// bcrypt makes 24 bytes; its text form has always left the last one out.
 const DIGEST_BYTES: usize = 23;
+
+/// Rounds between two pauses: some milliseconds.
+const ROUNDS_AT_ONCE: u32 = 128;
+
+/// What every hash is the encryption of.
+const MAGIC: [u32; 6] = [0x4F72_7068, 0x6561_6E42, 0x6568_6F6C, 0x6465_7253, 0x6372_7944, 0x6F75_6274];
+
+/// Called every few milliseconds of a hash's computation: on a platform where nothing interrupts a request, it lets others run.
+pub type Pause = fn();
 
 /// A bcrypt hash as it was stored. `$2a$`, `$2b$` and `$2y$` name old faults of single programs, and are computed alike.
 pub struct PasswordHash {
@@ -66,20 +76,20 @@ impl PasswordHash {
     ///
     /// # Errors
     /// [`UnhashablePassword`]
-    pub fn of(password: &Password, rng: &mut impl CryptoRng) -> Result<String, UnhashablePassword> {
+    pub fn of(password: &Password, rng: &mut impl CryptoRng, pause: Pause) -> Result<String, UnhashablePassword> {
         if !Self::can_hash(password) {
             return Err(UnhashablePassword);
         }
-        Ok(Self::of_taken_over(password.expose(), rng))
+        Ok(Self::of_taken_over(password.expose(), rng, pause))
     }
 
     /// Hashes a password that was kept in clear until now, as far as bcrypt reads: whoever has a longer one is
     /// [`HashMatch::SameAsFarAsRead`].
     #[must_use]
-    pub fn of_taken_over(clear: &str, rng: &mut impl CryptoRng) -> String {
+    pub fn of_taken_over(clear: &str, rng: &mut impl CryptoRng, pause: Pause) -> String {
         let mut salt = [0; SALT_BYTES];
         rng.fill_bytes(&mut salt);
-        let digest = compute(Self::COST, salt, clear);
+        let digest = compute(Self::COST, salt, clear, pause);
         format!("$2b${}${}{}", Self::COST, BASE64.encode(salt), BASE64.encode(digest))
     }
 
@@ -117,10 +127,10 @@ impl PasswordHash {
     /// Compares a password with the hash. It takes at least the work of [`Self::COST`], so that hashes of lower costs are
     /// not told from others.
     #[must_use]
-    pub fn verify(&self, password: &Password) -> HashMatch {
-        let digest = compute(self.cost, self.salt, password.expose());
+    pub fn verify(&self, password: &Password, pause: Pause) -> HashMatch {
+        let digest = compute(self.cost, self.salt, password.expose(), pause);
         for cost in self.cost..Self::COST {
-            let _ = compute(cost, self.salt, password.expose());
+            let _ = compute(cost, self.salt, password.expose(), pause);
         }
         let is_same = bool::from(digest.ct_eq(&self.digest)) && !password.expose().contains('\0');
         match (is_same, Self::can_hash(password)) {
@@ -131,8 +141,8 @@ impl PasswordHash {
     }
 
     /// The work of verifying a hash of [`Self::COST`], where there is none.
-    pub fn pay(password: &Password) {
-        let _ = compute(Self::COST, [0; SALT_BYTES], password.expose());
+    pub fn pay(password: &Password, pause: Pause) {
+        let _ = compute(Self::COST, [0; SALT_BYTES], password.expose(), pause);
     }
 }
 
@@ -142,16 +152,34 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// bcrypt over as much of the password, and the NUL that ends it, as it reads.
-fn compute(cost: u32, salt: [u8; SALT_BYTES], password: &str) -> [u8; DIGEST_BYTES] {
+/// bcrypt over as much of the password, and the NUL that ends it, as it reads. The `bcrypt` crate, which the tests compare with,
+/// does the same without pauses. Provos and Mazières, "A Future-Adaptable Password Scheme", figure 3.
+fn compute(cost: u32, salt: [u8; SALT_BYTES], password: &str, pause: Pause) -> [u8; DIGEST_BYTES] {
     let text = password.as_bytes();
     let length = text.len().min(PasswordHash::MAX_BYTES);
     let mut bytes = [0; PasswordHash::MAX_BYTES];
     bytes[..length].copy_from_slice(&text[..length]);
-    let read = &bytes[..(length + 1).min(PasswordHash::MAX_BYTES)];
-    let [digest @ .., _] = bcrypt::bcrypt(cost, salt, read);
+    let key = &bytes[..(length + 1).min(PasswordHash::MAX_BYTES)];
+
+    let mut state = Blowfish::bc_init_state();
+    state.salted_expand_key(&salt, key);
+    for round in 1..=1_u32 << cost {
+        state.bc_expand_key(key);
+        state.bc_expand_key(&salt);
+        if round % ROUNDS_AT_ONCE == 0 {
+            pause();
+        }
+    }
     bytes.zeroize();
-    digest
+
+    let mut output = [0; DIGEST_BYTES];
+    for (block, bytes) in MAGIC.chunks(2).zip(output.chunks_mut(8)) {
+        let encrypted = (0..64).fold([block[0], block[1]], |block, _| state.bc_encrypt(block));
+        for (byte, encrypted) in bytes.iter_mut().zip(encrypted.into_iter().flat_map(u32::to_be_bytes)) {
+            *byte = encrypted;
+        }
+    }
+    output
 }
 
 /// Exactly so many bytes.
@@ -162,6 +190,7 @@ fn decode<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
     use zeroize::Zeroizing;
@@ -171,11 +200,11 @@ mod tests {
     }
 
     fn verify(text: &str, hash: &str) -> HashMatch {
-        PasswordHash::parse(hash).unwrap().verify(&password(text))
+        PasswordHash::parse(hash).unwrap().verify(&password(text), || {})
     }
 
     fn hash(text: &str) -> Result<String, UnhashablePassword> {
-        PasswordHash::of(&password(text), &mut ChaCha20Rng::seed_from_u64(1))
+        PasswordHash::of(&password(text), &mut ChaCha20Rng::seed_from_u64(1), || {})
     }
 
     /// Known pairs of `crypt_blowfish` and OpenBSD.
@@ -192,6 +221,25 @@ mod tests {
             assert_eq!(verify(text, hash), HashMatch::Same, "{text}");
             assert_eq!(verify("U*", hash), HashMatch::Different, "{text}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn it_computes_what_the_bcrypt_crate_computes(text in "[^\\x00]{0,100}", salt: [u8; 16], cost in 4_u32..6) {
+            let theirs = bcrypt::hash_with_salt(&text, cost, salt).unwrap();
+            let ours = compute(cost, salt, &text, || {});
+            let text = format!("$2b${cost:02}${}{}", BASE64.encode(salt), BASE64.encode(ours));
+            prop_assert_eq!(text, theirs.to_string());
+        }
+    }
+
+    #[test]
+    fn others_run_every_128_rounds() {
+        static PAUSES: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+        PasswordHash::pay(&password("x"), || {
+            PAUSES.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(PAUSES.load(core::sync::atomic::Ordering::Relaxed), 32);
     }
 
     #[test]

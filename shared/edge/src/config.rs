@@ -1,5 +1,6 @@
 //! The configuration: Spin variables, read again for every request.
 
+use crate::platform::let_others_run;
 use cofrap_accounts::{
     AdministrationKeys, Age, GenerationKeys, Limits, LoginKeys, OperatorKeys, Policy, Registration, Settings,
 };
@@ -82,7 +83,8 @@ impl ReadKeys for Keyring {
         let name = "encryption_key";
         let keyring: Self = variables.get(name)?.parse().map_err(|error| ConfigError::Keys { name, error })?;
         let words = [("true", Unbound::Accepted), ("false", Unbound::Refused)];
-        Ok(keyring.with_unbound(one_of(variables, "accept_unbound_rows", words)?))
+        let keyring = keyring.with_unbound(one_of(variables, "accept_unbound_rows", words)?);
+        Ok(keyring.with_pause(let_others_run))
     }
 }
 

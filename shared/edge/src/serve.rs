@@ -114,7 +114,8 @@ fn open_env<K: ReadKeys>(arrival: &Arrival) -> Result<SpinEnv<K>, Problem> {
 }
 
 fn to_json(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(body).map_err(Problem::unavailable)
+    // What the error could say weighs 2 kB, and no response has anything that is no JSON.
+    serde_json::to_vec(body).map_err(|_| Problem::unavailable("the response is no JSON"))
 }
 
 async fn send(out: ResponseOutparam, arrival: &Arrival, methods: &[&str], answer: Result<Vec<u8>, Problem>) {

@@ -31,53 +31,54 @@ impl Written {
 /// the address: `$13` subject (none: not counted), `$14` what is added, `$15` limit, `$16` window;
 /// the name: `$17` subject (none: not counted), `$18` place, `$19` what is done with its count, `$20` limit, `$21` first lock,
 /// `$22` longest lock, `$23` how long it is remembered. A statement's own begin at `$24`.
+///
+/// A parameter's type is said where it first stands, and known from there on.
 const GATES: &str = sql!(
     "WITH generation_gate AS (
          INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
-         SELECT $10::text, '', 1, $5::bigint, $5::bigint + $12::bigint WHERE $10::text IS NOT NULL
+         SELECT $10::text, '', 1, $5::bigint, $5 + $12::bigint WHERE $10 IS NOT NULL
          ON CONFLICT (subject, place) DO UPDATE SET
-             failures = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.failures + 1 ELSE 1 END,
-             since = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
-             idle_at = CASE WHEN t.since + $12::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $12::bigint
-         WHERE t.since + $12::bigint <= $5::bigint OR t.failures < $11::bigint
+             failures = CASE WHEN t.since + $12 > $5 THEN t.failures + 1 ELSE 1 END,
+             since = CASE WHEN t.since + $12 > $5 THEN t.since ELSE $5 END,
+             idle_at = CASE WHEN t.since + $12 > $5 THEN t.since ELSE $5 END + $12
+         WHERE t.since + $12 <= $5 OR t.failures < $11::bigint
          RETURNING 1
      ), address_gate AS (
          INSERT INTO throttles AS t (subject, place, failures, since, idle_at)
-         SELECT $13::text, '', $14::bigint, $5::bigint, $5::bigint + $16::bigint
-         WHERE $13::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
+         SELECT $13::text, '', $14::bigint, $5, $5 + $16::bigint
+         WHERE $13 IS NOT NULL AND ($10 IS NULL OR EXISTS (SELECT FROM generation_gate))
          ON CONFLICT (subject, place) DO UPDATE SET
-             failures = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.failures ELSE 0 END + $14::bigint,
-             since = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END,
-             idle_at = CASE WHEN t.since + $16::bigint > $5::bigint THEN t.since ELSE $5::bigint END + $16::bigint
-         WHERE t.since + $16::bigint <= $5::bigint OR t.failures < $15::bigint
+             failures = CASE WHEN t.since + $16 > $5 THEN t.failures ELSE 0 END + $14,
+             since = CASE WHEN t.since + $16 > $5 THEN t.since ELSE $5 END,
+             idle_at = CASE WHEN t.since + $16 > $5 THEN t.since ELSE $5 END + $16
+         WHERE t.since + $16 <= $5 OR t.failures < $15::bigint
          RETURNING 1
      ), name_gate AS (
          INSERT INTO throttles AS t (subject, place, failures, since, locked_until, idle_at)
-         SELECT $17::text, $18::text, CASE $19::text WHEN 'count' THEN 1 ELSE 0 END, $5::bigint,
-                CASE WHEN $19::text = 'count' AND $20::bigint <= 1 THEN $5::bigint + $21::bigint ELSE 0 END,
-                $5::bigint + CASE $19::text WHEN 'count' THEN $23::bigint ELSE 0 END
-         WHERE $17::text IS NOT NULL AND ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
-               AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
+         SELECT $17::text, $18::text, CASE $19::text WHEN 'count' THEN 1 ELSE 0 END, $5,
+                CASE WHEN $19 = 'count' AND $20::bigint <= 1 THEN $5 + $21::bigint ELSE 0 END,
+                $5 + CASE $19 WHEN 'count' THEN $23::bigint ELSE 0 END
+         WHERE $17 IS NOT NULL AND ($10 IS NULL OR EXISTS (SELECT FROM generation_gate))
+               AND ($13 IS NULL OR EXISTS (SELECT FROM address_gate))
          ON CONFLICT (subject, place) DO UPDATE SET
-             failures = CASE $19::text WHEN 'count' THEN CASE WHEN t.idle_at > $5::bigint THEN t.failures ELSE 0 END + 1
-                                       WHEN 'keep' THEN t.failures ELSE 0 END,
-             locked_until = CASE $19::text
+             failures = CASE $19 WHEN 'count' THEN CASE WHEN t.idle_at > $5 THEN t.failures ELSE 0 END + 1
+                                 WHEN 'keep' THEN t.failures ELSE 0 END,
+             locked_until = CASE $19
                  WHEN 'count' THEN CASE
-                     WHEN t.idle_at > $5::bigint AND t.failures + 1 >= $20::bigint
-                     THEN $5::bigint + least($22::bigint,
-                                             $21::bigint << least(t.failures + 1 - $20::bigint, 16)::integer)
-                     WHEN $20::bigint <= 1 THEN $5::bigint + $21::bigint
+                     WHEN t.idle_at > $5 AND t.failures + 1 >= $20
+                     THEN $5 + least($22::bigint, $21 << least(t.failures + 1 - $20, 16)::integer)
+                     WHEN $20 <= 1 THEN $5 + $21
                      ELSE 0 END
                  WHEN 'keep' THEN t.locked_until ELSE 0 END,
-             idle_at = CASE $19::text WHEN 'count' THEN $5::bigint + $23::bigint
-                                      WHEN 'keep' THEN t.idle_at ELSE $5::bigint END,
-             since = $5::bigint
-         WHERE t.locked_until <= $5::bigint OR $19::text = 'forgive'
+             idle_at = CASE $19 WHEN 'count' THEN $5 + $23
+                                WHEN 'keep' THEN t.idle_at ELSE $5 END,
+             since = $5
+         WHERE t.locked_until <= $5 OR $19 = 'forgive'
          RETURNING 1
      ), gate AS (
-         SELECT 1 WHERE ($10::text IS NULL OR EXISTS (SELECT FROM generation_gate))
-                        AND ($13::text IS NULL OR EXISTS (SELECT FROM address_gate))
-                        AND ($17::text IS NULL OR EXISTS (SELECT FROM name_gate))
+         SELECT 1 WHERE ($10 IS NULL OR EXISTS (SELECT FROM generation_gate))
+                        AND ($13 IS NULL OR EXISTS (SELECT FROM address_gate))
+                        AND ($17 IS NULL OR EXISTS (SELECT FROM name_gate))
      ), "
 );
 
@@ -90,14 +91,14 @@ const AUDIT: &str = sql!(
                     'username', $2::text,
                     'proof', $8::text,
                     'reason', CASE WHEN NOT EXISTS (SELECT FROM gate) THEN 'too_many_attempts'
-                                   WHEN EXISTS (SELECT FROM deed) THEN $9::text ELSE $7::text END)),
-                to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+                                   WHEN EXISTS (SELECT FROM deed) THEN $9 ELSE $7::text END)),
+                to_timestamp($5) AT TIME ZONE 'UTC'
          RETURNING 1
      ), swept AS (
          DELETE FROM throttles WHERE (subject, place) IN (
              SELECT subject, place FROM throttles
-             WHERE idle_at < $5::bigint AND EXISTS (SELECT FROM audit)
-                   AND subject NOT IN (coalesce($10::text, ''), coalesce($13::text, ''), coalesce($17::text, ''))
+             WHERE idle_at < $5 AND EXISTS (SELECT FROM audit)
+                   AND subject NOT IN (coalesce($10, ''), coalesce($13, ''), coalesce($17, ''))
              ORDER BY idle_at LIMIT 4 FOR UPDATE SKIP LOCKED)
      )
      SELECT EXISTS (SELECT FROM gate), "
@@ -174,19 +175,19 @@ pub(super) const CREATE_ACCOUNT: Written = written!(
          INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, gendate, expired, state,
                                origin, operator_touched, standing_key, standing_binding, legacy, password_generation,
                                generated_at, generated_from, created_at, updated_at)
-         SELECT $2, $24, $25, $26, $27, $5::bigint, FALSE, $28, $29, $30::boolean, $26, $31, $32::boolean, 1, $5::bigint, $33,
-                to_timestamp($5::bigint) AT TIME ZONE 'UTC', to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+         SELECT $2, $24, $25, $26, $27, $5, FALSE, $28, $29, $30::boolean, $26, $31, $32::boolean, 1, $5, $33,
+                to_timestamp($5) AT TIME ZONE 'UTC', to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE EXISTS (SELECT FROM gate)
          ON CONFLICT DO NOTHING
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "history AS (
          INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
-         SELECT id, $25, $26, $34, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
+         SELECT id, $25, $26, $34, $5, FALSE, to_timestamp($5) AT TIME ZONE 'UTC' FROM deed
      )",
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($35, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+         SELECT unnest(string_to_array($35, ',')), $5 FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
@@ -196,7 +197,7 @@ pub(super) const CREATE_ACCOUNT: Written = written!(
 pub(super) const REPLACE_PASSWORD: Written = written!(
     "deed AS (
          UPDATE users_v2
-         SET password = $38, password_key = $33, password_binding = $39, gendate = $5::bigint,
+         SET password = $38, password_key = $33, password_binding = $39, gendate = $5,
              password_generation = password_generation + 1,
              mfa = CASE WHEN $41::boolean THEN NULL ELSE mfa END,
              mfa_key = CASE WHEN $41::boolean THEN NULL ELSE mfa_key END,
@@ -214,7 +215,7 @@ pub(super) const REPLACE_PASSWORD: Written = written!(
              otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
              operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
              expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
-             generated_at = $5::bigint, generated_from = $42, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             generated_at = $5, generated_from = $42, updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
                AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
@@ -229,11 +230,11 @@ pub(super) const REPLACE_PASSWORD: Written = written!(
      )",
     "history AS (
          INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
-         SELECT id, $38, $33, $40, $5::bigint, FALSE, to_timestamp($5::bigint) AT TIME ZONE 'UTC' FROM deed
+         SELECT id, $38, $33, $40, $5, FALSE, to_timestamp($5) AT TIME ZONE 'UTC' FROM deed
      )",
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($43, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+         SELECT unnest(string_to_array($43, ',')), $5 FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
@@ -241,7 +242,7 @@ pub(super) const REPLACE_PASSWORD: Written = written!(
 pub(super) const REPLACE_SECOND_FACTOR: Written = written!(
     "deed AS (
          UPDATE users_v2
-         SET mfa = $38, mfa_key = $33, mfa_binding = $39, mfa_gendate = $5::bigint, mfa_generation = mfa_generation + 1,
+         SET mfa = $38, mfa_key = $33, mfa_binding = $39, mfa_gendate = $5, mfa_generation = mfa_generation + 1,
              pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
              session_epoch = session_epoch + 1,
              security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
@@ -249,7 +250,7 @@ pub(super) const REPLACE_SECOND_FACTOR: Written = written!(
              otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
              operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
              expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean, enrolment_ends = NULL,
-             generated_at = $5::bigint, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             generated_at = $5, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
                AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
@@ -261,7 +262,7 @@ pub(super) const REPLACE_SECOND_FACTOR: Written = written!(
      )",
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($42, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+         SELECT unnest(string_to_array($42, ',')), $5 FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
@@ -269,13 +270,13 @@ pub(super) const REPLACE_SECOND_FACTOR: Written = written!(
 pub(super) const PUT_SECOND_FACTOR_BESIDE: Written = written!(
     "deed AS (
          UPDATE users_v2
-         SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5::bigint,
+         SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5,
              security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
              mfa_last_step = greatest(mfa_last_step, $30::bigint),
              otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
              operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
              expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
-             generated_at = $5::bigint, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             generated_at = $5, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
                AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
@@ -287,7 +288,7 @@ pub(super) const PUT_SECOND_FACTOR_BESIDE: Written = written!(
      )",
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($42, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+         SELECT unnest(string_to_array($42, ',')), $5 FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
@@ -316,7 +317,7 @@ pub(super) const CONCLUDE_LOGIN: Written = written!(
              pending_mfa_binding = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_binding END,
              pending_mfa_gendate = CASE WHEN $26::boolean THEN NULL ELSE pending_mfa_gendate END,
              standing_key = CASE WHEN $25::boolean THEN standing_key ELSE $36 END,
-             standing_binding = CASE WHEN $25::boolean THEN standing_binding ELSE $37 END, updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             standing_binding = CASE WHEN $25::boolean THEN standing_binding ELSE $37 END, updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $39::bigint AND mfa_generation = $40::bigint AND security_counter = $41::bigint
                AND coalesce(expired, FALSE) = $42::boolean AND password = $43 AND nullif(mfa, '') IS NOT DISTINCT FROM $44
@@ -332,7 +333,7 @@ pub(super) const CONCLUDE_LOGIN: Written = written!(
      )",
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($46, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+         SELECT unnest(string_to_array($46, ',')), $5 FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
@@ -352,7 +353,7 @@ pub(super) const NOTE_FACTOR: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET mfa_last_step = coalesce($24::bigint, mfa_last_step),
-             expired_since = CASE WHEN $25::boolean AND expired IS NOT TRUE THEN greatest($5::bigint, gendate)
+             expired_since = CASE WHEN $25::boolean AND expired IS NOT TRUE THEN greatest($5, gendate)
                                   ELSE expired_since END,
              expired = expired IS TRUE OR $25::boolean
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
@@ -387,7 +388,7 @@ pub(super) const END_SESSIONS: Written = written!(
          UPDATE users_v2
          SET session_epoch = session_epoch + 1, security_counter = security_counter + 1,
              pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
-             updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )"
@@ -403,29 +404,29 @@ pub(super) const ADMINISTER: Written = written!(
      )",
     "deed AS (
          UPDATE users_v2
-         SET disabled_at = CASE WHEN $25::boolean THEN coalesce(disabled_at, $5::bigint) END,
+         SET disabled_at = CASE WHEN $25::boolean THEN coalesce(disabled_at, $5) END,
              expired = coalesce(expired, FALSE) OR $1::text = 'account_expired',
-             expired_since = CASE WHEN $1::text = 'account_expired' THEN $5::bigint ELSE expired_since END,
+             expired_since = CASE WHEN $1::text = 'account_expired' THEN $5 ELSE expired_since END,
              mfa = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa END,
              mfa_key = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_key END,
              mfa_binding = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_binding END,
              mfa_gendate = CASE WHEN $1::text = '2fa_reset' THEN NULL ELSE mfa_gendate END,
              mfa_generation = mfa_generation + CASE WHEN $1::text = '2fa_reset' THEN 1 ELSE 0 END,
-             enrolment_ends = CASE WHEN $1::text = '2fa_reset' THEN $5::bigint + 86400 ELSE enrolment_ends END,
+             enrolment_ends = CASE WHEN $1::text = '2fa_reset' THEN $5 + 86400 ELSE enrolment_ends END,
              otp_failures = CASE WHEN $1::text = 'account_unlocked' THEN 0 ELSE otp_failures END,
              pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
              security_counter = security_counter + 1,
              session_epoch = session_epoch
                  + CASE WHEN $1::text IN ('account_unlocked', 'account_enabled') THEN 0 ELSE 1 END,
              operator_touched = TRUE, standing_key = $26, standing_binding = $27,
-             updated_at = to_timestamp($5::bigint) AT TIME ZONE 'UTC'
+             updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND (SELECT count(*) FROM forgotten) >= 0
                AND security_counter = $28::bigint AND state = $29
          RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
      )",
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($30, ',')), $5::bigint FROM deed ON CONFLICT DO NOTHING
+         SELECT unnest(string_to_array($30, ',')), $5 FROM deed ON CONFLICT DO NOTHING
      )"
 );
 
@@ -506,7 +507,7 @@ pub(super) const MOVE_SECRETS: Written = written!(
      )",
     "registered AS (
          INSERT INTO encryption_keys (id, registered_at)
-         SELECT $26, $5::bigint WHERE EXISTS (SELECT FROM moved) OR EXISTS (SELECT FROM moved_history)
+         SELECT $26, $5 WHERE EXISTS (SELECT FROM moved) OR EXISTS (SELECT FROM moved_history)
          ON CONFLICT DO NOTHING
      )",
     "forgotten AS (
