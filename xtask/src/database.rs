@@ -87,6 +87,8 @@ impl Database {
                 )
             })?;
         }
+        // Nothing in clear is sealed under a key that is not the one of the rest.
+        self.check_keys(keyring).await?;
         let taken_over = take_over(&mut client, keyring, &mut SystemRng::default(), SystemClock.now(), expire).await;
         say_taken_over(&taken_over.context("nothing was taken over")?);
         match self.functions_login(&client, report.has_application_role, known).await {
@@ -105,12 +107,13 @@ impl Database {
     /// Says what [`Self::migrate`] would do. Nothing is written.
     pub(crate) async fn plan(&self, keyring: &Keyring, expire: Expire) -> Result<()> {
         let client = self.connect().await?;
+        say("dry run: this is what would be done");
         match cofrap_migrations::pending(&client).await?.as_slice() {
             [] => say("the database's schema is current"),
             pending => say(&format!("would migrate the database: {}", pending.join(", "))),
         }
         say_taken_over(&plan_take_over(&client, keyring, expire).await?);
-        say("nothing was changed: this was a dry run");
+        say("nothing was changed");
         Ok(())
     }
 
