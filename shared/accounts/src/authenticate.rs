@@ -1,8 +1,8 @@
 //! `authenticate`: judges a password and a code together; and what every complete login comes to.
 
-use crate::credentials::{BothFactors, Factors, Judged, RightCode, RightPassword, check_locks, judge, judge_nobody};
+use crate::credentials::{BothFactors, Factors, Judged, RightCode, RightPassword, check_judged, judge, judge_nobody};
 use crate::session::{IssuedSession, new_session};
-use crate::store::{find, note_locked, note_refusal};
+use crate::store::{find, note_refusal};
 use crate::ticket::RENEWAL_SECONDS;
 use crate::{
     Access, Account, AccountId, Action, Attempt, Clock, CodeIsAsked, Counters, Env, LoginKeys, Reason, Refusal,
@@ -79,10 +79,8 @@ pub fn authenticate(
     let attempt = Attempt::new(Action::Login, Some(name), &env.caller, &subjects, &limits, now);
     let (reading, needed_keys) = find(&mut env.store, &env.keys.keyring, &login.username, Spelling::Exact, &subjects)?;
     let attempt = attempt.on(&reading, &needed_keys);
+    check_judged(&mut env.store, &attempt, &reading)?;
     let account = reading.found.account();
-    if let Err(error) = check_locks(account, &reading.throttles, &limits, now) {
-        return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
-    }
 
     let judged = if let Some(account) = account {
         judge_login(&env.keys.keyring, account, login, now, &env.settings)

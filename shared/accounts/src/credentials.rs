@@ -1,6 +1,7 @@
 //! Judging a password and a code. Both are always judged, so that the time taken does not tell which one was wrong.
 
-use crate::{Account, Limits, Origin, Reason, Throttles, TooManyAttempts, UnixTime};
+use crate::store::note_locked;
+use crate::{Account, Attempt, Limits, Origin, Reading, Reason, Stopped, Store, Throttles, TooManyAttempts, UnixTime};
 use cofrap_crypto::{
     HashMatch, Keyring, Opened, Password, Sealed, Slot, StoredPassword, TotpCode, TotpSecret, TotpStep,
 };
@@ -83,6 +84,13 @@ pub(crate) fn check_locks(
     throttles.check_name(limits, now)?;
     let is_locked = |account: &Account| limits.otp_failures > 0 && account.otp_failures >= limits.otp_failures;
     if account.is_some_and(is_locked) { Err(TooManyAttempts::until_unlocked()) } else { Ok(()) }
+}
+
+/// Whether what was read lets a login, or a step of one, be judged; noted if not.
+pub(crate) fn check_judged(store: &mut impl Store, attempt: &Attempt<'_>, reading: &Reading) -> Result<(), Stopped> {
+    let account = reading.found.account();
+    check_locks(account, &reading.throttles, attempt.limits, attempt.at)
+        .map_err(|error| note_locked(store, attempt, account.map(|account| account.id), error))
 }
 
 /// What judging costs is paid for an unknown name too.

@@ -1,8 +1,8 @@
 //! A login in two steps: `begin_login` judges the password and gives a challenge, `verify_code` judges the code.
 
 use crate::authenticate::{Proven, completed, conclude, refuse};
-use crate::credentials::{Factors, RightCode, RightPassword, check_locks, judge_code, judge_nobody, judge_password};
-use crate::store::{find, note_locked, note_refusal};
+use crate::credentials::{Factors, RightCode, RightPassword, check_judged, judge_code, judge_nobody, judge_password};
+use crate::store::{find, note_refusal};
 use crate::ticket::{CHALLENGE_SECONDS, challenge_holds};
 use crate::{
     Access, Account, Action, Attempt, Clock, CodeIsAsked, Env, LoggedIn, LoginError, LoginKeys, Reason, Refusal,
@@ -102,10 +102,8 @@ pub fn begin_login(
     let keyring = &env.keys.keyring;
     let (reading, needed_keys) = find(&mut env.store, keyring, &login.username, Spelling::Exact, &subjects)?;
     let attempt = attempt.on(&reading, &needed_keys);
+    check_judged(&mut env.store, &attempt, &reading)?;
     let account = reading.found.account();
-    if let Err(error) = check_locks(account, &reading.throttles, &limits, now) {
-        return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
-    }
 
     let (account, password) = match first_step(keyring, account, &login.password, now) {
         Ok(right) => right,
@@ -170,10 +168,8 @@ pub fn verify_code(
     let keyring = &env.keys.keyring;
     let (reading, needed_keys) = find(&mut env.store, keyring, &verify.username, Spelling::Exact, &subjects)?;
     let attempt = attempt.on(&reading, &needed_keys);
+    check_judged(&mut env.store, &attempt, &reading)?;
     let account = reading.found.account();
-    if let Err(error) = check_locks(account, &reading.throttles, &limits, now) {
-        return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
-    }
 
     let challenge = verify.challenge.as_ref();
     let tokens = &env.keys.tokens;
