@@ -11,7 +11,7 @@ mod take_over;
 pub use take_over::{Expire, Finding, TakenOver, What, plan_take_over, take_over};
 
 use anyhow::{Context, Result, anyhow, bail};
-use cofrap_accounts::{Username, case_key};
+use cofrap_accounts::case_key;
 use tokio_postgres::Client;
 
 mod sql {
@@ -47,15 +47,11 @@ const GRANT: &str = "
     GRANT SELECT, INSERT, DELETE ON encryption_keys TO cofrap_app;
     GRANT SELECT ON refinery_schema_history TO cofrap_app";
 
-/// What a run did, and what it found that a person should look at.
+/// What a run did.
 #[derive(Debug)]
 pub struct Report {
     /// The files that were applied, in order.
     pub applied: Vec<String>,
-    /// Accounts whose name differs from another account's only in case, by `users_v2.id`. They stay as they are.
-    pub same_name_but_for_case: Vec<i64>,
-    /// Accounts whose name no request can give, see [`Username`], by `users_v2.id`. They stay as they are.
-    pub unreachable_names: Vec<i64>,
     /// Whether [`APPLICATION_ROLE`] is there, with its rights in this database.
     pub has_application_role: bool,
 }
@@ -88,10 +84,8 @@ async fn run(client: &mut Client) -> Result<Report> {
     })?;
     let applied = applied.applied_migrations().iter().map(ToString::to_string).collect();
     let has_application_role = grant_rights(client).await?;
-    let (same_name_but_for_case, unreachable_names) = (Vec::new(), Vec::new());
-    let mut report = Report { applied, same_name_but_for_case, unreachable_names, has_application_role };
-    fill_username_keys(client, &mut report).await?;
-    Ok(report)
+    fill_username_keys(client).await?;
+    Ok(Report { applied, has_application_role })
 }
 
 /// The files that [`migrate`] would apply, by name, in order.
@@ -135,18 +129,16 @@ pub async fn ensure_application_user(client: &Client, user: &str, password: &str
     client.batch_execute(&statement).await.context("cannot make the functions a user of their own")
 }
 
-/// Gives every row without a `username_key` its key, the oldest first. SQL cannot: its `lower` depends on the locale.
-async fn fill_username_keys(client: &Client, report: &mut Report) -> Result<()> {
+/// Gives every row without a `username_key` its key, the oldest first; of a pair, the other has none. SQL cannot: its `lower`
+/// depends on the locale.
+async fn fill_username_keys(client: &Client) -> Result<()> {
     let rows = client
         .query("SELECT id::bigint, username FROM users_v2 WHERE username_key IS NULL ORDER BY id", &[])
         .await
         .context("cannot read the names")?;
     for row in rows {
         let (id, name): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-        if Username::try_from(name.clone()).is_err() {
-            report.unreachable_names.push(id);
-        }
-        let filled = client
+        client
             .execute(
                 "UPDATE users_v2 SET username_key = $1
                  WHERE id = $2::bigint AND NOT EXISTS (SELECT FROM users_v2 WHERE username_key = $1)",
@@ -154,9 +146,6 @@ async fn fill_username_keys(client: &Client, report: &mut Report) -> Result<()> 
             )
             .await
             .with_context(|| format!("cannot fill username_key of row {id}"))?;
-        if filled == 0 {
-            report.same_name_but_for_case.push(id);
-        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use cofrap_crypto::{Binding, KeyId, Keyring, PasswordHash, Place, Sealed, Slot, 
 use rand_core::CryptoRng;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use tokio_postgres::{Client, Transaction};
 
@@ -155,6 +155,7 @@ struct AccountRow {
     mfa: Option<String>,
     password_key: Option<String>,
     mfa_key: Option<String>,
+    username_key: Option<String>,
     imported_from: Option<i64>,
 }
 
@@ -284,14 +285,19 @@ impl<'a> Kept<'a> {
 impl<'a> Plan<'a> {
     fn of(tables: &'a Tables, keyring: &Keyring) -> Self {
         let mut plan = Self { has_foreign_users: tables.has_foreign_users, ..Self::default() };
+        let mut keys: HashSet<_> = tables.accounts.iter().filter_map(|account| account.username_key.clone()).collect();
         for account in &tables.accounts {
+            if let Some(key) = &account.username_key {
+                keys.remove(key);
+            }
+            plan.judge_name("users_v2", account.id, &account.username, &mut keys);
             plan.protect_account(account, keyring);
         }
+        let owners = tables.accounts.iter().map(|account| (account.id, account.username.as_str())).collect();
         for past in &tables.history {
-            plan.protect_history(past, tables, keyring);
+            plan.protect_history(past, &owners, keyring);
         }
         let mut names: HashSet<_> = tables.accounts.iter().map(|account| account.username.as_str()).collect();
-        let mut keys: HashSet<_> = tables.accounts.iter().map(|account| case_key(&account.username)).collect();
         let imported: HashSet<_> = tables.accounts.iter().filter_map(|account| account.imported_from).collect();
         for row in &tables.first_generation {
             if imported.contains(&row.id) {
@@ -339,14 +345,13 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn protect_history(&mut self, past: &'a HistoryRow, tables: &'a Tables, keyring: &Keyring) {
-        let owner = tables.accounts.iter().find(|account| Some(account.id) == past.user_id);
+    fn protect_history(&mut self, past: &'a HistoryRow, owners: &HashMap<i64, &'a str>, keyring: &Keyring) {
         if past.password_key.is_some() {
             return;
         }
         match Kept::password(&past.password, keyring) {
             Kept::InClear(clear) => {
-                let owner = owner.map_or("", |account| &account.username);
+                let owner = past.user_id.and_then(|id| owners.get(&id)).copied().unwrap_or_default();
                 self.say("password_history_v2", past.id, What::PasswordInClear);
                 self.secrets.push(SecretInClear { slot: Slot::PastPassword, id: past.id, owner, clear });
             }
@@ -374,14 +379,7 @@ impl<'a> Plan<'a> {
             return self.say(table, id, What::Duplicate);
         }
         self.say(table, id, What::TakenOver);
-        let key = case_key(name);
-        let case_key = keys.insert(key.clone()).then_some(key);
-        if case_key.is_none() {
-            self.say(table, id, What::SameNameButForCase);
-        }
-        if Username::try_from(name.to_owned()).is_err() {
-            self.say(table, id, What::UnreachableName);
-        }
+        let case_key = self.judge_name(table, id, name, keys);
         let password = Kept::password(row.password.as_deref().unwrap_or_default(), keyring);
         self.judge_password(table, id, &password);
         let second_factor = row.mfa.as_deref().filter(|mfa| !mfa.is_empty()).map(|mfa| Kept::secret(mfa, keyring));
@@ -401,6 +399,19 @@ impl<'a> Plan<'a> {
             gendate: row.gendate.unwrap_or(0),
             expired: row.expired.unwrap_or(false),
         });
+    }
+
+    /// The name's key; none if another name has it.
+    fn judge_name(&mut self, table: &'static str, id: i64, name: &str, keys: &mut HashSet<String>) -> Option<String> {
+        let key = case_key(name);
+        let case_key = keys.insert(key.clone()).then_some(key);
+        if case_key.is_none() {
+            self.say(table, id, What::SameNameButForCase);
+        }
+        if Username::try_from(name.to_owned()).is_err() {
+            self.say(table, id, What::UnreachableName);
+        }
+        case_key
     }
 
     fn judge_password(&mut self, table: &'static str, id: i64, kept: &Kept<'_>) {

@@ -181,8 +181,7 @@ async fn a_database_that_cannot_hold_every_name_is_refused() {
 async fn rows_of_an_existing_database_stay_are_active_and_log_in() {
     let database = TestServer::get().await.empty_database().await;
     database.client.batch_execute(SEED).await.unwrap();
-    let report = migrate(&mut database.connect().await).await.unwrap();
-    assert_eq!((report.same_name_but_for_case, report.unreachable_names), (vec![3], vec![4]));
+    migrate(&mut database.connect().await).await.unwrap();
     let rows =
         "SELECT string_agg(concat_ws(' ', id, username, state, origin, username_key), ', ' ORDER BY id) FROM users_v2";
     assert_eq!(database.count("SELECT count(*) FROM password_history_v2 JOIN auth_logs_v2 USING (user_id)").await, 1);

@@ -194,6 +194,10 @@ async fn awkward_database() -> (Database, Vec<String>) {
     let second = add_second(&database, "lost", &lost("x"), Some(&lost("x"))).await;
     expect("users_v2", second, &["UnreadablePassword", "UnreadableSecondFactor"]);
     add_second(&database, "both", &fernet("Motdepasse-1"), Some(&fernet(SECRET))).await;
+    let second = add_second(&database, "In.Clear", &fernet("x"), None).await;
+    expect("users_v2", second, &["SameNameButForCase"]);
+    let second = add_second(&database, "tab\there", &fernet("x"), None).await;
+    expect("users_v2", second, &["UnreachableName"]);
     let history =
         "INSERT INTO password_history_v2 (user_id, password, gendate) VALUES (1, 'Motdepasse-0', 1), (2, $1, 1),
                    (3, $2, 1)";
@@ -257,7 +261,7 @@ async fn nothing_is_dropped_the_source_stays_and_the_second_time_changes_nothing
     let source = table(&database, "users").await;
     let report = run(&database, Expire::Nobody).await;
     assert_eq!(report.findings.iter().filter(|finding| format!("{:?}", finding.what) == "TakenOver").count(), 8);
-    assert_eq!(database.count("SELECT count(*) FROM users_v2").await, 11);
+    assert_eq!(database.count("SELECT count(*) FROM users_v2").await, 13);
     assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'account_imported'").await, 8);
     let after = (table(&database, "users_v2").await, table(&database, "password_history_v2").await);
     assert!(!after.0.contains("Motdepasse") && !after.0.contains(SECRET) && !after.1.contains("Motdepasse"));

@@ -73,12 +73,6 @@ impl Database {
             [] => say("the database's schema is current"),
             applied => say(&format!("migrated the database: {}", applied.join(", "))),
         }
-        for id in report.same_name_but_for_case {
-            say(&format!("note: the name of users_v2 row {id} differs from another's only in case; both stay"));
-        }
-        for id in report.unreachable_names {
-            say(&format!("note: the name of users_v2 row {id} is one that no request can give; it stays"));
-        }
         for (name, statement) in statements() {
             client.prepare(&statement).await.map_err(|error| {
                 anyhow!(
