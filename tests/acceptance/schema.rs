@@ -2,7 +2,7 @@
 
 use cofrap_edge::{SCHEMA_VERSION, statements};
 use cofrap_migrations::{ensure_application_user, migrate};
-use cofrap_tests::{MAX_AGE, Person, Settings, TestApp, TestServer, now_at_start};
+use cofrap_tests::{CHOSEN_PASSWORD, MAX_AGE, Person, Settings, TestApp, TestServer, now_at_start};
 
 /// The tables as the functions on OpenFaaS made them.
 const SEED: &str = "
@@ -138,6 +138,28 @@ async fn no_request_takes_more_than_two_statements() {
     check(wire.take_statements());
     for _ in 0..6 {
         app.authenticate("nobody", "wrong", "123456").await;
+        check(wire.take_statements());
+    }
+    app.create_account("first", CHOSEN_PASSWORD).await.ok();
+    check(wire.take_statements());
+    app.create_account("first", CHOSEN_PASSWORD).await.problem(409, "username_taken");
+    check(wire.take_statements());
+    for password in [CHOSEN_PASSWORD, "wrong"] {
+        app.begin_login("first", password).await;
+        check(wire.take_statements());
+    }
+    let mut first = app.chosen_account("another").await;
+    let challenge = first.challenge().await;
+    wire.take_statements();
+    for code in ["000000".to_owned(), first.fresh_code()] {
+        app.verify_code("another", &code).await;
+        check(wire.take_statements());
+    }
+    let code = first.fresh_code();
+    app.complete_login("another", &code, &challenge).await.ok();
+    check(wire.take_statements());
+    for function in ["generate-password", "generate-2fa"] {
+        app.call(function, serde_json::json!({ "username": "another", "password": "x" })).await;
         check(wire.take_statements());
     }
     let mut late = app.active_account("late").await;

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use cofrap_tests::{ADMIN_TOKEN, KEY, MAX_AGE, Settings, TestApp};
+use cofrap_tests::{ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, MAX_AGE, Settings, TestApp};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -121,8 +121,23 @@ async fn no_secret_is_in_a_log_an_audit_row_an_error_body_or_a_dump() {
     let renewal = expired["renewal_token"].as_str().unwrap().to_owned();
     canaries.add(&renewal);
     canaries.add("canary of a wrong password");
+    let mut eve = app.chosen_account("eve").await;
+    let challenge = eve.challenge().await;
+    canaries.add(CHOSEN_PASSWORD);
+    canaries.add(&challenge);
+    let session = eve.log_in_by_steps().await.ok().0["token"].as_str().unwrap().to_owned();
+    let body = json!({ "username": "eve" });
+    let given = app.call_as(&session, "generate-2fa", body.clone()).await.ok().0["secret"].as_str().unwrap().to_owned();
+    canaries.add(&given);
+    let given = app.call_as(&session, "generate-password", body).await.ok().0["password"].as_str().unwrap().to_owned();
+    canaries.add(&given);
 
     let errors = [
+        app.create_account("mallory", &format!("{CHOSEN_PASSWORD}{}", "x".repeat(80))).await,
+        app.create_account("Kalt", CHOSEN_PASSWORD).await,
+        app.begin_login("eve", CHOSEN_PASSWORD).await,
+        app.complete_login("eve", "000000", &challenge).await,
+        app.call("generate-2fa", json!({ "username": "eve", "challenge": challenge })).await,
         app.authenticate("michel.ranu", "canary of a wrong password", "123456").await,
         app.authenticate("michel.ranu", &format!("{}{}", michel.password, "x".repeat(90)), Value::Null).await,
         app.call("generate-2fa-v2", json!({ "username": "michel.ranu", "renewal_token": format!("{renewal}x") })).await,
