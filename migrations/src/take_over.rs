@@ -1,25 +1,34 @@
 //! Taking over what the functions before left: accounts of the first generation's table `users`, and secrets in clear.
 //!
 //! First a plan is made from what the tables hold, whatever columns they have by now; a dry run ends there. Then the plan is
-//! carried out in one transaction. What was taken over once is not looked at again, so doing it twice changes nothing more.
+//! carried out in one short transaction. What was taken over once is not looked at again, so doing it twice changes nothing more.
 
-use anyhow::{Context, Result};
-use cofrap_accounts::{AccountId, Standing, UnixTime, Username, case_key};
-use cofrap_crypto::{Binding, KeyId, Keyring, PasswordHash, Place, Sealed, Slot, TotpSecret};
+use anyhow::{Context, Result, anyhow, bail};
+use cofrap_accounts::{AccountId, Scheme, Standing, UnixTime, Username, case_key};
+use cofrap_crypto::{Binding, KeyId, Keyring, Password, PasswordHash, Place, Sealed, Slot, TotpSecret};
 use rand_core::CryptoRng;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 
 /// The columns by which the first generation's table is told from another program's `users`.
 const FIRST_GENERATION: [&str; 6] = ["expired", "gendate", "id", "mfa", "password", "username"];
 
-/// Bytes of the longest text whose token fits a column of 255 characters.
-const LONGEST_SEALED: usize = 126;
+/// Characters that a column of a secret holds.
+const COLUMN_LENGTH: usize = 255;
 
-/// What was found, or will be done: by table and row where it concerns one.
+/// Bytes of the longest text whose Fernet token fits such a column.
+const LONGEST_SEALED: usize = 127;
+
+/// How far clocks may be apart, in seconds: what was born later than that was not.
+const CLOCK_SKEW: i64 = 24 * 3600;
+
+/// What was found, or will be done: by table and row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The table.
@@ -39,18 +48,22 @@ pub enum What {
     PasswordInClear,
     /// Its second factor was in clear.
     SecondFactorInClear,
-    /// Its password was longer than bcrypt reads.
+    /// Its password was longer than bcrypt reads, or than any request may give.
     LongPassword,
     /// It has no second factor.
     NotEnrolled,
     /// It has no password.
     NoPassword,
-    /// No key opens its password, or it is no bcrypt hash that can be verified.
+    /// No key opens its password, or it is no hash that can be verified.
     UnreadablePassword,
-    /// No key opens its second factor, or it is no base32.
+    /// No key opens its second factor, or it is no base32, or it is too long.
     UnreadableSecondFactor,
+    /// Its hash costs more than those of others.
+    CostlyHash,
     /// It does not say when its password was made.
     NoBirth,
+    /// Its password was made in the future.
+    FutureBirth,
     /// Its name has more than 50 characters.
     LongName,
     /// It has no name.
@@ -72,16 +85,18 @@ pub struct TakenOver {
     pub before: usize,
     /// Whether any password is kept as a bcrypt hash.
     pub has_hashes: bool,
+    /// Whether the second generation's tokens are opened by no key: then nothing is taken over.
+    pub has_wrong_keys: bool,
     /// Accounts that must renew at their next complete login, because that was asked for.
     pub expired: u64,
     /// Whether there is a table `users` of another program.
     pub has_foreign_users: bool,
 }
 
-/// How a take-over is done.
+/// Who must renew because of the take-over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expire {
-    /// Every account of the first generation must renew at its first complete login.
+    /// Every account of the first generation, at its first complete login.
     Imported,
     /// Only who would anyway.
     Nobody,
@@ -91,20 +106,35 @@ pub enum Expire {
 ///
 /// # Errors
 /// When the database refuses a statement, or a table has not the columns that it should have.
-pub async fn plan_take_over(client: &Client, keyring: &Keyring, expire: Expire) -> Result<TakenOver> {
+pub async fn plan_take_over(client: &Client, keyring: &Keyring, now: UnixTime, expire: Expire) -> Result<TakenOver> {
     let tables = Tables::read(client).await?;
-    let plan = Plan::of(&tables, keyring);
+    let plan = Plan::of(&tables, keyring, now);
+    let expirable = |account: &&AccountRow| {
+        let is_unchanged = account.password_generation.unwrap_or(0) == 0 && account.expired_since.is_none();
+        account.imported_from.is_some() && is_unchanged
+    };
+    let before = tables.accounts.iter().filter(expirable).count();
+    let taken_over = plan.imports.iter().filter(|import| !import.must_renew).count();
     let mut report = plan.report();
     if expire == Expire::Imported {
-        report.expired = plan.imports.len() as u64;
+        report.expired = (before + taken_over) as u64;
     }
+    report.has_wrong_keys = plan.has_wrong_keys && !has_registered_keys(client).await?;
     Ok(report)
+}
+
+/// Whether the functions know rows of any key: then it is for them to say which keys are the right ones.
+async fn has_registered_keys(client: &Client) -> Result<bool> {
+    let is_there = "SELECT to_regclass('encryption_keys') IS NOT NULL";
+    let is_there: bool = client.query_one(is_there, &[]).await.map_err(refused)?.get(0);
+    let any = "SELECT EXISTS (SELECT FROM encryption_keys)";
+    Ok(is_there && client.query_one(any, &[]).await.map_err(refused)?.get(0))
 }
 
 /// Protects what is in clear, and gives the accounts of the first generation rows in `users_v2`; their own table is only read.
 ///
 /// # Errors
-/// As [`plan_take_over`]; nothing was written then.
+/// As [`plan_take_over`], and when stored tokens show that the keys are the wrong ones; nothing was written then.
 pub async fn take_over(
     client: &mut Client,
     keyring: &Keyring,
@@ -112,27 +142,61 @@ pub async fn take_over(
     now: UnixTime,
     expire: Expire,
 ) -> Result<TakenOver> {
-    let transaction = client.transaction().await?;
-    // Functions may go on meanwhile; another take-over may not.
-    transaction.batch_execute("LOCK TABLE users_v2 IN SHARE UPDATE EXCLUSIVE MODE").await?;
-    let tables = Tables::read(transaction.client()).await?;
-    let plan = Plan::of(&tables, keyring);
+    let lock = "SELECT pg_advisory_lock($1)";
+    client.execute(lock, &[&crate::LOCK]).await.map_err(refused).context("cannot take the migration lock")?;
+    let taken_over = carry_out(client, keyring, rng, now, expire).await;
+    let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&crate::LOCK]).await;
+    let taken_over = taken_over?;
+    unlocked.map_err(refused).context("cannot give the migration lock back")?;
+    Ok(taken_over)
+}
+
+async fn carry_out(
+    client: &mut Client,
+    keyring: &Keyring,
+    rng: &mut impl CryptoRng,
+    now: UnixTime,
+    expire: Expire,
+) -> Result<TakenOver> {
+    let tables = Tables::read(client).await?;
+    let plan = Plan::of(&tables, keyring, now);
     let mut report = plan.report();
-    let mut writer = Writer { transaction: &transaction, keyring, rng, now };
-    if !plan.is_empty() {
+    let registered: i64 = client.query_one("SELECT count(*) FROM encryption_keys", &[]).await.map_err(refused)?.get(0);
+    if plan.has_wrong_keys && registered == 0 {
+        bail!("no key of encryption_key opens the stored secrets of the second generation: it must be their key");
+    }
+    // Hashing takes a while: nothing is locked yet.
+    let protected: Vec<_> = plan.protections.iter().map(|found| found.protect(keyring, rng, now)).collect();
+    let imported: Vec<_> = plan.imports.iter().map(|import| import.protect(keyring, rng, now)).collect();
+
+    let transaction = client.transaction().await.map_err(refused)?;
+    let writer = Writer { transaction: &transaction, keyring, now };
+    if !plan.protections.is_empty() || !plan.imports.is_empty() {
         writer.register_key().await?;
     }
-    for secret in &plan.secrets {
-        writer.protect(secret).await?;
+    for (place, secret) in plan.protections.iter().zip(&protected) {
+        writer.protect(place, secret).await?;
     }
-    for import in &plan.imports {
-        writer.import(import).await.with_context(|| format!("cannot take over users:{}", import.id))?;
+    for (import, (password, second_factor)) in plan.imports.iter().zip(&imported) {
+        let has_come = writer.import(import, password, second_factor.as_ref()).await;
+        if !has_come.with_context(|| format!("cannot take over users:{}", import.id))? {
+            report.findings.retain(|finding| (finding.table, finding.id) != ("users", import.id));
+            report.findings.push(Finding { table: "users", id: import.id, what: What::Duplicate });
+        }
     }
     if expire == Expire::Imported {
         report.expired = writer.expire().await?;
     }
-    transaction.commit().await.context("cannot end the take-over")?;
+    transaction.commit().await.map_err(refused).context("cannot end the take-over")?;
     Ok(report)
+}
+
+/// What the database said, without the row that it said it about.
+fn refused(error: tokio_postgres::Error) -> anyhow::Error {
+    match error.as_db_error() {
+        Some(cause) => anyhow!("{} {}", cause.code().code(), cause.message()),
+        None => anyhow!(error),
+    }
 }
 
 /// A row of `users`.
@@ -153,10 +217,13 @@ struct AccountRow {
     username: String,
     password: String,
     mfa: Option<String>,
+    gendate: i64,
     password_key: Option<String>,
     mfa_key: Option<String>,
     username_key: Option<String>,
     imported_from: Option<i64>,
+    password_generation: Option<i64>,
+    expired_since: Option<i64>,
 }
 
 /// A row of `password_history_v2`.
@@ -179,52 +246,60 @@ struct Tables {
 
 impl Tables {
     async fn read(client: &Client) -> Result<Self> {
-        let columns = "SELECT coalesce(string_agg(column_name::text, ',' ORDER BY column_name::text COLLATE \"C\"), '')
-                       FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = 'users'";
-        let columns: String = client.query_one(columns, &[]).await?.get(0);
-        let columns: Vec<_> = columns.split(',').collect();
-        let is_ours = FIRST_GENERATION.iter().all(|name| columns.contains(name));
+        let columns = "SELECT attname::text FROM pg_attribute
+                       WHERE attrelid = to_regclass('users') AND attnum > 0 AND NOT attisdropped";
+        let columns = client.query(columns, &[]).await.map_err(refused)?;
+        let columns: Vec<String> = columns.iter().map(|row| row.get(0)).collect();
+        let is_ours = FIRST_GENERATION.iter().all(|name| columns.iter().any(|column| column == name));
         Ok(Self {
             first_generation: if is_ours { rows(client, "users").await? } else { Vec::new() },
             accounts: rows(client, "users_v2").await?,
             history: rows(client, "password_history_v2").await?,
-            has_foreign_users: !is_ours && columns != [""],
+            has_foreign_users: !is_ours && !columns.is_empty(),
         })
     }
 }
 
 /// Every row of a table, by its number; none if there is no such table.
 async fn rows<T: DeserializeOwned>(client: &Client, table: &'static str) -> Result<Vec<T>> {
-    let exists = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?;
+    let exists = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await.map_err(refused)?;
     if !exists.get::<_, bool>(0) {
         return Ok(Vec::new());
     }
     let rows = client.query(&format!("SELECT to_jsonb(t)::text FROM {table} t ORDER BY id"), &[]).await;
-    let read = |row: tokio_postgres::Row| Ok(serde_json::from_str(row.try_get(0)?)?);
-    rows.with_context(|| format!("cannot read {table}"))?
-        .into_iter()
-        .map(read)
-        .collect::<Result<_>>()
-        .with_context(|| format!("the table {table} has not the columns of its generation"))
+    let rows = rows.map_err(refused).with_context(|| format!("cannot read {table}"))?;
+    rows.into_iter()
+        .map(|row| {
+            let row: Value = serde_json::from_str(row.try_get(0)?)?;
+            let id = row["id"].to_string();
+            // The reason would show what is stored.
+            serde_json::from_value(row)
+                .map_err(|_| anyhow!("{table}:{id} has not the types of its generation's columns"))
+        })
+        .collect()
 }
 
 /// What is to be done.
 #[derive(Default)]
 struct Plan<'a> {
-    secrets: Vec<SecretInClear<'a>>,
+    protections: Vec<Protection<'a>>,
     imports: Vec<Import<'a>>,
     findings: Vec<Finding>,
     before: usize,
     has_hashes: bool,
+    has_wrong_keys: bool,
     has_foreign_users: bool,
 }
 
 /// A secret of the second generation that is kept in clear.
-struct SecretInClear<'a> {
+struct Protection<'a> {
     slot: Slot,
     id: i64,
     owner: &'a str,
-    clear: &'a str,
+    old: &'a str,
+    kept: Kept<'a>,
+    /// Whether the account is marked as expired with it.
+    must_renew: bool,
 }
 
 /// An account of the first generation.
@@ -237,6 +312,27 @@ struct Import<'a> {
     second_factor: Option<Kept<'a>>,
     gendate: i64,
     expired: bool,
+    must_renew: bool,
+}
+
+impl Protection<'_> {
+    fn protect(&self, keyring: &Keyring, rng: &mut impl CryptoRng, now: UnixTime) -> Sealed {
+        let place = self.slot.of(self.owner);
+        match self.slot {
+            Slot::Password | Slot::PastPassword => self.kept.protect_password(Scheme::Sealed, keyring, rng, now, place),
+            Slot::SecondFactor | Slot::PendingSecondFactor => self.kept.protect(keyring, now, place),
+        }
+    }
+}
+
+impl Import<'_> {
+    fn protect(&self, keyring: &Keyring, rng: &mut impl CryptoRng, now: UnixTime) -> (Sealed, Option<Sealed>) {
+        let place = Slot::Password.of(self.username);
+        let password = self.password.protect_password(Scheme::Hashed, keyring, rng, now, place);
+        let second_factor = self.second_factor.as_ref();
+        let second_factor = second_factor.map(|kept| kept.protect(keyring, now, Slot::SecondFactor.of(self.username)));
+        (password, second_factor)
+    }
 }
 
 /// How a secret is kept where it is found.
@@ -244,16 +340,18 @@ enum Kept<'a> {
     /// A Fernet token that a key opens: what it says.
     Sealed(zeroize::Zeroizing<String>),
     /// A bcrypt hash.
-    Hashed(&'a str),
+    Hashed(Cow<'a, str>),
     InClear(&'a str),
     /// What nobody can read; it stays as it is.
     Unreadable(&'a str),
 }
 
 impl<'a> Kept<'a> {
+    /// A password. Programs that wrote bytes where text belongs left a hash in their own spelling; that is a hash, too.
     fn password(text: &'a str, keyring: &Keyring) -> Self {
-        if PasswordHash::is_claimed_by(text) {
-            return if PasswordHash::parse(text).is_ok() { Self::Hashed(text) } else { Self::Unreadable(text) };
+        let plain = plain_spelling(text);
+        if PasswordHash::is_claimed_by(&plain) {
+            return if PasswordHash::parse(&plain).is_ok() { Self::Hashed(plain) } else { Self::Unreadable(text) };
         }
         Self::secret(text, keyring)
     }
@@ -265,11 +363,7 @@ impl<'a> Kept<'a> {
         if !text.starts_with("gAAAAA") {
             return Self::InClear(text);
         }
-        let sealed = Sealed::from_stored(text.to_owned(), None, None);
-        match keyring.open(&sealed, Slot::Password.of("")) {
-            Ok(opened) => Self::Sealed(opened.clear),
-            Err(_) => Self::Unreadable(text),
-        }
+        keyring.open_foreign(text).map_or(Self::Unreadable(text), Self::Sealed)
     }
 
     /// What it says, as far as that can be read.
@@ -280,10 +374,66 @@ impl<'a> Kept<'a> {
             Self::Hashed(_) | Self::Unreadable(_) => None,
         }
     }
+
+    /// Whether it is a password that only fits its column as a hash, or that is longer than any request may give.
+    fn is_long(&self) -> bool {
+        self.clear().is_some_and(|clear| clear.len() > LONGEST_SEALED || clear.chars().count() > Password::MAX_LENGTH)
+    }
+
+    /// How a password is stored from now on: what was in clear as `scheme` says, unless it is too long to be anything but a hash.
+    fn protect_password(
+        &self,
+        scheme: Scheme,
+        keyring: &Keyring,
+        rng: &mut impl CryptoRng,
+        now: UnixTime,
+        place: Place<'_>,
+    ) -> Sealed {
+        match self {
+            Self::Hashed(hash) => keyring.bind_hash(hash.clone().into_owned(), place),
+            Self::InClear(clear) if scheme == Scheme::Hashed || self.is_long() => {
+                keyring.bind_hash(PasswordHash::of_taken_over(clear, rng, || {}), place)
+            }
+            Self::Sealed(clear) if self.is_long() => {
+                keyring.bind_hash(PasswordHash::of_taken_over(clear, rng, || {}), place)
+            }
+            Self::Sealed(_) | Self::InClear(_) | Self::Unreadable(_) => self.protect(keyring, now, place),
+        }
+    }
+
+    /// How a secret is stored from now on. One that does not fit its column leaves a token there that says nothing, so that nobody
+    /// takes the account for one without.
+    fn protect(&self, keyring: &Keyring, now: UnixTime, place: Place<'_>) -> Sealed {
+        let clear = match self {
+            Self::Unreadable(text) if text.chars().count() <= COLUMN_LENGTH => {
+                return Sealed::from_stored((*text).to_owned(), None, None);
+            }
+            Self::Unreadable(_) | Self::Hashed(_) => "",
+            Self::Sealed(_) | Self::InClear(_) => {
+                self.clear().filter(|clear| clear.len() <= LONGEST_SEALED).unwrap_or("")
+            }
+        };
+        keyring.seal(clear, now.unsigned_seconds(), place)
+    }
+}
+
+/// A hash as text, where it was stored as the bytes that make it up: `b'...'` as Python shows them, `\x...` as PostgreSQL does.
+fn plain_spelling(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    let shown = ["b'", "b\""].iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(&quote[1..]));
+    let bytes = || -> Option<String> {
+        let digits = text.strip_prefix("\\x").filter(|digits| digits.is_ascii() && digits.len() % 2 == 0)?;
+        let byte = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+        String::from_utf8((0..digits.len()).step_by(2).map(byte).collect::<Option<_>>()?).ok()
+    };
+    match shown {
+        Some(shown) => Cow::Borrowed(shown),
+        None => bytes().map_or(Cow::Borrowed(text), Cow::Owned),
+    }
 }
 
 impl<'a> Plan<'a> {
-    fn of(tables: &'a Tables, keyring: &Keyring) -> Self {
+    fn of(tables: &'a Tables, keyring: &Keyring, now: UnixTime) -> Self {
         let mut plan = Self { has_foreign_users: tables.has_foreign_users, ..Self::default() };
         let mut keys: HashSet<_> = tables.accounts.iter().filter_map(|account| account.username_key.clone()).collect();
         for account in &tables.accounts {
@@ -291,26 +441,30 @@ impl<'a> Plan<'a> {
                 keys.remove(key);
             }
             plan.judge_name("users_v2", account.id, &account.username, &mut keys);
-            plan.protect_account(account, keyring);
+            plan.protect_account(account, keyring, now);
         }
         let owners = tables.accounts.iter().map(|account| (account.id, account.username.as_str())).collect();
         for past in &tables.history {
             plan.protect_history(past, &owners, keyring);
         }
+        let tokens = tables.accounts.iter().flat_map(|account| {
+            let password = Some(account.password.as_str()).filter(|_| account.password_key.is_none());
+            [password, account.mfa.as_deref().filter(|_| account.mfa_key.is_none())]
+        });
+        let mut opened = tokens.flatten().filter(|text| text.starts_with("gAAAAA")).map(|text| keyring.opener(text));
+        plan.has_wrong_keys =
+            opened.next().is_some_and(|first| first.is_none() && opened.all(|opener| opener.is_none()));
+
         let mut names: HashSet<_> = tables.accounts.iter().map(|account| account.username.as_str()).collect();
         let imported: HashSet<_> = tables.accounts.iter().filter_map(|account| account.imported_from).collect();
         for row in &tables.first_generation {
             if imported.contains(&row.id) {
                 plan.before += 1;
             } else {
-                plan.import(row, &mut names, &mut keys, keyring);
+                plan.import(row, &mut names, &mut keys, keyring, now);
             }
         }
         plan
-    }
-
-    fn is_empty(&self) -> bool {
-        self.secrets.is_empty() && self.imports.is_empty()
     }
 
     fn report(&self) -> TakenOver {
@@ -318,6 +472,7 @@ impl<'a> Plan<'a> {
             findings: self.findings.clone(),
             before: self.before,
             has_hashes: self.has_hashes,
+            has_wrong_keys: self.has_wrong_keys,
             expired: 0,
             has_foreign_users: self.has_foreign_users,
         }
@@ -327,20 +482,35 @@ impl<'a> Plan<'a> {
         self.findings.push(Finding { table, id, what });
     }
 
-    fn protect_account(&mut self, account: &'a AccountRow, keyring: &Keyring) {
-        let (table, owner) = ("users_v2", account.username.as_str());
+    fn protect_account(&mut self, account: &'a AccountRow, keyring: &Keyring, now: UnixTime) {
+        let (table, id, owner) = ("users_v2", account.id, account.username.as_str());
+        if account.gendate > now.seconds() + CLOCK_SKEW {
+            self.say(table, id, What::FutureBirth);
+        }
         if account.password_key.is_none() {
-            let kept = Kept::password(&account.password, keyring);
-            self.judge_password(table, account.id, &kept);
-            if let Kept::InClear(clear) = kept {
-                self.secrets.push(SecretInClear { slot: Slot::Password, id: account.id, owner, clear });
+            let old = account.password.as_str();
+            let kept = Kept::password(old, keyring);
+            self.judge_password(table, id, &kept);
+            let must_renew = kept.is_long();
+            if must_renew {
+                self.say(table, id, What::LongPassword);
+            }
+            let changes = match &kept {
+                Kept::InClear(_) => true,
+                Kept::Hashed(hash) => hash.as_ref() != old,
+                Kept::Sealed(_) => must_renew,
+                Kept::Unreadable(_) => false,
+            };
+            if changes {
+                self.protections.push(Protection { slot: Slot::Password, id, owner, old, kept, must_renew });
             }
         }
-        if let (Some(mfa), None) = (account.mfa.as_deref().filter(|mfa| !mfa.is_empty()), &account.mfa_key) {
-            let kept = Kept::secret(mfa, keyring);
-            self.judge_second_factor(table, account.id, &kept);
-            if let Kept::InClear(clear) = kept {
-                self.secrets.push(SecretInClear { slot: Slot::SecondFactor, id: account.id, owner, clear });
+        if let (Some(old), None) = (account.mfa.as_deref().filter(|mfa| !mfa.is_empty()), &account.mfa_key) {
+            let kept = Kept::secret(old, keyring);
+            self.judge_second_factor(table, id, &kept);
+            // One that is too long stays as it is: it is nowhere else.
+            if matches!(kept, Kept::InClear(clear) if clear.len() <= LONGEST_SEALED) {
+                self.protections.push(Protection { slot: Slot::SecondFactor, id, owner, old, kept, must_renew: false });
             }
         }
     }
@@ -349,13 +519,15 @@ impl<'a> Plan<'a> {
         if past.password_key.is_some() {
             return;
         }
-        match Kept::password(&past.password, keyring) {
-            Kept::InClear(clear) => {
+        let (table, id, old) = ("password_history_v2", past.id, past.password.as_str());
+        let kept = Kept::password(old, keyring);
+        match kept {
+            Kept::InClear(_) => {
                 let owner = past.user_id.and_then(|id| owners.get(&id)).copied().unwrap_or_default();
-                self.say("password_history_v2", past.id, What::PasswordInClear);
-                self.secrets.push(SecretInClear { slot: Slot::PastPassword, id: past.id, owner, clear });
+                self.say(table, id, What::PasswordInClear);
+                self.protections.push(Protection { slot: Slot::PastPassword, id, owner, old, kept, must_renew: false });
             }
-            Kept::Unreadable(_) => self.say("password_history_v2", past.id, What::UnreadablePassword),
+            Kept::Unreadable(_) => self.say(table, id, What::UnreadablePassword),
             Kept::Sealed(_) | Kept::Hashed(_) => {}
         }
     }
@@ -366,6 +538,7 @@ impl<'a> Plan<'a> {
         names: &mut HashSet<&'a str>,
         keys: &mut HashSet<String>,
         keyring: &Keyring,
+        now: UnixTime,
     ) {
         let (table, id) = ("users", row.id);
         let name = row.username.as_deref().unwrap_or_default();
@@ -382,22 +555,37 @@ impl<'a> Plan<'a> {
         let case_key = self.judge_name(table, id, name, keys);
         let password = Kept::password(row.password.as_deref().unwrap_or_default(), keyring);
         self.judge_password(table, id, &password);
+        let is_cut = matches!(&password, Kept::InClear(clear) if clear.len() > PasswordHash::MAX_BYTES);
+        let must_renew = is_cut || password.is_long();
+        if must_renew {
+            self.say(table, id, What::LongPassword);
+        }
         let second_factor = row.mfa.as_deref().filter(|mfa| !mfa.is_empty()).map(|mfa| Kept::secret(mfa, keyring));
         match &second_factor {
             Some(kept) => self.judge_second_factor(table, id, kept),
             None => self.say(table, id, What::NotEnrolled),
         }
-        if row.gendate.is_none() {
-            self.say(table, id, What::NoBirth);
-        }
+        let gendate = match row.gendate {
+            Some(at) if at > now.seconds() + CLOCK_SKEW => {
+                self.say(table, id, What::FutureBirth);
+                0
+            }
+            Some(at) => at.clamp(0, now.seconds()),
+            None => {
+                self.say(table, id, What::NoBirth);
+                0
+            }
+        };
+        let expired = row.expired.unwrap_or(false);
         self.imports.push(Import {
             id,
             username: name,
             case_key,
             password,
             second_factor,
-            gendate: row.gendate.unwrap_or(0),
-            expired: row.expired.unwrap_or(false),
+            gendate,
+            expired,
+            must_renew,
         });
     }
 
@@ -417,13 +605,13 @@ impl<'a> Plan<'a> {
     fn judge_password(&mut self, table: &'static str, id: i64, kept: &Kept<'_>) {
         match kept {
             Kept::Sealed(_) => {}
-            Kept::Hashed(_) => self.has_hashes = true,
-            Kept::InClear(clear) => {
-                self.say(table, id, What::PasswordInClear);
-                if clear.len() > PasswordHash::MAX_BYTES && (table == "users" || clear.len() > LONGEST_SEALED) {
-                    self.say(table, id, What::LongPassword);
+            Kept::Hashed(hash) => {
+                self.has_hashes = true;
+                if PasswordHash::parse(hash).is_ok_and(|hash| hash.cost() > PasswordHash::COST) {
+                    self.say(table, id, What::CostlyHash);
                 }
             }
+            Kept::InClear(_) => self.say(table, id, What::PasswordInClear),
             Kept::Unreadable("") => self.say(table, id, What::NoPassword),
             Kept::Unreadable(_) => self.say(table, id, What::UnreadablePassword),
         }
@@ -433,137 +621,111 @@ impl<'a> Plan<'a> {
         if matches!(kept, Kept::InClear(_)) {
             self.say(table, id, What::SecondFactorInClear);
         }
-        if kept.clear().is_none_or(|clear| TotpSecret::from_base32(clear).is_err()) {
+        let can_be_read = |clear: &str| clear.len() <= LONGEST_SEALED && TotpSecret::from_base32(clear).is_ok();
+        if !kept.clear().is_some_and(can_be_read) {
             self.say(table, id, What::UnreadableSecondFactor);
         }
     }
 }
 
 /// Carries a plan out.
-struct Writer<'a, R> {
+struct Writer<'a> {
     transaction: &'a Transaction<'a>,
     keyring: &'a Keyring,
-    rng: &'a mut R,
     now: UnixTime,
 }
 
-impl<R: CryptoRng> Writer<'_, R> {
+impl Writer<'_> {
+    async fn execute(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        self.transaction.execute(statement, parameters).await.map_err(refused)
+    }
+
     /// Everything here is sealed and bound under the first key.
     async fn register_key(&self) -> Result<()> {
         let insert = "INSERT INTO encryption_keys (id, registered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        self.transaction.execute(insert, &[&self.keyring.first_id().as_str(), &self.now.seconds()]).await?;
-        Ok(())
+        self.execute(insert, &[&self.keyring.first_id().as_str(), &self.now.seconds()]).await.map(|_| ())
     }
 
-    fn seal(&self, clear: &str, place: Place<'_>) -> Sealed {
-        self.keyring.seal(clear, self.now.unsigned_seconds(), place)
-    }
-
-    fn hash(&mut self, clear: &str, place: Place<'_>) -> Sealed {
-        self.keyring.bind_hash(PasswordHash::of_taken_over(clear, self.rng, || {}), place)
-    }
-
-    /// Protects a secret of the second generation where it stands, unless it was replaced meanwhile.
-    async fn protect(&mut self, secret: &SecretInClear<'_>) -> Result<()> {
-        let place = secret.slot.of(secret.owner);
-        let protected = if secret.clear.len() > LONGEST_SEALED && secret.slot != Slot::SecondFactor {
-            self.hash(secret.clear, place)
-        } else {
-            self.seal(secret.clear, place)
-        };
-        let (table, column) = match secret.slot {
+    /// Puts a protected secret in the place of the one that was found, unless it was replaced meanwhile.
+    async fn protect(&self, place: &Protection<'_>, secret: &Sealed) -> Result<()> {
+        let (table, column) = match place.slot {
             Slot::Password => ("users_v2", "password"),
             Slot::SecondFactor | Slot::PendingSecondFactor => ("users_v2", "mfa"),
             Slot::PastPassword => ("password_history_v2", "password"),
         };
+        let mark = if place.must_renew { ", expired = TRUE, expired_since = $6::bigint" } else { "" };
         let update = format!(
-            "UPDATE {table} SET {column} = $1, {column}_key = $2, {column}_binding = $3
+            "UPDATE {table} SET {column} = $1, {column}_key = $2, {column}_binding = $3{mark}
              WHERE id = $4::bigint AND {column} = $5 AND {column}_key IS NULL"
         );
-        let (token, key, binding) = columns(&protected);
-        self.transaction
-            .execute(&update, &[&token, &key, &binding, &secret.id, &secret.clear])
-            .await
-            .with_context(|| format!("cannot protect {table}:{}", secret.id))?;
-        Ok(())
+        let (token, key, binding) = columns(secret);
+        let now = self.now.seconds();
+        let parameters: [&(dyn ToSql + Sync); 6] = [&token, &key, &binding, &place.id, &place.old, &now];
+        let given = if place.must_renew { 6 } else { 5 };
+        let protected = self.execute(&update, &parameters[..given]).await;
+        protected.map(|_| ()).with_context(|| format!("cannot protect {table}:{}", place.id))
     }
 
-    async fn import(&mut self, import: &Import<'_>) -> Result<()> {
-        let name = import.username;
-        let password = match &import.password {
-            Kept::Sealed(clear) => self.seal(clear, Slot::Password.of(name)),
-            Kept::Hashed(hash) => self.keyring.bind_hash((*hash).to_owned(), Slot::Password.of(name)),
-            Kept::InClear(clear) => self.hash(clear, Slot::Password.of(name)),
-            Kept::Unreadable(text) => Sealed::from_stored((*text).to_owned(), None, None),
-        };
-        let second_factor = import.second_factor.as_ref().map(|kept| match kept {
-            Kept::Sealed(clear) => self.seal(clear, Slot::SecondFactor.of(name)),
-            Kept::InClear(clear) => self.seal(clear, Slot::SecondFactor.of(name)),
-            Kept::Hashed(text) | Kept::Unreadable(text) => Sealed::from_stored((*text).to_owned(), None, None),
-        });
-        let (password_text, password_key, password_binding) = columns(&password);
-        let (mfa, mfa_key, mfa_binding) = second_factor.as_ref().map_or((None, None, None), |sealed| {
+    /// Whether the account has come; if not, somebody took its name meanwhile.
+    async fn import(&self, import: &Import<'_>, password: &Sealed, second_factor: Option<&Sealed>) -> Result<bool> {
+        let insert = "
+            INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, mfa, mfa_key, mfa_binding,
+                                  gendate, expired, expired_since, state, origin, imported_from, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                    to_timestamp($15::bigint) AT TIME ZONE 'UTC', to_timestamp($15::bigint) AT TIME ZONE 'UTC')
+            ON CONFLICT DO NOTHING
+            RETURNING id::bigint";
+        let (standing, name, now) = (Standing::of_taken_over(), import.username, self.now.seconds());
+        let (token, key, binding) = columns(password);
+        let (mfa, mfa_key, mfa_binding) = second_factor.map_or((None, None, None), |sealed| {
             let (token, key, binding) = columns(sealed);
             (Some(token), key, binding)
         });
-        let insert = "
-            INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, mfa, mfa_key, mfa_binding,
-                                  gendate, expired, state, origin, imported_from, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                    to_timestamp($14::bigint) AT TIME ZONE 'UTC', to_timestamp($14::bigint) AT TIME ZONE 'UTC')
-            RETURNING id::bigint";
-        let standing = Standing::of_taken_over();
-        let now = self.now.seconds();
-        let inserted = self
-            .transaction
-            .query_one(
-                insert,
-                &[
-                    &name,
-                    &import.case_key,
-                    &password_text,
-                    &password_key,
-                    &password_binding,
-                    &mfa,
-                    &mfa_key,
-                    &mfa_binding,
-                    &import.gendate,
-                    &import.expired,
-                    &standing.state.as_str(),
-                    &standing.origin.as_str(),
-                    &import.id,
-                    &now,
-                ],
-            )
-            .await?;
+        let (expired, since) = (import.expired || import.must_renew, import.must_renew.then_some(now));
+        let row: [&(dyn ToSql + Sync); 15] = [
+            &name,
+            &import.case_key,
+            &token,
+            &key,
+            &binding,
+            &mfa,
+            &mfa_key,
+            &mfa_binding,
+            &import.gendate,
+            &expired,
+            &since,
+            &standing.state.as_str(),
+            &standing.origin.as_str(),
+            &import.id,
+            &now,
+        ];
+        let Some(inserted) = self.transaction.query_opt(insert, &row).await.map_err(refused)? else { return Ok(false) };
         let id: i64 = inserted.get(0);
-        let binding = standing.bind_to(AccountId(id), name, self.keyring);
+        let bound = standing.bind_to(AccountId(id), name, self.keyring);
         let bind = "UPDATE users_v2 SET standing_key = $1, standing_binding = $2 WHERE id = $3::bigint";
-        self.transaction.execute(bind, &[&self.keyring.first_id().as_str(), &binding.as_str(), &id]).await?;
+        self.execute(bind, &[&self.keyring.first_id().as_str(), &bound.as_str(), &id]).await?;
         if password.binding().is_some() {
-            let past = self.keyring.bind_elsewhere(&password, Slot::PastPassword.of(name));
-            let (_, key, binding) = columns(&past);
-            let insert = "
+            let past = self.keyring.bind_elsewhere(password, Slot::PastPassword.of(name));
+            let (token, key, binding) = columns(&past);
+            let history = "
                 INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
                 VALUES ($1::bigint, $2, $3, $4, $5, $6, to_timestamp($7::bigint) AT TIME ZONE 'UTC')";
-            self.transaction
-                .execute(insert, &[&id, &password_text, &key, &binding, &import.gendate, &import.expired, &now])
-                .await?;
+            self.execute(history, &[&id, &token, &key, &binding, &import.gendate, &expired, &now]).await?;
         }
         let audit = "
             INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
             VALUES ($1::bigint, 'account_imported', TRUE, jsonb_build_object('username', $2::text),
                     to_timestamp($3::bigint) AT TIME ZONE 'UTC')";
-        self.transaction.execute(audit, &[&id, &name, &now]).await?;
-        Ok(())
+        self.execute(audit, &[&id, &name, &now]).await?;
+        Ok(true)
     }
 
     /// Has whoever was taken over, and has not changed anything since, renew.
     async fn expire(&self) -> Result<u64> {
         let update = "
-            UPDATE users_v2 SET expired = TRUE, expired_since = greatest($1, gendate)
+            UPDATE users_v2 SET expired = TRUE, expired_since = $1
             WHERE imported_from IS NOT NULL AND expired_since IS NULL AND password_generation = 0";
-        Ok(self.transaction.execute(update, &[&self.now.seconds()]).await?)
+        self.execute(update, &[&self.now.seconds()]).await
     }
 }
 
@@ -579,8 +741,8 @@ impl fmt::Display for What {
             Self::PasswordInClear => "the password was in clear; it is protected",
             Self::SecondFactorInClear => "the second factor was in clear; it is protected",
             Self::LongPassword => {
-                "the password has more than the 72 bytes that bcrypt reads; its owner is let in to renew it (typing its \
-                 first 100 characters, if it has more)"
+                "the password has more than the 72 bytes that bcrypt reads, or more characters than a request may give (its \
+                 first 100 do); its owner must renew it"
             }
             Self::NotEnrolled => "no second factor; its owner enrols with the current password",
             Self::NoPassword => "no password; the operator gives it one",
@@ -589,8 +751,16 @@ impl fmt::Display for What {
                  until encryption_key has its key or the operator gives it another"
             }
             Self::UnreadableSecondFactor => {
-                "no key opens the second factor, or it is no base32; it stays, and nobody logs in until encryption_key has its \
-                 key or the operator resets it"
+                "no key opens the second factor, or it is no base32 of at most 127 characters; it stays, and nobody logs in until \
+                 encryption_key has its key or the operator resets it"
+            }
+            Self::CostlyHash => {
+                "the hash costs more than those of others: how long a login takes tells that there is such an account, until \
+                 its password is replaced"
+            }
+            Self::FutureBirth => {
+                "its gendate lies in the future: taken over, its owner renews at the first complete login; in users_v2, the \
+                 password expires that much later"
             }
             Self::NoBirth => "it has no gendate; its owner renews at the first complete login",
             Self::LongName => "the name has more than 50 characters; not taken over",

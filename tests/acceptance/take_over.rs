@@ -40,6 +40,10 @@ const SCHEMA: &str = "
 
 const SECRET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 
+fn now() -> UnixTime {
+    UnixTime::from_seconds(now_at_start())
+}
+
 fn keyring() -> Keyring {
     KEY.parse().unwrap()
 }
@@ -82,8 +86,7 @@ async fn add_second(database: &Database, name: &str, password: &str, mfa: Option
 async fn run(database: &Database, expire: Expire) -> TakenOver {
     let mut client = database.connect().await;
     migrate(&mut client).await.unwrap();
-    let now = UnixTime::from_seconds(now_at_start());
-    take_over(&mut client, &keyring(), &mut UnwrapErr(SysRng), now, expire).await.unwrap()
+    take_over(&mut client, &keyring(), &mut UnwrapErr(SysRng), now(), expire).await.unwrap()
 }
 
 async fn started(database: Database) -> TestApp {
@@ -237,6 +240,23 @@ async fn awkward_database() -> (Database, Vec<String>) {
         .await
         .unwrap();
     expect("users", id, &["TakenOver", "NoBirth"]);
+    let id = add_first(&database, Some("millis"), Some(&good), Some(&sealed)).await;
+    let millis = "UPDATE users SET gendate = gendate * 1000, expired = TRUE WHERE id::bigint = $1";
+    database.client.execute(millis, &[&id]).await.unwrap();
+    expect("users", id, &["TakenOver", "FutureBirth"]);
+    let id = add_first(&database, Some("costlier"), Some(&good.replace("$04$", "$13$")), Some(&sealed)).await;
+    expect("users", id, &["TakenOver", "CostlyHash"]);
+    for (name, password, mfa, what) in [
+        ("wide.sealed", fernet(&"x".repeat(200)), sealed.clone(), &["TakenOver", "LongPassword"][..]),
+        ("wide.lost", lost(&"x".repeat(200)), sealed.clone(), &["TakenOver", "UnreadablePassword"]),
+        ("wide.hash", format!("$2b$12${}", "x".repeat(300)), sealed.clone(), &["TakenOver", "UnreadablePassword"]),
+        ("wide.token", format!("gAAAAA{}", "x".repeat(300)), sealed.clone(), &["TakenOver", "UnreadablePassword"]),
+        ("wide.mfa", good.clone(), SECRET.repeat(7), &["TakenOver", "SecondFactorInClear", "UnreadableSecondFactor"]),
+        ("wide.lost.mfa", good.clone(), lost(&SECRET.repeat(7)), &["TakenOver", "UnreadableSecondFactor"]),
+    ] {
+        let id = add_first(&database, Some(name), Some(&password), Some(&mfa)).await;
+        expect("users", id, what);
+    }
     (database, expected)
 }
 
@@ -244,7 +264,7 @@ async fn awkward_database() -> (Database, Vec<String>) {
 async fn a_dry_run_says_what_the_take_over_then_does_and_changes_nothing() {
     let (database, expected) = awkward_database().await;
     let before = (table(&database, "users").await, table(&database, "users_v2").await);
-    let planned = plan_take_over(&database.client, &keyring(), Expire::Imported).await.unwrap();
+    let planned = plan_take_over(&database.client, &keyring(), now(), Expire::Imported).await.unwrap();
     assert_eq!(said(&planned), expected);
     assert_eq!(pending(&database.client).await.unwrap().len(), 4);
     assert_eq!((table(&database, "users").await, table(&database, "users_v2").await), before);
@@ -253,6 +273,8 @@ async fn a_dry_run_says_what_the_take_over_then_does_and_changes_nothing() {
     let done = run(&database, Expire::Imported).await;
     assert_eq!((said(&done), done.expired), (expected, planned.expired));
     assert!(pending(&database.client).await.unwrap().is_empty());
+    let again = plan_take_over(&database.client, &keyring(), now(), Expire::Imported).await.unwrap();
+    assert_eq!(again.expired, 0);
 }
 
 #[tokio::test]
@@ -260,14 +282,14 @@ async fn nothing_is_dropped_the_source_stays_and_the_second_time_changes_nothing
     let (database, _) = awkward_database().await;
     let source = table(&database, "users").await;
     let report = run(&database, Expire::Nobody).await;
-    assert_eq!(report.findings.iter().filter(|finding| format!("{:?}", finding.what) == "TakenOver").count(), 8);
-    assert_eq!(database.count("SELECT count(*) FROM users_v2").await, 13);
-    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'account_imported'").await, 8);
+    assert_eq!(report.findings.iter().filter(|finding| format!("{:?}", finding.what) == "TakenOver").count(), 16);
+    assert_eq!(database.count("SELECT count(*) FROM users_v2").await, 21);
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'account_imported'").await, 16);
     let after = (table(&database, "users_v2").await, table(&database, "password_history_v2").await);
     assert!(!after.0.contains("Motdepasse") && !after.0.contains(SECRET) && !after.1.contains("Motdepasse"));
 
     let again = run(&database, Expire::Nobody).await;
-    assert_eq!(again.before, 8);
+    assert_eq!(again.before, 16);
     let open: Vec<_> = said(&again);
     let still = [
         "users_v2:2 UnreadablePassword",
@@ -287,7 +309,20 @@ async fn what_cannot_be_read_keeps_its_name_and_lets_nobody_in_until_its_key_is_
     let (database, _) = awkward_database().await;
     run(&database, Expire::Nobody).await;
     let app = started(database).await;
-    for name in ["unreadable", "half.readable", "no.base32", "no.password", "costly", "lost"] {
+    let expired = "SELECT concat_ws(' ', gendate, expired) FROM users_v2 WHERE username = 'millis'";
+    assert_eq!(app.database.text(expired).await, "0 t");
+    for name in [
+        "unreadable",
+        "half.readable",
+        "no.base32",
+        "no.password",
+        "costly",
+        "lost",
+        "wide.lost",
+        "wide.token",
+        "wide.mfa",
+        "wide.lost.mfa",
+    ] {
         let mut person = person(&app, name, "Motdepasse-1");
         person.log_in().await.problem(401, "invalid_credentials");
         app.generate_password(name).await.problem(403, "proof_required");
@@ -368,12 +403,16 @@ async fn who_had_a_password_of_more_than_72_bytes_is_let_in_to_renew_it() {
     add_first(&database, Some("very.long"), Some(&cut), Some(SECRET)).await;
     add_second(&database, "second", &cut, Some(SECRET)).await;
     add_second(&database, "fits", &first, Some(SECRET)).await;
+    add_second(&database, "sealed", &fernet(&cut[..120]), Some(&fernet(SECRET))).await;
     let report = run(&database, Expire::Nobody).await;
     let long: Vec<_> = said(&report).into_iter().filter(|line| line.contains("LongPassword")).collect();
-    assert_eq!(long, ["users_v2:1 LongPassword", "users:2 LongPassword", "users:3 LongPassword"]);
+    assert_eq!(
+        long,
+        ["users_v2:1 LongPassword", "users_v2:3 LongPassword", "users:2 LongPassword", "users:3 LongPassword"]
+    );
     let app = started(database).await;
-    for name in ["hash", "clear", "very.long", "second"] {
-        let typed: String = if name == "very.long" || name == "second" { cut[..100].into() } else { first.clone() };
+    for name in ["hash", "clear", "very.long", "second", "sealed"] {
+        let typed = if name == "hash" || name == "clear" { first.clone() } else { cut[..100].to_owned() };
         app.begin_login(name, &format!("x{}", &typed[1..])).await.problem(401, "invalid_credentials");
         for by_steps in [true, false] {
             let mut person = person(&app, name, &typed);
@@ -392,6 +431,99 @@ async fn who_had_a_password_of_more_than_72_bytes_is_let_in_to_renew_it() {
         app.clock.advance(30);
     }
     person(&app, "fits", &first).log_in().await.ok();
+}
+
+#[tokio::test]
+async fn a_password_that_is_known_to_be_long_is_renewed_whatever_of_it_is_typed() {
+    let long = "Motdepasse-1-".repeat(6);
+    let database = old_database().await;
+    add_first(&database, Some("clear"), Some(&long), Some(SECRET)).await;
+    run(&database, Expire::Nobody).await;
+    let app = started(database).await;
+    person(&app, "clear", &long[..72]).log_in().await.problem(403, "password_expired");
+}
+
+#[tokio::test]
+async fn a_hash_in_another_spelling_is_a_hash_and_its_text_logs_nobody_in() {
+    let database = old_database().await;
+    let hash = bcrypt("Motdepasse-1");
+    let hex: String = hash.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let spellings = [format!(" {hash}\n"), format!("b'{hash}'"), format!("b\"{hash}\""), format!("\\x{hex}")];
+    for (number, spelling) in spellings.iter().enumerate() {
+        add_first(&database, Some(&format!("first.{number}")), Some(spelling), Some(&fernet(SECRET))).await;
+        add_second(&database, &format!("second.{number}"), spelling, Some(&fernet(SECRET))).await;
+    }
+    let others = [hash.replace("$2b$", "$2$"), hash.replace("$2b$", "$2B$"), "$6$salt$x".to_owned()];
+    for (number, other) in others.iter().enumerate() {
+        add_first(&database, Some(&format!("other.{number}")), Some(other), Some(&fernet(SECRET))).await;
+    }
+    let report = run(&database, Expire::Nobody).await;
+    assert_eq!(said(&report).iter().filter(|line| line.contains("UnreadablePassword")).count(), 3, "{report:#?}");
+    assert!(!said(&report).iter().any(|line| line.contains("InClear")), "{report:#?}");
+    let app = started(database).await;
+    for (number, spelling) in spellings.iter().enumerate() {
+        for name in [format!("first.{number}"), format!("second.{number}")] {
+            let shown: String = spelling.trim().chars().take(100).collect();
+            app.begin_login(&name, &shown).await.problem(401, "invalid_credentials");
+            person(&app, &name, "Motdepasse-1").log_in().await.ok();
+        }
+    }
+    for (number, other) in others.iter().enumerate() {
+        app.begin_login(&format!("other.{number}"), other).await.problem(401, "invalid_credentials");
+    }
+}
+
+#[tokio::test]
+async fn under_wrong_keys_nothing_is_taken_over_and_the_right_ones_still_fit() {
+    let database = old_database().await;
+    add_first(&database, Some("first"), Some("Motdepasse-1"), None).await;
+    add_second(&database, "second", &lost("Motdepasse-1"), Some(&lost(SECRET))).await;
+    assert!(plan_take_over(&database.client, &keyring(), now(), Expire::Nobody).await.unwrap().has_wrong_keys);
+    let mut client = database.connect().await;
+    migrate(&mut client).await.unwrap();
+    let refused = take_over(&mut client, &keyring(), &mut UnwrapErr(SysRng), now(), Expire::Nobody).await;
+    assert!(refused.unwrap_err().to_string().contains("encryption_key"));
+    assert_eq!(database.count("SELECT count(*) FROM encryption_keys").await, 0);
+    let right: Keyring = "b3RoZXIga2V5IG9mIHRoZSBhY2NlcHRhbmNlIHRlc3Q=".parse().unwrap();
+    let taken = take_over(&mut client, &right, &mut UnwrapErr(SysRng), now(), Expire::Nobody).await.unwrap();
+    assert_eq!(taken.findings.iter().filter(|finding| finding.table == "users").count(), 3, "{taken:?}");
+}
+
+#[tokio::test]
+async fn rows_without_a_binding_are_taken_over_where_the_functions_no_longer_open_them() {
+    let database = old_database().await;
+    add_first(&database, Some("sealed"), Some(&fernet("Motdepasse-1")), Some(&fernet(SECRET))).await;
+    let mut client = database.connect().await;
+    migrate(&mut client).await.unwrap();
+    let strict = keyring().with_unbound(cofrap_crypto::Unbound::Refused);
+    let report = take_over(&mut client, &strict, &mut UnwrapErr(SysRng), now(), Expire::Nobody).await.unwrap();
+    assert_eq!(said(&report), ["users:1 TakenOver"]);
+    let settings = Settings::without_limits().and("accept_unbound_rows", "false");
+    let app = TestApp::start_on(database, settings).await;
+    person(&app, "sealed", "Motdepasse-1").log_in_by_steps().await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_registers_a_name_meanwhile_has_it_and_the_row_is_a_duplicate() {
+    let database = old_database().await;
+    for number in 0..12 {
+        add_first(&database, Some(&format!("michel.{number}")), Some("Motdepasse-1"), None).await;
+    }
+    let mut client = database.connect().await;
+    migrate(&mut client).await.unwrap();
+    let app = started(database).await;
+    let mut rng = UnwrapErr(SysRng);
+    let keyring = keyring();
+    let taking =
+        tokio::task::spawn(async move { take_over(&mut client, &keyring, &mut rng, now(), Expire::Nobody).await });
+    app.generate_password("michel.11").await.ok();
+    let report = taking.await.unwrap().unwrap();
+    let duplicates = said(&report).iter().filter(|line| *line == "users:12 Duplicate").count();
+    assert_eq!(app.database.count("SELECT count(*) FROM users_v2").await, 12);
+    assert!(
+        duplicates <= 1 && (duplicates == 1) != said(&report).contains(&"users:12 TakenOver".to_owned()),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]

@@ -20,6 +20,9 @@ const CLIENTS: usize = 16;
 /// How long they do.
 const LOAD: Duration = Duration::from_secs(20);
 
+/// How far health may fall behind, in hashes.
+const MOST_HASHES: f64 = 4.0;
+
 /// Between two looks at the health route.
 const INTERVAL: Duration = Duration::from_millis(20);
 
@@ -117,12 +120,13 @@ fn report(title: &str, address: SocketAddr, password: &'static str, hash: Durati
     }
     let count = looks.len();
     let health = percentile(95, looks.into_iter())?;
+    let hashes = health.as_secs_f64() / hash.as_secs_f64();
     println!(
-        "{title}: {CLIENTS} clients, {} answers, {} hashes; health p95 of {count}: {health:.1?} = {:.2} hashes",
+        "{title}: {CLIENTS} clients, {} answers, {} hashes; health p95 of {count}: {health:.1?} = {hashes:.2} hashes",
         answered.load(Ordering::Relaxed),
-        hashed.load(Ordering::Relaxed),
-        health.as_secs_f64() / hash.as_secs_f64()
+        hashed.load(Ordering::Relaxed)
     );
+    anyhow::ensure!(hashes <= MOST_HASHES, "health is more than {MOST_HASHES} hashes behind");
     Ok(())
 }
 

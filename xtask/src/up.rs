@@ -70,6 +70,9 @@ pub(crate) async fn plan(arguments: &DatabaseArgs, expire: Expire) -> Result<()>
 fn configured_keyring() -> Result<Keyring> {
     let sources = [from_environment(), read_dotenv(&checkout().join(".env"))?];
     let configured = sources.iter().find_map(|source| source.get("encryption_key"));
+    if configured.is_none() {
+        say("no SPIN_VARIABLE_ENCRYPTION_KEY is configured: whatever is sealed counts as unreadable");
+    }
     let list = Zeroizing::new(configured.cloned().unwrap_or_else(random_key));
     list.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))
 }

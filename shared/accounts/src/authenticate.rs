@@ -296,9 +296,7 @@ impl<'a> Proven<'a> {
         // Too late is no complete login: a provisional account stays what it is.
         let state = if is_too_late { account.standing.state } else { State::Active };
         let standing = Standing { state, ..account.standing };
-        let marked_since = account.marked_since(now, max_age);
-        let must_be_newer_than = || marked_since.unwrap_or_else(|| now.max(account.password_born));
-        let marked_since = if password.must_renew { Some(must_be_newer_than()) } else { marked_since };
+        let marked_since = account.marked_since(now, max_age).or(password.must_renew.then_some(now));
         let login = ProvenLogin {
             account,
             step,

@@ -13,6 +13,9 @@ const LENGTH_WITH_CLASSES: usize = 12;
 /// Characters that any password has.
 const LENGTH: usize = 20;
 
+/// Characters that are no digits, and still only decoration behind a common password.
+const APPENDED: usize = 3;
+
 /// A password that its owner chose: strong, and of at most [`PasswordHash::MAX_BYTES`] bytes.
 #[derive(Debug)]
 pub struct ChosenPassword(Password);
@@ -107,19 +110,24 @@ impl CharacterClass {
     }
 }
 
-/// Whether a password is a common one once case, substitutions and whatever was appended to it are undone.
+/// Whether a password is a common one once case, substitutions and what was appended to it are undone: digits however many, a few
+/// other characters among them.
 fn is_common(password: &str) -> bool {
     let lower = password.to_lowercase();
-    let mut plain = lower.as_str();
-    loop {
+    let (mut plain, mut others) = (lower.as_str(), 0);
+    while others <= APPENDED {
         if COMMON.lines().any(|common| plain_letters(common).eq(plain_letters(plain))) {
             return true;
         }
         match plain.char_indices().next_back() {
-            Some((end, last)) if !last.is_alphabetic() => plain = &plain[..end],
+            Some((end, last)) if !last.is_alphabetic() => {
+                others += usize::from(!last.is_numeric());
+                plain = &plain[..end];
+            }
             Some(_) | None => return false,
         }
     }
+    false
 }
 
 /// The letters that a text would have without the usual substitutions. Characters that stand for the same letter become one.
@@ -178,6 +186,8 @@ mod tests {
             check(disguised, &[Weakness::Common]);
         }
         check("MyPassword-2026!", &[]);
+        check("password12345678901234", &[Weakness::Common]);
+        check("Blue#7391?8426!5530%", &[]);
         check(
             "123456",
             &[

@@ -230,7 +230,7 @@ impl Judge<'_> {
         check_locks(Some(account), self.throttles, &self.settings.limits, self.now).map_err(Denied::Locked)?;
         let reason = GrantReason::Proof(ProofKind::Credentials);
         let shown = (password, &self.presented.code);
-        let is_its_creator_s = is_unproven_creation(account);
+        let is_its_creator_s = self.is_unproven_creation(account);
         let is_without_code = is_its_creator_s && matches!(self.presented.code, SubmittedCode::Missing);
         let factors = if is_without_code { Factors::Unproven } else { Factors::InForce };
         match judge(&self.keys.keyring, self.scheme, account, shown, factors, self.now) {
@@ -291,8 +291,17 @@ impl Judge<'_> {
             && account.enrolment_ends.is_none_or(|end| self.now <= end)
             && (account.standing.state == State::Active
                 || account.standing.origin == Origin::External
-                || is_unproven_creation(account)
+                || self.is_unproven_creation(account)
                 || self.is_open_without_proof(Wanted::SecondFactor, account))
+    }
+
+    /// Who chose the account's password is the only one who has proven anything: until the first complete login, it alone
+    /// replaces both credentials, unless the operator touched the account or is the only one to create any.
+    fn is_unproven_creation(&self, account: &Account) -> bool {
+        let Standing { state, origin, operator, access } = account.standing;
+        (state, origin) == (State::Provisional, Origin::Creation)
+            && (operator, access) == (Operator::Untouched, Access::Enabled)
+            && self.settings.registration == Registration::Open
     }
 
     fn challenge_holds(&self, token: &str, account: &Account) -> bool {
@@ -314,14 +323,6 @@ impl Judge<'_> {
     fn check_address(&self) -> Result<(), Denied> {
         self.throttles.check_address(&self.settings.limits, self.now).map_err(Denied::Locked)
     }
-}
-
-/// Who chose the account's password is the only one who has proven anything: until the first complete login, it alone replaces
-/// both credentials, unless the operator touched the account.
-fn is_unproven_creation(account: &Account) -> bool {
-    let Standing { state, origin, operator, access } = account.standing;
-    (state, origin) == (State::Provisional, Origin::Creation)
-        && (operator, access) == (Operator::Untouched, Access::Enabled)
 }
 
 fn refused(account: &Account, reason: Reason, tally: Tally, told: Told) -> Denied {

@@ -150,12 +150,7 @@ impl Keyring {
     /// [`OpenError`] when no key of the ring opens it, its binding is for another place, it has none and that is not
     /// accepted, or it holds no UTF-8.
     pub fn open(&self, sealed: &Sealed, place: Place<'_>) -> Result<Opened, OpenError> {
-        let open = |key: &Key| key.fernet.decrypt_at_time(&sealed.token, None, END_OF_TIME).ok();
-        let (key, bytes) = self.keys.iter().find_map(|key| Some((key, open(key)?))).ok_or(OpenError)?;
-        let clear = String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| {
-            error.into_bytes().zeroize();
-            OpenError
-        })?;
+        let (key, clear) = self.decrypt(&sealed.token)?;
         match &sealed.binding {
             Some(binding) if key.verifies(binding, &token_parts(place, &sealed.token)) => {}
             None if self.unbound == Unbound::Accepted => {}
@@ -170,6 +165,24 @@ impl Keyring {
     pub fn bind_hash(&self, hash: String, place: Place<'_>) -> Sealed {
         let key = self.first();
         Sealed { binding: Some(key.bind_token(place, &hash)), key: Some(key.id.clone()), token: hash }
+    }
+
+    /// Reads a token that another program wrote somewhere else, where bindings are not looked for: to seal it in its place.
+    ///
+    /// # Errors
+    /// [`OpenError`] when no key of the ring opens it, or it holds no UTF-8.
+    pub fn open_foreign(&self, token: &str) -> Result<Zeroizing<String>, OpenError> {
+        self.decrypt(token).map(|(_, clear)| clear)
+    }
+
+    fn decrypt(&self, token: &str) -> Result<(&Key, Zeroizing<String>), OpenError> {
+        let open = |key: &Key| key.fernet.decrypt_at_time(token, None, END_OF_TIME).ok();
+        let (key, bytes) = self.keys.iter().find_map(|key| Some((key, open(key)?))).ok_or(OpenError)?;
+        let clear = String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| {
+            error.into_bytes().zeroize();
+            OpenError
+        })?;
+        Ok((key, clear))
     }
 
     /// Hashes a password that belongs to `place`.

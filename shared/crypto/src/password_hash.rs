@@ -99,10 +99,18 @@ impl PasswordHash {
         password.expose().len() <= Self::MAX_BYTES && !password.expose().contains('\0')
     }
 
-    /// Whether a text claims to be a bcrypt hash, well-formed or not: it is never a password in clear.
+    /// Whether a text claims to be a hash, of whatever kind and well-formed or not: it is never a password in clear.
     #[must_use]
     pub fn is_claimed_by(text: &str) -> bool {
-        ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|prefix| text.starts_with(prefix))
+        const OTHERS: [&str; 9] = ["$1$", "$5$", "$6$", "$7$", "$y$", "$argon2", "$pbkdf2", "$scrypt", "$bcrypt"];
+        let is_bcrypt = text.strip_prefix("$2").is_some_and(|rest| matches!(rest.find('$'), Some(0 | 1)));
+        is_bcrypt || OTHERS.iter().any(|prefix| text.starts_with(prefix))
+    }
+
+    /// Its binary logarithm of the rounds.
+    #[must_use]
+    pub const fn cost(&self) -> u32 {
+        self.cost
     }
 
     /// Reads a hash.
@@ -233,6 +241,18 @@ mod tests {
         }
     }
 
+    /// What it costs is seen by its pauses.
+    #[test]
+    fn verifying_a_hash_of_a_lower_cost_takes_the_work_of_cost_12() {
+        static PAUSES: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+        let hash = PasswordHash::parse("$2b$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW").unwrap();
+        let _ = hash.verify(&password("x"), || {
+            PAUSES.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        });
+        // The rounds of costs 4 to 11 are those of 12 but for 16; the first 112 of them come without a pause.
+        assert_eq!(PAUSES.load(core::sync::atomic::Ordering::Relaxed), 31);
+    }
+
     #[test]
     fn others_run_every_128_rounds() {
         static PAUSES: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
@@ -289,7 +309,12 @@ mod tests {
             let text = valid.replacen(from, to, 1);
             assert_eq!(PasswordHash::parse(&text).err(), Some(InvalidPasswordHash), "{text}");
         }
-        assert!(PasswordHash::is_claimed_by("$2x$05$") && !PasswordHash::is_claimed_by("$3x$"));
+        for claims in ["$2x$05$", "$2$04$", "$2B$12$", "$6$salt$", "$argon2id$v=19$"] {
+            assert!(PasswordHash::is_claimed_by(claims), "{claims}");
+        }
+        for claims_not in ["$2", "$2bc$", "$3x$", "$12$", " $2b$", ""] {
+            assert!(!PasswordHash::is_claimed_by(claims_not), "{claims_not}");
+        }
     }
 
     #[test]

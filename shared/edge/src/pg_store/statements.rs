@@ -353,8 +353,7 @@ pub(super) const NOTE_FACTOR: Written = written!(
     "deed AS (
          UPDATE users_v2
          SET mfa_last_step = coalesce($24::bigint, mfa_last_step),
-             expired_since = CASE WHEN $25::boolean AND expired IS NOT TRUE THEN greatest($5, gendate)
-                                  ELSE expired_since END,
+             expired_since = CASE WHEN $25::boolean AND expired IS NOT TRUE THEN $5 ELSE expired_since END,
              expired = expired IS TRUE OR $25::boolean
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
                AND password_generation = $26::bigint AND mfa_generation = $27::bigint AND security_counter = $28::bigint
