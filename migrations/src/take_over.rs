@@ -397,6 +397,10 @@ impl<'a> Kept<'a> {
             Self::Sealed(clear) if self.is_long() => {
                 keyring.bind_hash(PasswordHash::of_taken_over(clear, rng, || {}), place)
             }
+            // One that does not fit its column leaves nothing there: an empty one opens nothing.
+            Self::Unreadable(text) if text.chars().count() > COLUMN_LENGTH => {
+                Sealed::from_stored(String::new(), None, None)
+            }
             Self::Sealed(_) | Self::InClear(_) | Self::Unreadable(_) => self.protect(keyring, now, place),
         }
     }

@@ -146,3 +146,15 @@ async fn until_the_first_login_its_password_alone_replaces_both_credentials_and_
         app.call(function, body(&michel.password)).await.problem(401, "invalid_credentials");
     }
 }
+
+#[tokio::test]
+async fn where_the_operator_registers_a_created_account_that_nobody_proved_is_theirs() {
+    let app = TestApp::start().await;
+    app.create_account("michel.ranu", CHOSEN_PASSWORD).await.ok();
+    let app = app.restart_with(Settings::variable("registration", "operator")).await;
+    let body = json!({ "username": "michel.ranu", "password": CHOSEN_PASSWORD });
+    for function in ["generate-password", "generate-2fa", "generate-password-v2", "generate-2fa-v2"] {
+        app.call(function, body.clone()).await.problem(403, "proof_required");
+    }
+    app.call_as(ADMIN_TOKEN, "generate-2fa", json!({ "username": "michel.ranu" })).await.ok();
+}

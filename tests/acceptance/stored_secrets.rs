@@ -43,6 +43,7 @@ async fn a_row_whose_standing_was_edited_in_the_database_does_not_authenticate()
         if edit.contains("touched") {
             app.administer("michel.ranu", "unlock").await.ok();
         }
+        let challenge = michel.challenge().await;
         if edit.contains("id = ") {
             app.database
                 .client
@@ -54,6 +55,10 @@ async fn a_row_whose_standing_was_edited_in_the_database_does_not_authenticate()
         if edit.contains("username") {
             michel.username = "somebody.else".to_owned();
         }
+        app.begin_login(&michel.username, &michel.password).await.problem(401, "invalid_credentials");
+        let code = michel.fresh_code();
+        app.verify_code(&michel.username, &code).await.problem(401, "invalid_credentials");
+        app.complete_login(&michel.username, &code, &challenge).await.problem(401, "invalid_credentials");
         michel.log_in().await.problem(401, "invalid_credentials");
         app.generate_password(&michel.username).await.problem(403, "proof_required");
         app.generate_2fa(&michel.username).await.problem(403, "proof_required");
@@ -65,6 +70,31 @@ async fn a_row_whose_standing_was_edited_in_the_database_does_not_authenticate()
     app.administer("michel.ranu", "disable").await.ok();
     app.database.client.batch_execute("UPDATE users_v2 SET disabled_at = NULL").await.unwrap();
     michel.log_in().await.problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn an_unbound_hash_opens_only_while_that_is_accepted() {
+    let app = TestApp::start_with(Settings::without_limits()).await;
+    let insert = "INSERT INTO users_v2 (username, password, gendate, state) VALUES ('michel.ranu', $1, $2, 'active')";
+    let row: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&app.bcrypt("motdepasse123"), &app.clock.now()];
+    app.database.client.execute(insert, &row).await.unwrap();
+    app.begin_login("michel.ranu", "motdepasse123").await.ok();
+    // Its standing alone is bound.
+    app.administer("michel.ranu", "unlock").await.ok();
+    let app = app.restart_with(Settings::without_limits().and("accept_unbound_rows", "false")).await;
+    app.begin_login("michel.ranu", "motdepasse123").await.problem(401, "invalid_credentials");
+    let reason = "SELECT details ->> 'reason' FROM auth_logs_v2 ORDER BY id DESC LIMIT 1";
+    assert_eq!(app.database.text(reason).await, "unreadable_secret");
+}
+
+#[tokio::test]
+async fn a_challenge_enrols_nobody_whose_row_was_altered() {
+    let app = TestApp::start_with(Settings::without_limits()).await;
+    app.create_account("michel.ranu", CHOSEN_PASSWORD).await.ok();
+    let begun = app.begin_login("michel.ranu", CHOSEN_PASSWORD).await.ok().0;
+    app.database.client.batch_execute("UPDATE users_v2 SET origin = 'external'").await.unwrap();
+    let body = json!({ "username": "michel.ranu", "challenge": begun["challenge"] });
+    app.call("generate-2fa", body).await.problem(403, "proof_required");
 }
 
 #[tokio::test]

@@ -285,6 +285,9 @@ async fn nothing_is_dropped_the_source_stays_and_the_second_time_changes_nothing
     assert_eq!(report.findings.iter().filter(|finding| format!("{:?}", finding.what) == "TakenOver").count(), 16);
     assert_eq!(database.count("SELECT count(*) FROM users_v2").await, 21);
     assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'account_imported'").await, 16);
+    let kept = "SELECT count(*) FROM password_history_v2 h JOIN users_v2 u ON u.id = h.user_id
+                WHERE h.password = u.password AND imported_from IS NOT NULL AND h.password_binding <> u.password_binding";
+    assert_eq!(database.count(kept).await, 10);
     let after = (table(&database, "users_v2").await, table(&database, "password_history_v2").await);
     assert!(!after.0.contains("Motdepasse") && !after.0.contains(SECRET) && !after.1.contains("Motdepasse"));
 
@@ -365,6 +368,7 @@ async fn expire_has_everybody_of_the_first_generation_renew_at_the_first_complet
             assert_eq!(run(&database, Expire::Nobody).await.expired, 0);
         }
         assert_eq!(run(&database, Expire::Imported).await.expired, 2);
+        assert_eq!(run(&database, Expire::Imported).await.expired, 0);
         let app = started(database).await;
         person(&app, "second", "Motdepasse-1").log_in().await.ok();
         for name in ["enrolled", "unenrolled"] {
@@ -562,6 +566,33 @@ async fn a_hash_that_was_copied_to_another_row_does_not_authenticate() {
     app.database.client.batch_execute(copy).await.unwrap();
     app.begin_login("michel.ranu", "Warm-Sonne-43").await.problem(401, "invalid_credentials");
     app.begin_login("eve", "Warm-Sonne-43").await.ok();
+}
+
+#[tokio::test]
+async fn what_the_operator_marked_stays_marked_when_a_long_password_is_typed() {
+    let long = "Motdepasse-1-".repeat(6);
+    let database = old_database().await;
+    add_first(&database, Some("michel.ranu"), Some(&bcrypt(&long)), Some(&fernet(SECRET))).await;
+    run(&database, Expire::Nobody).await;
+    let app = started(database).await;
+    app.administer("michel.ranu", "expire").await.ok();
+    app.clock.advance(60);
+    app.begin_login("michel.ranu", &long).await.ok();
+    assert_eq!(app.database.count("SELECT expired_since FROM users_v2").await, now_at_start());
+}
+
+#[tokio::test]
+async fn a_secret_that_is_replaced_meanwhile_is_not_written_over() {
+    let database = old_database().await;
+    add_second(&database, "michel.ranu", "Motdepasse-1", None).await;
+    migrate(&mut database.connect().await).await.unwrap();
+    let wire = cofrap_tests::Wire::to(database.port()).await;
+    let mut client = database.connect_through(&wire).await;
+    let (mut rng, keyring) = (UnwrapErr(SysRng), keyring());
+    let taking = take_over(&mut client, &keyring, &mut rng, now(), Expire::Nobody);
+    let replaced = database.client.batch_execute("UPDATE users_v2 SET password = 'Motdepasse-2'");
+    wire.interrupt("UPDATE users_v2 SET password", taking, replaced).await.unwrap();
+    assert_eq!(database.text("SELECT password::text FROM users_v2").await, "Motdepasse-2");
 }
 
 #[tokio::test]

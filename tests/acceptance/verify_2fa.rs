@@ -1,5 +1,6 @@
 //! `POST /function/verify-2fa`: a code alone, or with a challenge the second step of a login.
 
+use cofrap_crypto::{Purpose, Ticket};
 use cofrap_tests::{CHOSEN_PASSWORD, Person, Settings, TestApp};
 use serde_json::json;
 
@@ -84,7 +85,7 @@ async fn a_challenge_dies_after_5_minutes_after_use_and_with_any_other_login() {
     app.clock.advance(300);
     assert_eq!(complete(&mut michel, &late).await, 401);
     let in_time = michel.challenge().await;
-    app.clock.advance(299 - 30);
+    app.clock.advance(299);
     assert_eq!(complete(&mut michel, &in_time).await, 200);
     assert_eq!(complete(&mut michel, &in_time).await, 401);
     let (one, other) = (michel.challenge().await, michel.challenge().await);
@@ -218,6 +219,48 @@ async fn a_renewal_ticket_a_session_or_another_s_challenge_is_no_challenge() {
         let code = michel.fresh_code();
         app.complete_login("michel.ranu", &code, &challenge).await.problem(401, "invalid_credentials");
     }
+}
+
+#[tokio::test]
+async fn a_challenge_stands_on_every_counter_of_the_account() {
+    let app = TestApp::start_with(Settings::without_limits()).await;
+    let mut michel = app.chosen_account("michel.ranu").await;
+    let ticket = Ticket {
+        user_id: app.database.count("SELECT id::bigint FROM users_v2").await,
+        expires_at: app.clock.now() + 300,
+        login_counter: 0,
+        security_counter: app.database.count("SELECT security_counter FROM users_v2").await,
+        generations: [1, 1],
+    };
+    let sign = |ticket| app.token_keys().sign_ticket(Purpose::Challenge, &ticket);
+    for other in [
+        Ticket { generations: [0, 1], ..ticket },
+        Ticket { generations: [1, 0], ..ticket },
+        Ticket { generations: [0, 0], ..ticket },
+        Ticket { login_counter: 1, ..ticket },
+        Ticket { security_counter: ticket.security_counter + 1, ..ticket },
+        Ticket { user_id: ticket.user_id + 1, ..ticket },
+        Ticket { expires_at: app.clock.now(), ..ticket },
+    ] {
+        let code = michel.code_at(app.clock.now());
+        app.complete_login("michel.ranu", &code, &sign(other)).await.problem(401, "invalid_credentials");
+    }
+    let code = michel.fresh_code();
+    app.complete_login("michel.ranu", &code, &sign(ticket)).await.ok();
+}
+
+#[tokio::test]
+async fn the_right_code_of_a_disabled_account_is_used_up_all_the_same() {
+    let app = TestApp::start().await;
+    let mut michel = app.chosen_account("michel.ranu").await;
+    app.administer("michel.ranu", "disable").await.ok();
+    let code = michel.fresh_code();
+    app.verify_code("michel.ranu", &code).await.problem(401, "invalid_credentials");
+    app.administer("michel.ranu", "enable").await.ok();
+    app.verify_code("michel.ranu", &code).await.problem(401, "invalid_credentials");
+    let reasons =
+        "SELECT string_agg(details ->> 'reason', ' ' ORDER BY id) FROM auth_logs_v2 WHERE action = 'code_verified'";
+    assert_eq!(app.database.text(reasons).await, "account_disabled replayed_code");
 }
 
 #[tokio::test]

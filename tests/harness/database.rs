@@ -1,5 +1,6 @@
 //! One PostgreSQL server for a test run, one database for each test, cloned from one that was migrated once.
 
+use crate::Wire;
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;
@@ -78,6 +79,19 @@ impl Database {
     /// Another connection.
     pub async fn connect(&self) -> Client {
         connect(&self.config).await
+    }
+
+    /// Where its server listens.
+    pub fn port(&self) -> u16 {
+        self.config.get_ports()[0]
+    }
+
+    /// Another connection, over a wire.
+    pub async fn connect_through(&self, wire: &Wire) -> Client {
+        let mut text = Config::new();
+        text.host("127.0.0.1").port(wire.port()).dbname(&self.name);
+        text.user(self.config.get_user().expect("a user")).password(self.config.get_password().expect("a password"));
+        connect(&text).await
     }
 
     /// A connection to another database of the same server.

@@ -198,3 +198,62 @@ fn judge_step(
     let step = secret.matched_step(code, now.unsigned_seconds()).ok_or(Reason::WrongCode)?;
     if last.is_some_and(|last| step <= last) { Err(Reason::ReplayedCode) } else { Ok(step) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::account;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A hash of cost 12 pauses 32 times: that is how its work is seen.
+    const ONE_HASH: u32 = 32;
+
+    static PAUSES: AtomicU32 = AtomicU32::new(0);
+    static COUNTING: Mutex<()> = Mutex::new(());
+
+    fn keyring() -> Keyring {
+        let keyring: Keyring = "dGhyZWUgYmxpbmQgbWljZSwgc2VlIGhvdyB0aGV5IHI=".parse().unwrap();
+        keyring.with_pause(|| {
+            PAUSES.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    fn pauses_of(work: impl FnOnce(&Keyring)) -> u32 {
+        let _alone = COUNTING.lock().unwrap();
+        let before = PAUSES.load(Ordering::Relaxed);
+        work(&keyring());
+        PAUSES.load(Ordering::Relaxed) - before
+    }
+
+    fn typed(text: &str) -> Password {
+        Password::submitted(text.to_owned().into()).unwrap()
+    }
+
+    #[test]
+    fn where_passwords_are_hashed_an_unknown_name_costs_one_hash_and_where_they_are_sealed_none() {
+        let now = UnixTime::from_seconds(0);
+        let of = |scheme| pauses_of(|keyring| judge_nobody(keyring, scheme, &typed("x"), now));
+        assert_eq!((of(Scheme::Hashed), of(Scheme::Sealed)), (ONE_HASH, 0));
+    }
+
+    #[test]
+    fn where_passwords_are_hashed_every_account_costs_one_hash_whatever_is_stored() {
+        let now = UnixTime::from_seconds(0);
+        let sealed = |keyring: &Keyring| keyring.seal("x", 0, Slot::Password.of("michel.ranu"));
+        let stored = |text: &str| Sealed::from_stored(text.to_owned(), None, None);
+        let hash = stored("$2b$12$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW");
+        let unreadable = stored("nonsense");
+        let of = |scheme, password: Option<&Sealed>| {
+            pauses_of(|keyring| {
+                let password = password.cloned().unwrap_or_else(|| sealed(keyring));
+                let account = Account { password, ..account() };
+                let _ = judge_password(keyring, scheme, &account, &typed("x"), now);
+            })
+        };
+        for password in [None, Some(&hash), Some(&unreadable)] {
+            assert_eq!(of(Scheme::Hashed, password), ONE_HASH, "{password:?}");
+        }
+        assert_eq!((of(Scheme::Sealed, None), of(Scheme::Sealed, Some(&hash))), (0, ONE_HASH));
+    }
+}

@@ -43,7 +43,8 @@ pub struct Response {
     #[serde(rename = "2fa_required", skip_serializing_if = "is_absent")]
     #[cfg_attr(feature = "openapi", schemars(default))]
     code_required: bool,
-    /// Present and true: `generate-2fa` with the challenge gives the account its second factor.
+    /// Present and true: there is no second factor yet. `generate-2fa` takes the challenge, unless the account is the
+    /// operator's to enrol.
     #[serde(rename = "2fa_setup_required", skip_serializing_if = "is_absent")]
     #[cfg_attr(feature = "openapi", schemars(default))]
     enrolment_required: bool,
