@@ -120,13 +120,13 @@ fn report(title: &str, address: SocketAddr, password: &'static str, hash: Durati
     }
     let count = looks.len();
     let health = percentile(95, looks.into_iter())?;
-    let hashes = health.as_secs_f64() / hash.as_secs_f64();
+    let ratio = health.as_secs_f64() / hash.as_secs_f64();
     println!(
-        "{title}: {CLIENTS} clients, {} answers, {} hashes; health p95 of {count}: {health:.1?} = {hashes:.2} hashes",
+        "{title}: {CLIENTS} clients, {} answers, {} hashes; health p95 of {count}: {health:.1?} = {ratio:.2} hashes",
         answered.load(Ordering::Relaxed),
         hashed.load(Ordering::Relaxed)
     );
-    anyhow::ensure!(hashes <= MOST_HASHES, "health is more than {MOST_HASHES} hashes behind");
+    anyhow::ensure!(ratio <= MOST_HASHES, "health is more than {MOST_HASHES} hashes behind");
     Ok(())
 }
 
