@@ -61,12 +61,22 @@ pub struct Report {
 /// # Errors
 /// When the database refuses a statement, or an applied file is no longer what it was. What came before stays applied.
 pub async fn migrate(client: &mut Client) -> Result<Report> {
-    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.context("cannot take the migration lock")?;
+    lock(client).await?;
     let report = run(client).await;
+    unlock(client, report).await
+}
+
+async fn lock(client: &Client) -> Result<()> {
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.context("cannot take the migration lock")?;
+    Ok(())
+}
+
+/// Gives the lock back after what it was taken for, whatever that came to.
+async fn unlock<T>(client: &Client, done: Result<T>) -> Result<T> {
     let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await;
-    let report = report?;
+    let done = done?;
     unlocked.context("cannot give the migration lock back")?;
-    Ok(report)
+    Ok(done)
 }
 
 async fn run(client: &mut Client) -> Result<Report> {

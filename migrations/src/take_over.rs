@@ -142,13 +142,9 @@ pub async fn take_over(
     now: UnixTime,
     expire: Expire,
 ) -> Result<TakenOver> {
-    let lock = "SELECT pg_advisory_lock($1)";
-    client.execute(lock, &[&crate::LOCK]).await.map_err(refused).context("cannot take the migration lock")?;
+    crate::lock(client).await?;
     let taken_over = carry_out(client, keyring, rng, now, expire).await;
-    let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&crate::LOCK]).await;
-    let taken_over = taken_over?;
-    unlocked.map_err(refused).context("cannot give the migration lock back")?;
-    Ok(taken_over)
+    crate::unlock(client, taken_over).await
 }
 
 async fn carry_out(
@@ -161,9 +157,8 @@ async fn carry_out(
     let tables = Tables::read(client).await?;
     let plan = Plan::of(&tables, keyring, now);
     let mut report = plan.report();
-    let registered: i64 = client.query_one("SELECT count(*) FROM encryption_keys", &[]).await.map_err(refused)?.get(0);
-    if plan.has_wrong_keys && registered == 0 {
-        bail!("no key of encryption_key opens the stored secrets of the second generation: it must be their key");
+    if plan.has_wrong_keys && !has_registered_keys(client).await? {
+        bail!("variable encryption_key: no key of the list opens the stored secrets");
     }
     // Hashing takes a while: nothing is locked yet.
     let protected: Vec<_> = plan.protections.iter().map(|found| found.protect(keyring, rng, now)).collect();

@@ -451,7 +451,7 @@ async fn a_password_that_is_known_to_be_long_is_renewed_whatever_of_it_is_typed(
 async fn a_hash_in_another_spelling_is_a_hash_and_its_text_logs_nobody_in() {
     let database = old_database().await;
     let hash = bcrypt("Motdepasse-1");
-    let hex = hash.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let hex = hash.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let spellings = [format!(" {hash}\n"), format!("b'{hash}'"), format!("b\"{hash}\""), format!("\\x{hex}")];
     for (number, spelling) in spellings.iter().enumerate() {
         add_first(&database, Some(&format!("first.{number}")), Some(spelling), Some(&fernet(SECRET))).await;
