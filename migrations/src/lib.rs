@@ -8,7 +8,7 @@
 
 mod take_over;
 
-pub use take_over::{Expire, Finding, TakenOver, What, plan_take_over, take_over};
+pub use take_over::{Expire, Finding, Remark, TakenOver, WRONG_KEYS, What, plan_take_over, take_over};
 
 use anyhow::{Context, Result, anyhow, bail};
 use cofrap_accounts::case_key;
@@ -80,10 +80,7 @@ async fn unlock<T>(client: &Client, done: Result<T>) -> Result<T> {
 }
 
 async fn run(client: &mut Client) -> Result<Report> {
-    let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.get(0);
-    if encoding != "UTF8" {
-        bail!("the database's encoding is {encoding}: names need UTF8 (CREATE DATABASE ... ENCODING 'UTF8')");
-    }
+    check_encoding(client).await?;
     // refinery's messages hide their cause; the chain of sources has it.
     let applied = sql::migrations::runner().run_async(client).await.map_err(|error| {
         let mut cause: &dyn std::error::Error = &error;
@@ -98,11 +95,20 @@ async fn run(client: &mut Client) -> Result<Report> {
     Ok(Report { applied, has_application_role })
 }
 
+async fn check_encoding(client: &Client) -> Result<()> {
+    let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.get(0);
+    if encoding != "UTF8" {
+        bail!("the database's encoding is {encoding}: names need UTF8 (CREATE DATABASE ... ENCODING 'UTF8')");
+    }
+    Ok(())
+}
+
 /// The files that [`migrate`] would apply, by name, in order.
 ///
 /// # Errors
-/// When the database refuses.
+/// When the database refuses, or cannot hold every name.
 pub async fn pending(client: &Client) -> Result<Vec<String>> {
+    check_encoding(client).await?;
     let has_history = client.query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[]).await?;
     let latest: i32 = if has_history.get(0) {
         client.query_one("SELECT coalesce(max(version), 0)::integer FROM refinery_schema_history", &[]).await?.get(0)

@@ -25,6 +25,10 @@ const COLUMN_LENGTH: usize = 255;
 /// Bytes of the longest text whose Fernet token fits such a column.
 const LONGEST_SEALED: usize = 127;
 
+/// What a take-over under wrong keys is told.
+pub const WRONG_KEYS: &str = "variable encryption_key: no key of the list opens the stored secrets: give the key of the functions \
+                              before as SPIN_VARIABLE_ENCRYPTION_KEY";
+
 /// How far clocks may be apart, in seconds: what was born later than that was not.
 const CLOCK_SKEW: i64 = 24 * 3600;
 
@@ -83,14 +87,51 @@ pub struct TakenOver {
     pub findings: Vec<Finding>,
     /// Rows of `users` that were taken over before.
     pub before: usize,
-    /// Whether any password is kept as a bcrypt hash.
-    pub has_hashes: bool,
-    /// Whether the second generation's tokens are opened by no key: then nothing is taken over.
-    pub has_wrong_keys: bool,
     /// Accounts that must renew at their next complete login, because that was asked for.
     pub expired: u64,
-    /// Whether there is a table `users` of another program.
-    pub has_foreign_users: bool,
+    /// What there is to say about all of it.
+    pub remarks: Vec<Remark>,
+}
+
+/// What there is to say about a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// Some passwords are bcrypt hashes.
+    Hashes,
+    /// The second generation's tokens are opened by no key: then nothing is taken over.
+    WrongKeys,
+    /// The sealed secrets of `users` are opened by no key: they are taken over, and nobody can read them yet.
+    UnreadableSource,
+    /// There is a table `users` of another program.
+    ForeignUsers,
+}
+
+impl TakenOver {
+    /// Whether there is this to say.
+    #[must_use]
+    pub fn has(&self, remark: Remark) -> bool {
+        self.remarks.contains(&remark)
+    }
+
+    /// Rows that nobody logs in with until somebody looks after them.
+    #[must_use]
+    pub fn rows_in_need(&self) -> usize {
+        let needs = |what| {
+            matches!(
+                what,
+                What::NoPassword
+                    | What::UnreadablePassword
+                    | What::UnreadableSecondFactor
+                    | What::LongName
+                    | What::NoName
+                    | What::Duplicate
+                    | What::UnreachableName
+            )
+        };
+        let in_need =
+            self.findings.iter().filter(|finding| finding.table != "password_history_v2" && needs(finding.what));
+        in_need.map(|finding| (finding.table, finding.id)).collect::<HashSet<_>>().len()
+    }
 }
 
 /// Who must renew because of the take-over.
@@ -119,7 +160,9 @@ pub async fn plan_take_over(client: &Client, keyring: &Keyring, now: UnixTime, e
     if expire == Expire::Imported {
         report.expired = (before + taken_over) as u64;
     }
-    report.has_wrong_keys = plan.has_wrong_keys && !has_registered_keys(client).await?;
+    if has_registered_keys(client).await? {
+        report.remarks.retain(|remark| *remark != Remark::WrongKeys);
+    }
     Ok(report)
 }
 
@@ -157,8 +200,8 @@ async fn carry_out(
     let tables = Tables::read(client).await?;
     let plan = Plan::of(&tables, keyring, now);
     let mut report = plan.report();
-    if plan.has_wrong_keys && !has_registered_keys(client).await? {
-        bail!("variable encryption_key: no key of the list opens the stored secrets");
+    if report.has(Remark::WrongKeys) && !has_registered_keys(client).await? {
+        bail!("{WRONG_KEYS}");
     }
     // Hashing takes a while: nothing is locked yet.
     let protected: Vec<_> = plan.protections.iter().map(|found| found.protect(keyring, rng, now)).collect();
@@ -281,9 +324,7 @@ struct Plan<'a> {
     imports: Vec<Import<'a>>,
     findings: Vec<Finding>,
     before: usize,
-    has_hashes: bool,
-    has_wrong_keys: bool,
-    has_foreign_users: bool,
+    remarks: Vec<Remark>,
 }
 
 /// A secret of the second generation that is kept in clear.
@@ -416,6 +457,12 @@ impl<'a> Kept<'a> {
     }
 }
 
+/// Whether there are Fernet tokens, and no key opens any of them.
+fn opens_none<'a>(keyring: &Keyring, texts: impl Iterator<Item = &'a str>) -> bool {
+    let mut openers = texts.filter(|text| text.starts_with("gAAAAA")).map(|token| keyring.opener(token)).peekable();
+    openers.peek().is_some() && openers.all(|opener| opener.is_none())
+}
+
 /// A hash as text, where it was stored as the bytes that make it up: `b'...'` as Python shows them, `\x...` as PostgreSQL does.
 fn plain_spelling(text: &str) -> Cow<'_, str> {
     let text = text.trim();
@@ -433,7 +480,8 @@ fn plain_spelling(text: &str) -> Cow<'_, str> {
 
 impl<'a> Plan<'a> {
     fn of(tables: &'a Tables, keyring: &Keyring, now: UnixTime) -> Self {
-        let mut plan = Self { has_foreign_users: tables.has_foreign_users, ..Self::default() };
+        let mut plan = Self::default();
+        plan.remark(Remark::ForeignUsers, tables.has_foreign_users);
         let mut keys: HashSet<_> = tables.accounts.iter().filter_map(|account| account.username_key.clone()).collect();
         for account in &tables.accounts {
             if let Some(key) = &account.username_key {
@@ -450,9 +498,9 @@ impl<'a> Plan<'a> {
             let password = Some(account.password.as_str()).filter(|_| account.password_key.is_none());
             [password, account.mfa.as_deref().filter(|_| account.mfa_key.is_none())]
         });
-        let mut opened = tokens.flatten().filter(|text| text.starts_with("gAAAAA")).map(|text| keyring.opener(text));
-        plan.has_wrong_keys =
-            opened.next().is_some_and(|first| first.is_none() && opened.all(|opener| opener.is_none()));
+        plan.remark(Remark::WrongKeys, opens_none(keyring, tokens.flatten()));
+        let tokens = tables.first_generation.iter().flat_map(|row| [row.password.as_deref(), row.mfa.as_deref()]);
+        plan.remark(Remark::UnreadableSource, opens_none(keyring, tokens.flatten()));
 
         let mut names: HashSet<_> = tables.accounts.iter().map(|account| account.username.as_str()).collect();
         let imported: HashSet<_> = tables.accounts.iter().filter_map(|account| account.imported_from).collect();
@@ -467,13 +515,12 @@ impl<'a> Plan<'a> {
     }
 
     fn report(&self) -> TakenOver {
-        TakenOver {
-            findings: self.findings.clone(),
-            before: self.before,
-            has_hashes: self.has_hashes,
-            has_wrong_keys: self.has_wrong_keys,
-            expired: 0,
-            has_foreign_users: self.has_foreign_users,
+        TakenOver { findings: self.findings.clone(), before: self.before, expired: 0, remarks: self.remarks.clone() }
+    }
+
+    fn remark(&mut self, remark: Remark, holds: bool) {
+        if holds && !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
         }
     }
 
@@ -504,11 +551,12 @@ impl<'a> Plan<'a> {
                 self.protections.push(Protection { slot: Slot::Password, id, owner, old, kept, must_renew });
             }
         }
-        if let (Some(old), None) = (account.mfa.as_deref().filter(|mfa| !mfa.is_empty()), &account.mfa_key) {
+        if let Some(old) = account.mfa.as_deref().filter(|mfa| !mfa.is_empty()) {
             let kept = Kept::secret(old, keyring);
             self.judge_second_factor(table, id, &kept);
             // One that is too long stays as it is: it is nowhere else.
-            if matches!(kept, Kept::InClear(clear) if clear.len() <= LONGEST_SEALED) {
+            let fits = matches!(kept, Kept::InClear(clear) if clear.len() <= LONGEST_SEALED);
+            if fits && account.mfa_key.is_none() {
                 self.protections.push(Protection { slot: Slot::SecondFactor, id, owner, old, kept, must_renew: false });
             }
         }
@@ -605,7 +653,7 @@ impl<'a> Plan<'a> {
         match kept {
             Kept::Sealed(_) => {}
             Kept::Hashed(hash) => {
-                self.has_hashes = true;
+                self.remark(Remark::Hashes, true);
                 if PasswordHash::parse(hash).is_ok_and(|hash| hash.cost() > PasswordHash::COST) {
                     self.say(table, id, What::CostlyHash);
                 }
@@ -750,23 +798,22 @@ impl fmt::Display for What {
                  until encryption_key has its key or the operator gives it another"
             }
             Self::UnreadableSecondFactor => {
-                "no key opens the second factor, or it is no base32 of at most 127 characters; it stays, and nobody logs in until \
-                 encryption_key has its key or the operator resets it"
+                "nobody can read the second factor: no key opens it, or it is no base32 of at most 127 characters; nobody logs in \
+                 until encryption_key has its key or the operator resets it"
             }
             Self::CostlyHash => {
                 "the hash costs more than those of others: how long a login takes tells that there is such an account, until \
                  its password is replaced"
             }
             Self::FutureBirth => {
-                "its gendate lies in the future: taken over, its owner renews at the first complete login; in users_v2, the \
-                 password expires that much later"
+                "its gendate lies in the future: a row of users counts as expired, one of users_v2 as young until then"
             }
             Self::NoBirth => "it has no gendate; its owner renews at the first complete login",
             Self::LongName => "the name has more than 50 characters; not taken over",
             Self::NoName => "it has no name; not taken over",
             Self::Duplicate => "an account of that name is there already; not taken over",
             Self::SameNameButForCase => "the name differs from another's only in case; both stay",
-            Self::UnreachableName => "the name is one that no request can give; it stays",
+            Self::UnreachableName => "no request can give the name: nobody logs in by it; it stays",
         })
     }
 }

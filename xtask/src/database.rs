@@ -7,7 +7,9 @@ use cofrap_accounts::{Clock, StoredKeys};
 use cofrap_crypto::{Keyring, PasswordHash};
 use cofrap_edge::{READ_HEALTH, SystemClock, SystemRng, statements};
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
-use cofrap_migrations::{APPLICATION_ROLE, Expire, Finding, TakenOver, What, plan_take_over, take_over};
+use cofrap_migrations::{
+    APPLICATION_ROLE, Expire, Finding, Remark, TakenOver, WRONG_KEYS, What, plan_take_over, take_over,
+};
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::config::SslMode;
@@ -68,6 +70,9 @@ impl Database {
     pub(crate) async fn migrate(&mut self, known: &VariableSource, keyring: &Keyring, expire: Expire) -> Result<()> {
         say("migrating the database");
         let mut client = self.connect().await?;
+        if plan_take_over(&client, keyring, SystemClock.now(), expire).await?.has(Remark::WrongKeys) {
+            bail!("{WRONG_KEYS}");
+        }
         let report = cofrap_migrations::migrate(&mut client).await.context("the database was not migrated")?;
         match report.applied.as_slice() {
             [] => say("the database's schema is current"),
@@ -107,8 +112,8 @@ impl Database {
         let planned = plan_take_over(&client, keyring, SystemClock.now(), expire).await?;
         say_taken_over(&planned);
         say("nothing was changed");
-        if planned.has_wrong_keys {
-            bail!("variable encryption_key: no key of the list opens the stored secrets; nothing would be taken over");
+        if planned.has(Remark::WrongKeys) {
+            bail!("{WRONG_KEYS}");
         }
         Ok(())
     }
@@ -171,7 +176,7 @@ impl Database {
             let remedy = self
                 .folder()
                 .map_or_else(String::new, |folder| format!(", or remove {} to start from nothing", folder.display()));
-            anyhow!("{error}: put it back into the list in SPIN_VARIABLE_ENCRYPTION_KEY (the old .env has it){remedy}")
+            anyhow!("{error}: put it back into the list in SPIN_VARIABLE_ENCRYPTION_KEY (whatever ran here before has it){remedy}")
         })
     }
 
@@ -226,7 +231,16 @@ fn say_taken_over(report: &TakenOver) {
             report.before
         ));
     }
-    if report.has_hashes {
+    if report.has(Remark::UnreadableSource) && taken > 0 {
+        say(
+            "warning: no key of encryption_key opens any sealed secret of users: is it the key of the functions before?",
+        );
+    }
+    match report.rows_in_need() {
+        0 => {}
+        rows => say(&format!("{rows} rows need somebody: nobody logs in with them until then")),
+    }
+    if report.has(Remark::Hashes) {
         say(&format!(
             "bcrypt reads {} bytes of a password: whoever had a longer one logs in with it as before, and then must renew",
             PasswordHash::MAX_BYTES
@@ -235,7 +249,7 @@ fn say_taken_over(report: &TakenOver) {
     if report.expired > 0 {
         say(&format!("{} accounts of the first generation must renew at their next complete login", report.expired));
     }
-    if report.has_foreign_users {
+    if report.has(Remark::ForeignUsers) {
         say("the table users is another program's: it has not the columns of the first generation");
     }
 }

@@ -4,7 +4,7 @@ use crate::cargo::run_until;
 use crate::database::{Database, DatabaseArgs};
 use crate::dotenv::{Dotenv, random_key};
 use crate::{checkout, components, say};
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use cofrap_accounts::Policy;
 use cofrap_crypto::Keyring;
 use cofrap_edge::{ConfigError, ReadKeys, Variables, check_variables};
@@ -50,12 +50,20 @@ pub(crate) async fn migrate(arguments: &DatabaseArgs, expire: Expire) -> Result<
         say(&format!(
             "the database's address, with the user {user} for the functions, is in .env, where `spin up` reads it"
         ));
+        if !read_dotenv(&checkout().join(".env"))?.contains_key("encryption_key") {
+            say(
+                "note: encryption_key is in the environment alone: put it into .env, or set it for `up` and `spin up` too",
+            );
+        }
     }
     Ok(())
 }
 
 /// Says what [`migrate`] would do, and does nothing.
 pub(crate) async fn plan(arguments: &DatabaseArgs, expire: Expire) -> Result<()> {
+    if !arguments.is_named() {
+        bail!("there is nothing to look at: name the database with DATABASE_URL or --database-url");
+    }
     let keyring = configured_keyring()?;
     let database = Database::open(arguments).await?;
     let planned = match database.check_keys(&keyring).await {

@@ -90,3 +90,15 @@ fn a_configuration_that_no_function_could_use_names_the_variable() {
         assert!(!said.contains("canary") && !said.contains(KEY), "{said}");
     }
 }
+
+#[test]
+fn a_dry_run_without_a_database_asks_for_one_and_makes_none() {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["migrate", "--dry-run"])
+        .env_remove("DATABASE_URL")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("DATABASE_URL"), "{said}");
+    assert!(!said.contains("making"), "{said}");
+}

@@ -48,7 +48,7 @@ pub struct Response {
     #[serde(rename = "2fa_setup_required", skip_serializing_if = "is_absent")]
     #[cfg_attr(feature = "openapi", schemars(default))]
     enrolment_required: bool,
-    /// Stands for the password, once and for 5 minutes.
+    /// Stands for the password, once and for 5 minutes; a new second factor ends it, too: then `authentication` gives another.
     challenge: String,
 }
 

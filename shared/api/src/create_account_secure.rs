@@ -89,5 +89,7 @@ impl From<()> for Response {
 /// A refusal, in this function's words.
 #[must_use]
 pub fn refuse(error: CreateAccountError) -> Problem {
-    Problem::from(error).in_words_of(Code::UsernameTaken, "⚠️ Username already exists")
+    Problem::from(error)
+        .in_words_of(Code::UsernameTaken, "⚠️ Username already exists")
+        .in_words_of(Code::ProofRequired, "La création de comptes est réservée à l'opérateur")
 }

@@ -8,7 +8,6 @@ const ISSUER: &str = "MSPR-App";
 
 /// The same fields as the second generation's; `issuer` is not looked at.
 #[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Request(generate_2fa_v2::Request);
 

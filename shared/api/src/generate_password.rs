@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// The same fields as the second generation's.
 #[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Request(generate_password_v2::Request);
 

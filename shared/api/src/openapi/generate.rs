@@ -35,6 +35,7 @@ enum Bearer {
     Nobody,
     Session,
     SessionOrOperator,
+    OperatorMaybe,
     Operator,
 }
 
@@ -130,7 +131,7 @@ fn of_the_first_generation(types: &mut SchemaGenerator) -> Vec<Operation> {
         Operation {
             request: Some(types.subschema_for::<create_account_secure::Request>()),
             errors: &[403, 409, 429],
-            bearer: Bearer::Operator,
+            bearer: Bearer::OperatorMaybe,
             ..Operation::new(
                 "/function/create-account-secure",
                 "post",
@@ -160,7 +161,7 @@ fn of_the_first_generation(types: &mut SchemaGenerator) -> Vec<Operation> {
             )
         },
         Operation {
-            request: Some(types.subschema_for::<generate_password::Request>()),
+            request: Some(types.subschema_for::<generate_password_v2::Request>()),
             errors: &[401, 403, 404, 409, 429],
             bearer: Bearer::SessionOrOperator,
             ..Operation::new(
@@ -171,13 +172,13 @@ fn of_the_first_generation(types: &mut SchemaGenerator) -> Vec<Operation> {
             )
         },
         Operation {
-            request: Some(types.subschema_for::<generate_2fa::Request>()),
+            request: Some(types.subschema_for::<generate_2fa_v2::Request>()),
             errors: &[401, 403, 404, 409, 429],
             bearer: Bearer::SessionOrOperator,
             ..Operation::new(
                 "/function/generate-2fa",
                 "post",
-                "As `generate-2fa-v2`, with the issuer `MSPR-App`; the secret is in the answer",
+                "As `generate-2fa-v2`, with the issuer `MSPR-App` whatever `issuer` says; the secret is in the answer",
                 types.subschema_for::<generate_2fa::Response>(),
             )
         },
@@ -306,7 +307,12 @@ fn describe(operation: &Operation) -> Value {
             _ => "Error",
         };
         let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
-        let mut answer = json_answer(meaning(*status), &schema);
+        let meaning = match name {
+            "IllFormed" => "The body or a field is ill-formed; a weak password has `reasons`: what to change",
+            "Unauthenticated" => "The credentials do not hold; `authenticated` is false",
+            _ => meaning(*status),
+        };
+        let mut answer = json_answer(meaning, &schema);
         if *status == 429 {
             answer["headers"]["Retry-After"] =
                 json!({ "description": "Seconds to wait, at most 900", "schema": { "type": "integer" } });
@@ -326,6 +332,7 @@ fn describe(operation: &Operation) -> Value {
         Bearer::Nobody => {}
         Bearer::Session => described["security"] = json!([{ "session": [] }]),
         Bearer::Operator => described["security"] = json!([{ "operator": [] }]),
+        Bearer::OperatorMaybe => described["security"] = json!([{}, { "operator": [] }]),
         Bearer::SessionOrOperator => described["security"] = json!([{}, { "session": [] }, { "operator": [] }]),
     }
     described
@@ -335,8 +342,10 @@ const fn meaning(status: u16) -> &'static str {
     match status {
         400 => "The body or a field is ill-formed; the text names the field",
         401 => "The credentials, or the token, do not hold",
-        403 => "Proof is needed, the credentials have expired, or a second factor is to be enrolled first",
-        404 => "There is no such account or function",
+        403 => {
+            "Proof is needed, a second factor is to be enrolled first, or the credentials have expired: then with `renewal_token` and `renewal_expires_in`"
+        }
+        404 => "There is no such account, where that is said, or no such function",
         405 => "There is no such method; `Allow` says which there are",
         409 => "The name is taken, another request came first, or the account was altered outside of the functions",
         413 => "The body is larger than 16 KiB",
@@ -351,7 +360,7 @@ fn error_schema(types: &mut SchemaGenerator) -> Value {
         "type": "object",
         "description": "What every answer is that is no success.",
         "properties": {
-            "error": { "type": "string", "description": "For people, in French." },
+            "error": { "type": "string", "description": "For people: in French, but for the first generation's own texts." },
             "code": types.subschema_for::<crate::Code>(),
         },
         "required": ["error", "code"],
@@ -386,7 +395,9 @@ pub fn page(document: &Value) -> String {
 
 fn bearer_line(security: &Value) -> &'static str {
     let takes = |name: &str| security.as_array().into_iter().flatten().any(|scheme| scheme[name].is_array());
+    let may_go_without = security.as_array().is_some_and(|schemes| schemes.iter().any(|scheme| scheme == &json!({})));
     match (takes("session"), takes("operator")) {
+        (false, true) if may_go_without => "\nMay take `Authorization: Bearer` with the operator's token.\n",
         (true, true) => "\nMay take `Authorization: Bearer` with a session or the operator's token.\n",
         (true, false) => "\nTakes `Authorization: Bearer` with a session.\n",
         (false, true) => "\nTakes `Authorization: Bearer` with the operator's token.\n",
