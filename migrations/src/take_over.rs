@@ -29,6 +29,12 @@ const LONGEST_SEALED: usize = 127;
 pub const WRONG_KEYS: &str = "variable encryption_key: no key of the list opens the stored secrets: give the key of the functions \
                               before as SPIN_VARIABLE_ENCRYPTION_KEY";
 
+/// How every Fernet token starts: its version, and a time before the year 2106.
+const TOKEN_START: &str = "gAAAAA";
+
+/// Characters of the shortest Fernet token.
+const SHORTEST_TOKEN: usize = 100;
+
 /// How far clocks may be apart, in seconds: what was born later than that was not.
 const CLOCK_SKEW: i64 = 24 * 3600;
 
@@ -74,6 +80,8 @@ pub enum What {
     NoName,
     /// An account has its very name.
     Duplicate,
+    /// A row of its number was taken over before, under another name.
+    OtherName,
     /// Its name differs from another's only in case.
     SameNameButForCase,
     /// No request can give its name.
@@ -125,6 +133,7 @@ impl TakenOver {
                     | What::LongName
                     | What::NoName
                     | What::Duplicate
+                    | What::OtherName
                     | What::UnreachableName
             )
         };
@@ -151,8 +160,10 @@ pub async fn plan_take_over(client: &Client, keyring: &Keyring, now: UnixTime, e
     let tables = Tables::read(client).await?;
     let plan = Plan::of(&tables, keyring, now);
     let expirable = |account: &&AccountRow| {
-        let is_unchanged = account.password_generation.unwrap_or(0) == 0 && account.expired_since.is_none();
-        account.imported_from.is_some() && is_unchanged
+        let has_second_factor = account.mfa.as_deref().is_some_and(|mfa| !mfa.is_empty());
+        let has_imported =
+            account.password_generation == Some(0) || account.mfa_generation == Some(0) && has_second_factor;
+        account.imported_from.is_some() && has_imported && account.expired_since.is_none()
     };
     let before = tables.accounts.iter().filter(expirable).count();
     let taken_over = plan.imports.iter().filter(|import| !import.must_renew).count();
@@ -160,18 +171,23 @@ pub async fn plan_take_over(client: &Client, keyring: &Keyring, now: UnixTime, e
     if expire == Expire::Imported {
         report.expired = (before + taken_over) as u64;
     }
-    if has_registered_keys(client).await? {
+    if has_registered_keys(client, keyring).await? {
         report.remarks.retain(|remark| *remark != Remark::WrongKeys);
     }
     Ok(report)
 }
 
-/// Whether the functions know rows of any key: then it is for them to say which keys are the right ones.
-async fn has_registered_keys(client: &Client) -> Result<bool> {
+/// Whether the functions know rows of any key: then these say which keys are the right ones, and all must be in the list.
+async fn has_registered_keys(client: &Client, keyring: &Keyring) -> Result<bool> {
     let is_there = "SELECT to_regclass('encryption_keys') IS NOT NULL";
-    let is_there: bool = client.query_one(is_there, &[]).await.map_err(refused)?.get(0);
-    let any = "SELECT EXISTS (SELECT FROM encryption_keys)";
-    Ok(is_there && client.query_one(any, &[]).await.map_err(refused)?.get(0))
+    if !client.query_one(is_there, &[]).await.map_err(refused)?.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    let registered = client.query("SELECT id FROM encryption_keys", &[]).await.map_err(refused)?;
+    if registered.iter().any(|row| !keyring.has(row.get(0))) {
+        bail!("{WRONG_KEYS}");
+    }
+    Ok(!registered.is_empty())
 }
 
 /// Protects what is in clear, and gives the accounts of the first generation rows in `users_v2`; their own table is only read.
@@ -200,18 +216,20 @@ async fn carry_out(
     let tables = Tables::read(client).await?;
     let plan = Plan::of(&tables, keyring, now);
     let mut report = plan.report();
-    if report.has(Remark::WrongKeys) && !has_registered_keys(client).await? {
+    if !has_registered_keys(client, keyring).await? && report.has(Remark::WrongKeys) {
         bail!("{WRONG_KEYS}");
     }
     // Hashing takes a while: nothing is locked yet.
     let protected: Vec<_> = plan.protections.iter().map(|found| found.protect(keyring, rng, now)).collect();
     let imported: Vec<_> = plan.imports.iter().map(|import| import.protect(keyring, rng, now)).collect();
 
+    if !plan.protections.is_empty() || !plan.imports.is_empty() {
+        // Everything is sealed and bound under the first key. By itself: functions lock it after an account's row.
+        let insert = "INSERT INTO encryption_keys (id, registered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        client.execute(insert, &[&keyring.first_id().as_str(), &now.seconds()]).await.map_err(refused)?;
+    }
     let transaction = client.transaction().await.map_err(refused)?;
     let writer = Writer { transaction: &transaction, keyring, now };
-    if !plan.protections.is_empty() || !plan.imports.is_empty() {
-        writer.register_key().await?;
-    }
     for (place, secret) in plan.protections.iter().zip(&protected) {
         writer.protect(place, secret).await?;
     }
@@ -261,6 +279,7 @@ struct AccountRow {
     username_key: Option<String>,
     imported_from: Option<i64>,
     password_generation: Option<i64>,
+    mfa_generation: Option<i64>,
     expired_since: Option<i64>,
 }
 
@@ -383,7 +402,8 @@ enum Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// A password. Programs that wrote bytes where text belongs left a hash in their own spelling; that is a hash, too.
+    /// A password. Programs that wrote bytes where text belongs left hashes and tokens in their own spelling; that is what they
+    /// are all the same.
     fn password(text: &'a str, keyring: &Keyring) -> Self {
         let plain = plain_spelling(text);
         if PasswordHash::is_claimed_by(&plain) {
@@ -393,13 +413,14 @@ impl<'a> Kept<'a> {
     }
 
     fn secret(text: &'a str, keyring: &Keyring) -> Self {
+        let plain = plain_spelling(text);
         if text.is_empty() {
-            return Self::Unreadable(text);
+            Self::Unreadable(text)
+        } else if plain.starts_with(TOKEN_START) {
+            keyring.open_foreign(&plain).map_or(Self::Unreadable(text), Self::Sealed)
+        } else {
+            Self::InClear(text)
         }
-        if !text.starts_with("gAAAAA") {
-            return Self::InClear(text);
-        }
-        keyring.open_foreign(text).map_or(Self::Unreadable(text), Self::Sealed)
     }
 
     /// What it says, as far as that can be read.
@@ -459,11 +480,12 @@ impl<'a> Kept<'a> {
 
 /// Whether there are Fernet tokens, and no key opens any of them.
 fn opens_none<'a>(keyring: &Keyring, texts: impl Iterator<Item = &'a str>) -> bool {
-    let mut openers = texts.filter(|text| text.starts_with("gAAAAA")).map(|token| keyring.opener(token)).peekable();
+    let is_token = |text: &Cow<'_, str>| text.starts_with(TOKEN_START) && text.len() >= SHORTEST_TOKEN;
+    let mut openers = texts.map(plain_spelling).filter(is_token).map(|token| keyring.opener(&token)).peekable();
     openers.peek().is_some() && openers.all(|opener| opener.is_none())
 }
 
-/// A hash as text, where it was stored as the bytes that make it up: `b'...'` as Python shows them, `\x...` as PostgreSQL does.
+/// A hash or a token as text, where it was stored as the bytes that make it up: `b'...'` as Python shows them, `\x...` as PostgreSQL does.
 fn plain_spelling(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     let shown = ["b'", "b\""].iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(&quote[1..]));
@@ -503,10 +525,17 @@ impl<'a> Plan<'a> {
         plan.remark(Remark::UnreadableSource, opens_none(keyring, tokens.flatten()));
 
         let mut names: HashSet<_> = tables.accounts.iter().map(|account| account.username.as_str()).collect();
-        let imported: HashSet<_> = tables.accounts.iter().filter_map(|account| account.imported_from).collect();
+        let imported: HashMap<_, _> = tables
+            .accounts
+            .iter()
+            .filter_map(|account| Some((account.imported_from?, account.username.as_str())))
+            .collect();
         for row in &tables.first_generation {
-            if imported.contains(&row.id) {
+            if let Some(name) = imported.get(&row.id) {
                 plan.before += 1;
+                if row.username.as_deref() != Some(name) {
+                    plan.say("users", row.id, What::OtherName);
+                }
             } else {
                 plan.import(row, &mut names, &mut keys, keyring, now);
             }
@@ -544,7 +573,7 @@ impl<'a> Plan<'a> {
             let changes = match &kept {
                 Kept::InClear(_) => true,
                 Kept::Hashed(hash) => hash.as_ref() != old,
-                Kept::Sealed(_) => must_renew,
+                Kept::Sealed(_) => must_renew || !old.starts_with(TOKEN_START),
                 Kept::Unreadable(_) => false,
             };
             if changes {
@@ -555,8 +584,13 @@ impl<'a> Plan<'a> {
             let kept = Kept::secret(old, keyring);
             self.judge_second_factor(table, id, &kept);
             // One that is too long stays as it is: it is nowhere else.
-            let fits = matches!(kept, Kept::InClear(clear) if clear.len() <= LONGEST_SEALED);
-            if fits && account.mfa_key.is_none() {
+            let changes = match &kept {
+                Kept::InClear(_) => true,
+                Kept::Sealed(_) => !old.starts_with(TOKEN_START),
+                Kept::Hashed(_) | Kept::Unreadable(_) => false,
+            };
+            let fits = kept.clear().is_some_and(|clear| clear.len() <= LONGEST_SEALED);
+            if changes && fits && account.mfa_key.is_none() {
                 self.protections.push(Protection { slot: Slot::SecondFactor, id, owner, old, kept, must_renew: false });
             }
         }
@@ -687,12 +721,6 @@ impl Writer<'_> {
         self.transaction.execute(statement, parameters).await.map_err(refused)
     }
 
-    /// Everything here is sealed and bound under the first key.
-    async fn register_key(&self) -> Result<()> {
-        let insert = "INSERT INTO encryption_keys (id, registered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        self.execute(insert, &[&self.keyring.first_id().as_str(), &self.now.seconds()]).await.map(|_| ())
-    }
-
     /// Puts a protected secret in the place of the one that was found, unless it was replaced meanwhile.
     async fn protect(&self, place: &Protection<'_>, secret: &Sealed) -> Result<()> {
         let (table, column) = match place.slot {
@@ -767,11 +795,12 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// Has whoever was taken over, and has not changed anything since, renew.
+    /// Has whoever was taken over, and still has a credential of then, renew.
     async fn expire(&self) -> Result<u64> {
         let update = "
             UPDATE users_v2 SET expired = TRUE, expired_since = $1
-            WHERE imported_from IS NOT NULL AND expired_since IS NULL AND password_generation = 0";
+            WHERE imported_from IS NOT NULL AND expired_since IS NULL
+                  AND (password_generation = 0 OR mfa_generation = 0 AND nullif(mfa, '') IS NOT NULL)";
         self.execute(update, &[&self.now.seconds()]).await
     }
 }
@@ -812,6 +841,10 @@ impl fmt::Display for What {
             Self::LongName => "the name has more than 50 characters; not taken over",
             Self::NoName => "it has no name; not taken over",
             Self::Duplicate => "an account of that name is there already; not taken over",
+            Self::OtherName => {
+                "a row of this number was taken over before under another name; not taken over (give it another number if it is \
+                 somebody else)"
+            }
             Self::SameNameButForCase => "the name differs from another's only in case; both stay",
             Self::UnreachableName => "no request can give the name: nobody logs in by it; it stays",
         })

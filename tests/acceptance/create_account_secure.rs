@@ -105,6 +105,10 @@ async fn nothing_is_hashed_for_an_address_that_failed_too_often_or_asked_for_too
         app.authenticate("one", "wrong", "000000").await.problem(401, "invalid_credentials");
     }
     app.create_account("two", CHOSEN_PASSWORD).await.problem(429, "too_many_attempts");
+    for function in ["create-account-secure", "generate-password-v2"] {
+        let body = json!({ "username": "two", "password": CHOSEN_PASSWORD });
+        app.call_as(ADMIN_TOKEN, function, body).await.problem(429, "too_many_attempts");
+    }
     assert_eq!(app.database.count("SELECT count(*) FROM users_v2").await, 1);
 }
 

@@ -67,3 +67,14 @@ async fn a_missing_name_is_asked_for_in_the_contract_s_words() {
     let problem = app.call("generate-password", json!({ "password": "x" })).await.problem(400, "missing_field");
     assert_eq!(problem["error"], "Username is required");
 }
+
+#[tokio::test]
+async fn a_challenge_replaces_no_password() {
+    let app = TestApp::start().await;
+    app.create_account("michel.ranu", CHOSEN_PASSWORD).await.ok();
+    let begun = app.begin_login("michel.ranu", CHOSEN_PASSWORD).await.ok().0;
+    let body = json!({ "username": "michel.ranu", "challenge": begun["challenge"] });
+    for function in ["generate-password", "generate-password-v2"] {
+        app.call(function, body.clone()).await.problem(403, "proof_required");
+    }
+}

@@ -458,6 +458,16 @@ async fn a_hash_in_another_spelling_is_a_hash_and_its_text_logs_nobody_in() {
         add_first(&database, Some(&format!("first.{number}")), Some(spelling), Some(&fernet(SECRET))).await;
         add_second(&database, &format!("second.{number}"), spelling, Some(&fernet(SECRET))).await;
     }
+    let token = fernet("Motdepasse-1");
+    let hex: String = token.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let tokens = [format!(" {token}\n"), format!("b'{token}'"), format!("\\x{hex}")];
+    for (number, spelling) in tokens.iter().enumerate() {
+        let mfa = format!("b'{}'", fernet(SECRET));
+        add_first(&database, Some(&format!("sealed.first.{number}")), Some(spelling), Some(&mfa)).await;
+        if spelling.len() <= 255 {
+            add_second(&database, &format!("sealed.second.{number}"), spelling, Some(&mfa)).await;
+        }
+    }
     let others = [hash.replace("$2b$", "$2$"), hash.replace("$2b$", "$2B$"), "$6$salt$x".to_owned()];
     for (number, other) in others.iter().enumerate() {
         add_first(&database, Some(&format!("other.{number}")), Some(other), Some(&fernet(SECRET))).await;
@@ -471,6 +481,15 @@ async fn a_hash_in_another_spelling_is_a_hash_and_its_text_logs_nobody_in() {
             let shown: String = spelling.trim().chars().take(100).collect();
             app.begin_login(&name, &shown).await.problem(401, "invalid_credentials");
             person(&app, &name, "Motdepasse-1").log_in().await.ok();
+        }
+    }
+    for (number, spelling) in tokens.iter().enumerate() {
+        let shown: String = spelling.trim().chars().take(100).collect();
+        for name in ["first", "second"].map(|table| format!("sealed.{table}.{number}")) {
+            app.begin_login(&name, &shown).await.problem(401, "invalid_credentials");
+            if name.contains("first") || spelling.len() <= 255 {
+                person(&app, &name, "Motdepasse-1").log_in().await.ok();
+            }
         }
     }
     for (number, other) in others.iter().enumerate() {
@@ -594,6 +613,70 @@ async fn a_secret_that_is_replaced_meanwhile_is_not_written_over() {
     let replaced = database.client.batch_execute("UPDATE users_v2 SET password = 'Motdepasse-2'");
     wire.interrupt("UPDATE users_v2 SET password", taking, replaced).await.unwrap();
     assert_eq!(database.text("SELECT password::text FROM users_v2").await, "Motdepasse-2");
+}
+
+#[tokio::test]
+async fn a_number_that_is_somebody_else_s_by_now_is_named() {
+    let database = old_database().await;
+    add_first(&database, Some(&"m".repeat(50)), Some("Motdepasse-1"), None).await;
+    run(&database, Expire::Nobody).await;
+    database.client.batch_execute("UPDATE users SET username = 'somebody.else'").await.unwrap();
+    let report = run(&database, Expire::Nobody).await;
+    assert_eq!((said(&report), report.rows_in_need()), (vec!["users:1 OtherName".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn expire_also_has_those_renew_who_replaced_one_credential_only() {
+    let database = old_database().await;
+    add_first(&database, Some("michel.ranu"), Some(&bcrypt("Motdepasse-1")), Some(&fernet(SECRET))).await;
+    run(&database, Expire::Nobody).await;
+    let app = started(database).await;
+    let mut michel = person(&app, "michel.ranu", "Motdepasse-1");
+    let body = michel.with_credentials();
+    let changed = app.call("generate-password", body).await.ok().0;
+    michel.password = changed["password"].as_str().unwrap().to_owned();
+    michel.log_in().await.ok();
+    let mut client = app.database.connect().await;
+    let at = UnixTime::from_seconds(app.clock.now());
+    let planned = plan_take_over(&client, &keyring(), at, Expire::Imported).await.unwrap();
+    let done = take_over(&mut client, &keyring(), &mut UnwrapErr(SysRng), at, Expire::Imported).await.unwrap();
+    assert_eq!((planned.expired, done.expired), (1, 1));
+    michel.log_in().await.problem(403, "password_expired");
+}
+
+#[tokio::test]
+async fn functions_and_a_take_over_do_not_wait_for_each_other_in_a_circle() {
+    let database = old_database().await;
+    let id = add_second(&database, "michel.ranu", "Motdepasse-1", None).await;
+    add_first(&database, Some("first"), Some("Motdepasse-1"), None).await;
+    migrate(&mut database.connect().await).await.unwrap();
+    let wire = cofrap_tests::Wire::to(database.port()).await;
+    let mut client = database.connect_through(&wire).await;
+    let (mut rng, keyring) = (UnwrapErr(SysRng), keyring());
+    let first_key = keyring.first_id().as_str().to_owned();
+    let taking = take_over(&mut client, &keyring, &mut rng, now(), Expire::Nobody);
+    // As a function does it: the account's row, then the key.
+    let function = database.connect().await;
+    let locks = async {
+        function.batch_execute("BEGIN").await.unwrap();
+        function.execute("UPDATE users_v2 SET otp_failures = 1 WHERE id::bigint = $1", &[&id]).await.unwrap();
+        let register = "INSERT INTO encryption_keys (id, registered_at) VALUES ($1, 0) ON CONFLICT DO NOTHING";
+        function.execute(register, &[&first_key]).await.unwrap();
+        function.batch_execute("COMMIT").await.unwrap();
+    };
+    wire.interrupt("UPDATE users_v2 SET password", taking, locks).await.unwrap();
+    assert_eq!(database.count("SELECT count(*) FROM users_v2 WHERE password_key IS NOT NULL").await, 2);
+}
+
+#[tokio::test]
+async fn a_key_that_the_functions_know_may_not_be_missing() {
+    let database = old_database().await;
+    add_first(&database, Some("first"), Some("Motdepasse-1"), None).await;
+    run(&database, Expire::Nobody).await;
+    let other: Keyring = "b3RoZXIga2V5IG9mIHRoZSBhY2NlcHRhbmNlIHRlc3Q=".parse().unwrap();
+    let mut client = database.connect().await;
+    assert!(plan_take_over(&client, &other, now(), Expire::Nobody).await.is_err());
+    assert!(take_over(&mut client, &other, &mut UnwrapErr(SysRng), now(), Expire::Nobody).await.is_err());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! How often things may fail: per name, per address, for codes; and who is not locked out by others.
 
-use cofrap_tests::{Answer, Person, Settings, TestApp};
+use cofrap_tests::{Answer, CHOSEN_PASSWORD, Person, Settings, TestApp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -361,4 +361,23 @@ async fn what_an_address_may_not_try_any_more_does_not_count_for_the_name() {
     }
     app.clock.advance(300);
     fail(&app, "michel.ranu").await.problem(401, "invalid_credentials");
+}
+
+/// What is refused by an insert alone was not judged: no hash was computed for it.
+#[tokio::test]
+async fn nothing_is_hashed_for_a_name_that_waits_whether_it_exists_or_not() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    app.create_account("somebody", CHOSEN_PASSWORD).await.ok();
+    for name in ["somebody", "nobody"] {
+        for _ in 0..5 {
+            app.begin_login(name, "wrong").await.problem(401, "invalid_credentials");
+        }
+        for function in ["authentication", "generate-password", "generate-2fa", "verify-2fa"] {
+            wire.take_statements();
+            let body = json!({ "username": name, "password": CHOSEN_PASSWORD, "token": "000000" });
+            app.call(function, body).await.problem(429, "too_many_attempts");
+            let statements = wire.take_statements();
+            assert!(statements[1].starts_with("INSERT INTO auth_logs_v2"), "{function} {name}: {statements:#?}");
+        }
+    }
 }

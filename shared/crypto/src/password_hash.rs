@@ -102,7 +102,10 @@ impl PasswordHash {
     /// Whether a text claims to be a hash, of whatever kind and well-formed or not: it is never a password in clear.
     #[must_use]
     pub fn is_claimed_by(text: &str) -> bool {
-        const OTHERS: [&str; 9] = ["$1$", "$5$", "$6$", "$7$", "$y$", "$argon2", "$pbkdf2", "$scrypt", "$bcrypt"];
+        const OTHERS: [&str; 14] = [
+            "$1$", "$5$", "$6$", "$7$", "$y$", "$argon2", "$pbkdf2", "$scrypt", "$bcrypt", "pbkdf2:", "pbkdf2_",
+            "scrypt:", "{SSHA", "{CRYPT}",
+        ];
         let is_bcrypt = text.strip_prefix("$2").is_some_and(|rest| matches!(rest.find('$'), Some(0 | 1)));
         is_bcrypt || OTHERS.iter().any(|prefix| text.starts_with(prefix))
     }
@@ -309,7 +312,7 @@ mod tests {
             let text = valid.replacen(from, to, 1);
             assert_eq!(PasswordHash::parse(&text).err(), Some(InvalidPasswordHash), "{text}");
         }
-        for claims in ["$2x$05$", "$2$04$", "$2B$12$", "$6$salt$", "$argon2id$v=19$"] {
+        for claims in ["$2x$05$", "$2$04$", "$2B$12$", "$6$salt$", "$argon2id$v=19$", "pbkdf2:sha256:1$"] {
             assert!(PasswordHash::is_claimed_by(claims), "{claims}");
         }
         for claims_not in ["$2", "$2bc$", "$3x$", "$12$", " $2b$", ""] {
