@@ -70,7 +70,8 @@ impl Database {
     pub(crate) async fn migrate(&mut self, known: &VariableSource, keyring: &Keyring, expire: Expire) -> Result<()> {
         say("migrating the database");
         let mut client = self.connect().await?;
-        if plan_take_over(&client, keyring, SystemClock.now(), expire).await?.has(Remark::WrongKeys) {
+        let planned = plan_take_over(&client, keyring, SystemClock.now(), expire).await?;
+        if planned.has(Remark::WrongKeys) {
             bail!("{WRONG_KEYS}");
         }
         let report = cofrap_migrations::migrate(&mut client).await.context("the database was not migrated")?;
@@ -85,6 +86,10 @@ impl Database {
                     cause(&error)
                 )
             })?;
+        }
+        match planned.findings.iter().filter(|finding| finding.what == What::PasswordInClear).count() {
+            0 => {}
+            count => say(&format!("protecting {count} passwords that are in clear (up to a third of a second each)")),
         }
         let taken_over = take_over(&mut client, keyring, &mut SystemRng::default(), SystemClock.now(), expire).await;
         say_taken_over(&taken_over.context("nothing was taken over")?);
@@ -238,7 +243,7 @@ fn say_taken_over(report: &TakenOver) {
     }
     match report.rows_in_need() {
         0 => {}
-        rows => say(&format!("{rows} rows need somebody: nobody logs in with them until then")),
+        rows => say(&format!("rows that need somebody before anybody logs in with them: {rows}")),
     }
     if report.has(Remark::Hashes) {
         say(&format!(
