@@ -111,11 +111,58 @@ const COUNTERS: &str = sql!(
 );
 
 macro_rules! written {
-    ($first:literal $(, $more:literal)* ; $result:expr) => {
+    ($first:expr $(, $more:expr)* ; $result:expr) => {
         Written { parts: sql!(concat!($first $(, ", ", $more)*)), result: $result }
     };
-    ($($parts:literal),+) => {
+    ($($parts:expr),+) => {
         written!($($parts),+ ; COUNTERS)
+    };
+}
+
+/// What [`COUNTERS`] reads of a deed.
+macro_rules! counters {
+    () => {
+        "RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch"
+    };
+}
+
+/// The keys that rows need after the deed; the argument is the parameter with their names.
+macro_rules! registers {
+    ($keys:literal) => {
+        concat!(
+            "registered AS (
+                 INSERT INTO encryption_keys (id, registered_at)
+                 SELECT unnest(string_to_array(",
+            $keys,
+            ", ',')), $5 FROM deed ON CONFLICT DO NOTHING
+             )"
+        )
+    };
+}
+
+/// What every replacement of a credential changes besides: see `Own::grant` and `Own::change`.
+macro_rules! replacement_changes {
+    () => {
+        "security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
+         mfa_last_step = greatest(mfa_last_step, $30::bigint),
+         otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
+         operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
+         expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,"
+    };
+}
+
+/// What the grant of a replacement stood on must still be so; the arguments are the parameters with the limit of wrong codes and
+/// the mark that was seen.
+macro_rules! grant_stands {
+    ($limit:literal, $mark:literal) => {
+        concat!(
+            "WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
+                   AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
+                   AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
+                   AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
+                                           AND (", $limit, "::bigint = 0 OR otp_failures < ", $limit, "::bigint))
+                   AND coalesce(expired, FALSE) = ", $mark, "::boolean"
+        )
     };
 }
 
@@ -171,7 +218,7 @@ pub(super) const FIND_SESSION: &str =
     sql!("SELECT id::bigint, username, session_epoch FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL");
 
 pub(super) const CREATE_ACCOUNT: Written = written!(
-    "deed AS (
+    concat!("deed AS (
          INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, gendate, expired, state,
                                origin, operator_touched, standing_key, standing_binding, legacy, password_generation,
                                generated_at, generated_from, created_at, updated_at)
@@ -179,23 +226,20 @@ pub(super) const CREATE_ACCOUNT: Written = written!(
                 to_timestamp($5) AT TIME ZONE 'UTC', to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE EXISTS (SELECT FROM gate)
          ON CONFLICT DO NOTHING
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
-     )",
+         ", counters!(), "
+     )"),
     "history AS (
          INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
          SELECT id, $25, $26, $34, $5, FALSE, to_timestamp($5) AT TIME ZONE 'UTC' FROM deed
      )",
-    "registered AS (
-         INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($35, ',')), $5 FROM deed ON CONFLICT DO NOTHING
-     )"
+    registers!("$35")
 );
 
 /// Own parameters from `$24`: five counters and the state as they were seen, the code's step, whether it is a renewal,
 /// standing (operator, key, binding), expiry (mark, moment), legacy, place; then the new password with key and both bindings,
 /// and whether the account starts over.
 pub(super) const REPLACE_PASSWORD: Written = written!(
-    "deed AS (
+    concat!("deed AS (
          UPDATE users_v2
          SET password = $38, password_key = $33, password_binding = $39, gendate = $5,
              password_generation = password_generation + 1,
@@ -210,20 +254,11 @@ pub(super) const REPLACE_PASSWORD: Written = written!(
              pending_mfa_binding = CASE WHEN $31::boolean THEN pending_mfa_binding END,
              pending_mfa_gendate = CASE WHEN $31::boolean THEN pending_mfa_gendate END,
              session_epoch = session_epoch + 1,
-             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
-             mfa_last_step = greatest(mfa_last_step, $30::bigint),
-             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
-             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
-             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
+             ", replacement_changes!(), "
              generated_at = $5, generated_from = $42, updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
-         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
-               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
-               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
-               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
-                                       AND ($44::bigint = 0 OR otp_failures < $44::bigint))
-               AND coalesce(expired, FALSE) = $45::boolean
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
-     )",
+         ", grant_stands!("$44", "$45"), "
+         ", counters!(), "
+     )"),
     "retired AS (
          UPDATE password_history_v2 SET expired = TRUE
          WHERE user_id = (SELECT id FROM deed) AND expired IS NOT TRUE
@@ -232,64 +267,37 @@ pub(super) const REPLACE_PASSWORD: Written = written!(
          INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
          SELECT id, $38, $33, $40, $5, FALSE, to_timestamp($5) AT TIME ZONE 'UTC' FROM deed
      )",
-    "registered AS (
-         INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($43, ',')), $5 FROM deed ON CONFLICT DO NOTHING
-     )"
+    registers!("$43")
 );
 
 /// Own parameters as [`REPLACE_PASSWORD`], up to the place; then the new secret with its binding, and the one that was seen.
 pub(super) const REPLACE_SECOND_FACTOR: Written = written!(
-    "deed AS (
+    concat!("deed AS (
          UPDATE users_v2
          SET mfa = $38, mfa_key = $33, mfa_binding = $39, mfa_gendate = $5, mfa_generation = mfa_generation + 1,
              pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
              session_epoch = session_epoch + 1,
-             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
-             mfa_last_step = greatest(mfa_last_step, $30::bigint),
-             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
-             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
-             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean, enrolment_ends = NULL,
+             ", replacement_changes!(), " enrolment_ends = NULL,
              generated_at = $5, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
-         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
-               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
-               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
-               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
-                                       AND ($43::bigint = 0 OR otp_failures < $43::bigint))
-               AND coalesce(expired, FALSE) = $44::boolean
+         ", grant_stands!("$43", "$44"), "
                AND nullif(mfa, '') IS NOT DISTINCT FROM $40
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
-     )",
-    "registered AS (
-         INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($42, ',')), $5 FROM deed ON CONFLICT DO NOTHING
-     )"
+         ", counters!(), "
+     )"),
+    registers!("$42")
 );
 
 /// Own parameters as [`REPLACE_SECOND_FACTOR`].
 pub(super) const PUT_SECOND_FACTOR_BESIDE: Written = written!(
-    "deed AS (
+    concat!("deed AS (
          UPDATE users_v2
          SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5,
-             security_counter = security_counter + CASE WHEN $31::boolean THEN 0 ELSE 1 END,
-             mfa_last_step = greatest(mfa_last_step, $30::bigint),
-             otp_failures = CASE WHEN $31::boolean OR $30::bigint IS NOT NULL THEN 0 ELSE otp_failures END,
-             operator_touched = $32::boolean, standing_key = $33, standing_binding = $34,
-             expired = $35::boolean, expired_since = $36::bigint, legacy = legacy OR $37::boolean,
+             ", replacement_changes!(), "
              generated_at = $5, generated_from = coalesce(generated_from, $41), updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
-         WHERE id = $6::bigint AND EXISTS (SELECT FROM gate)
-               AND password_generation = $24::bigint AND mfa_generation = $25::bigint AND login_counter = $26::bigint
-               AND security_counter = $27::bigint AND session_epoch = $28::bigint AND state = $29
-               AND ($30::bigint IS NULL OR (mfa_last_step IS NULL OR mfa_last_step < $30::bigint)
-                                       AND ($43::bigint = 0 OR otp_failures < $43::bigint))
-               AND coalesce(expired, FALSE) = $44::boolean
+         ", grant_stands!("$43", "$44"), "
                AND nullif(mfa, '') IS NOT DISTINCT FROM $40
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
-     )",
-    "registered AS (
-         INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($42, ',')), $5 FROM deed ON CONFLICT DO NOTHING
-     )"
+         ", counters!(), "
+     )"),
+    registers!("$42")
 );
 
 /// A login that was right, in time or too late. Own parameters from `$24`: the step, whether it is late, whether the second
@@ -298,7 +306,7 @@ pub(super) const PUT_SECOND_FACTOR_BESIDE: Written = written!(
 /// seen: both generations, the security counter, the mark, the password, the second factor, the one that waited; the keys that rows
 /// need, the limit of wrong codes, and the login counter that a challenge stood on.
 pub(super) const CONCLUDE_LOGIN: Written = written!(
-    "deed AS (
+    concat!("deed AS (
          UPDATE users_v2
          SET state = CASE WHEN $25::boolean THEN state ELSE $35 END, mfa_last_step = coalesce($24::bigint, mfa_last_step),
              otp_failures = CASE WHEN $25::boolean THEN otp_failures ELSE 0 END,
@@ -325,31 +333,30 @@ pub(super) const CONCLUDE_LOGIN: Written = written!(
                AND ($24::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $24::bigint)
                AND ($24::bigint IS NULL OR $47::bigint = 0 OR otp_failures < $47::bigint)
                AND ($48::bigint IS NULL OR login_counter = $48::bigint)
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
-     )",
+         ", counters!(), "
+     )"),
     "retired AS (
          UPDATE password_history_v2 SET expired = TRUE
          WHERE user_id = (SELECT id FROM deed) AND $25::boolean AND expired IS NOT TRUE
      )",
-    "registered AS (
-         INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($46, ',')), $5 FROM deed ON CONFLICT DO NOTHING
-     )"
+    registers!("$46")
 );
 
 /// Own parameters: what is added to the wrong codes in a row, the step of a right one, and the limit of wrong codes.
-pub(super) const REFUSE: Written = written!(
+pub(super) const REFUSE: Written = written!(concat!(
     "deed AS (
          UPDATE users_v2
          SET otp_failures = otp_failures + $24::bigint, mfa_last_step = greatest(mfa_last_step, $25::bigint)
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND ($24::bigint > 0 OR $25::bigint IS NOT NULL)
                AND ($24::bigint = 0 OR $26::bigint = 0 OR otp_failures < $26::bigint)
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+         ",
+    counters!(),
+    "
      )"
-);
+));
 
 /// One factor that was right. Own parameters: the code's step, and whether the account is marked as expired; then what was seen: both generations, the security counter, the password, the second factor; the limit of wrong codes.
-pub(super) const NOTE_FACTOR: Written = written!(
+pub(super) const NOTE_FACTOR: Written = written!(concat!(
     "deed AS (
          UPDATE users_v2
          SET mfa_last_step = coalesce($24::bigint, mfa_last_step),
@@ -360,9 +367,11 @@ pub(super) const NOTE_FACTOR: Written = written!(
                AND password = $29 AND nullif(mfa, '') IS NOT DISTINCT FROM $30
                AND ($24::bigint IS NULL OR mfa_last_step IS NULL OR mfa_last_step < $24::bigint)
                AND ($31::bigint = 0 OR otp_failures < $31::bigint)
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+         ",
+    counters!(),
+    "
      )"
-);
+));
 
 /// By an insert alone: nothing is judged, counted or locked. The first of the shared parameters, and the proof as `$8`.
 pub(super) const REFUSE_LOCKED: &str = sql!(
@@ -382,16 +391,18 @@ pub(super) const RENEW_SESSION: Written = written!(
 );
 
 /// Own parameter: the epoch that was seen.
-pub(super) const END_SESSIONS: Written = written!(
+pub(super) const END_SESSIONS: Written = written!(concat!(
     "deed AS (
          UPDATE users_v2
          SET session_epoch = session_epoch + 1, security_counter = security_counter + 1,
              pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
              updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
+         ",
+    counters!(),
+    "
      )"
-);
+));
 
 /// Own parameters: the digest of the name, whether the account is disabled after it, the standing's key and binding; then the
 /// security counter and the state that were seen. What is done follows from `$1`, the action.
@@ -401,7 +412,8 @@ pub(super) const ADMINISTER: Written = written!(
          WHERE subject = $24 AND $1::text = 'account_unlocked' AND EXISTS (SELECT FROM gate)
          RETURNING 1
      )",
-    "deed AS (
+    concat!(
+        "deed AS (
          UPDATE users_v2
          SET disabled_at = CASE WHEN $25::boolean THEN coalesce(disabled_at, $5) END,
              expired = coalesce(expired, FALSE) OR $1::text = 'account_expired',
@@ -421,12 +433,12 @@ pub(super) const ADMINISTER: Written = written!(
              updated_at = to_timestamp($5) AT TIME ZONE 'UTC'
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND (SELECT count(*) FROM forgotten) >= 0
                AND security_counter = $28::bigint AND state = $29
-         RETURNING id, password_generation, mfa_generation, login_counter, security_counter, session_epoch
-     )",
-    "registered AS (
-         INSERT INTO encryption_keys (id, registered_at)
-         SELECT unnest(string_to_array($30, ',')), $5 FROM deed ON CONFLICT DO NOTHING
+         ",
+        counters!(),
+        "
      )"
+    ),
+    registers!("$30")
 );
 
 pub(super) const NOTE_AUDIT_READ: Written = written!(
