@@ -3,145 +3,32 @@
 //! First a plan is made from what the tables hold, whatever columns they have by now; a dry run ends there. Then the plan is
 //! carried out in one short transaction. What was taken over once is not looked at again, so doing it twice changes nothing more.
 
+mod findings;
+mod kept;
+
+pub use findings::{Finding, Remark, TakenOver, What};
+
 use anyhow::{Context, Result, anyhow, bail};
 use cofrap_accounts::{AccountId, Scheme, Standing, UnixTime, Username, case_key};
-use cofrap_crypto::{Binding, KeyId, Keyring, Password, PasswordHash, Place, Sealed, Slot, TotpSecret};
+use cofrap_crypto::{Binding, KeyId, Keyring, PasswordHash, Sealed, Slot, TotpSecret};
+use kept::{Kept, LONGEST_SEALED, opens_none};
 use rand_core::CryptoRng;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 
 /// The columns by which the first generation's table is told from another program's `users`.
 const FIRST_GENERATION: [&str; 6] = ["expired", "gendate", "id", "mfa", "password", "username"];
 
-/// Characters that a column of a secret holds.
-const COLUMN_LENGTH: usize = 255;
-
-/// Bytes of the longest text whose Fernet token fits such a column.
-const LONGEST_SEALED: usize = 127;
-
 /// What a take-over under wrong keys is told.
 pub const WRONG_KEYS: &str = "variable encryption_key: no key of the list opens the stored secrets: give the key of the functions \
                               before as SPIN_VARIABLE_ENCRYPTION_KEY";
 
-/// How every Fernet token starts: its version, and a time before the year 2106.
-const TOKEN_START: &str = "gAAAAA";
-
-/// Characters of the shortest Fernet token.
-const SHORTEST_TOKEN: usize = 100;
-
 /// How far clocks may be apart, in seconds: what was born later than that was not.
 const CLOCK_SKEW: i64 = 24 * 3600;
-
-/// What was found, or will be done: by table and row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The table.
-    pub table: &'static str,
-    /// The row's `id`.
-    pub id: i64,
-    /// What about it.
-    pub what: What,
-}
-
-/// What there is to say about a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// The account is taken over.
-    TakenOver,
-    /// Its password was in clear.
-    PasswordInClear,
-    /// Its second factor was in clear.
-    SecondFactorInClear,
-    /// Its password was longer than bcrypt reads, or than any request may give.
-    LongPassword,
-    /// It has no second factor.
-    NotEnrolled,
-    /// It has no password.
-    NoPassword,
-    /// No key opens its password, or it is no hash that can be verified.
-    UnreadablePassword,
-    /// No key opens its second factor, or it is no base32, or it is too long.
-    UnreadableSecondFactor,
-    /// Its hash costs more than those of others.
-    CostlyHash,
-    /// It does not say when its password was made.
-    NoBirth,
-    /// Its password was made in the future.
-    FutureBirth,
-    /// Its name has more than 50 characters.
-    LongName,
-    /// It has no name.
-    NoName,
-    /// An account has its very name.
-    Duplicate,
-    /// A row of its number was taken over before, under another name.
-    OtherName,
-    /// Its name differs from another's only in case.
-    SameNameButForCase,
-    /// No request can give its name.
-    UnreachableName,
-}
-
-/// What a take-over found and did, or would do.
-#[derive(Debug, Default)]
-pub struct TakenOver {
-    /// Row by row.
-    pub findings: Vec<Finding>,
-    /// Rows of `users` that were taken over before.
-    pub before: usize,
-    /// Accounts that must renew at their next complete login, because that was asked for.
-    pub expired: u64,
-    /// What there is to say about all of it.
-    pub remarks: Vec<Remark>,
-}
-
-/// What there is to say about a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remark {
-    /// Some passwords are bcrypt hashes.
-    Hashes,
-    /// The second generation's tokens are opened by no key: then nothing is taken over.
-    WrongKeys,
-    /// The sealed secrets of `users` are opened by no key: they are taken over, and nobody can read them yet.
-    UnreadableSource,
-    /// There is a table `users` of another program.
-    ForeignUsers,
-}
-
-impl TakenOver {
-    /// Whether there is this to say.
-    #[must_use]
-    pub fn has(&self, remark: Remark) -> bool {
-        self.remarks.contains(&remark)
-    }
-
-    /// Rows that nobody logs in with until somebody looks after them.
-    #[must_use]
-    pub fn rows_in_need(&self) -> usize {
-        let needs = |what| {
-            matches!(
-                what,
-                What::NoPassword
-                    | What::UnreadablePassword
-                    | What::UnreadableSecondFactor
-                    | What::LongName
-                    | What::NoName
-                    | What::Duplicate
-                    | What::OtherName
-                    | What::UnreachableName
-            )
-        };
-        let in_need =
-            self.findings.iter().filter(|finding| finding.table != "password_history_v2" && needs(finding.what));
-        in_need.map(|finding| (finding.table, finding.id)).collect::<HashSet<_>>().len()
-    }
-}
 
 /// Who must renew because of the take-over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -390,116 +277,6 @@ impl Import<'_> {
     }
 }
 
-/// How a secret is kept where it is found.
-enum Kept<'a> {
-    /// A Fernet token that a key opens: what it says.
-    Sealed(zeroize::Zeroizing<String>),
-    /// A bcrypt hash.
-    Hashed(Cow<'a, str>),
-    InClear(&'a str),
-    /// What nobody can read; it stays as it is.
-    Unreadable(&'a str),
-}
-
-impl<'a> Kept<'a> {
-    /// A password. Programs that wrote bytes where text belongs left hashes and tokens in their own spelling; that is what they
-    /// are all the same.
-    fn password(text: &'a str, keyring: &Keyring) -> Self {
-        let plain = plain_spelling(text);
-        if PasswordHash::is_claimed_by(&plain) {
-            return if PasswordHash::parse(&plain).is_ok() { Self::Hashed(plain) } else { Self::Unreadable(text) };
-        }
-        Self::secret(text, keyring)
-    }
-
-    fn secret(text: &'a str, keyring: &Keyring) -> Self {
-        let plain = plain_spelling(text);
-        if text.is_empty() {
-            Self::Unreadable(text)
-        } else if plain.starts_with(TOKEN_START) {
-            keyring.open_foreign(&plain).map_or(Self::Unreadable(text), Self::Sealed)
-        } else {
-            Self::InClear(text)
-        }
-    }
-
-    /// What it says, as far as that can be read.
-    fn clear(&self) -> Option<&str> {
-        match self {
-            Self::Sealed(clear) => Some(clear),
-            Self::InClear(clear) => Some(clear),
-            Self::Hashed(_) | Self::Unreadable(_) => None,
-        }
-    }
-
-    /// Whether it is a password that only fits its column as a hash, or that is longer than any request may give.
-    fn is_long(&self) -> bool {
-        self.clear().is_some_and(|clear| clear.len() > LONGEST_SEALED || clear.chars().count() > Password::MAX_LENGTH)
-    }
-
-    /// How a password is stored from now on: what was in clear as `scheme` says, unless it is too long to be anything but a hash.
-    fn protect_password(
-        &self,
-        scheme: Scheme,
-        keyring: &Keyring,
-        rng: &mut impl CryptoRng,
-        now: UnixTime,
-        place: Place<'_>,
-    ) -> Sealed {
-        match self {
-            Self::Hashed(hash) => keyring.bind_hash(hash.clone().into_owned(), place),
-            Self::InClear(clear) if scheme == Scheme::Hashed || self.is_long() => {
-                keyring.bind_hash(PasswordHash::of_taken_over(clear, rng, || {}), place)
-            }
-            Self::Sealed(clear) if self.is_long() => {
-                keyring.bind_hash(PasswordHash::of_taken_over(clear, rng, || {}), place)
-            }
-            // One that does not fit its column leaves nothing there: an empty one opens nothing.
-            Self::Unreadable(text) if text.chars().count() > COLUMN_LENGTH => {
-                Sealed::from_stored(String::new(), None, None)
-            }
-            Self::Sealed(_) | Self::InClear(_) | Self::Unreadable(_) => self.protect(keyring, now, place),
-        }
-    }
-
-    /// How a secret is stored from now on. One that does not fit its column leaves a token there that says nothing, so that nobody
-    /// takes the account for one without.
-    fn protect(&self, keyring: &Keyring, now: UnixTime, place: Place<'_>) -> Sealed {
-        let clear = match self {
-            Self::Unreadable(text) if text.chars().count() <= COLUMN_LENGTH => {
-                return Sealed::from_stored((*text).to_owned(), None, None);
-            }
-            Self::Unreadable(_) | Self::Hashed(_) => "",
-            Self::Sealed(_) | Self::InClear(_) => {
-                self.clear().filter(|clear| clear.len() <= LONGEST_SEALED).unwrap_or("")
-            }
-        };
-        keyring.seal(clear, now.unsigned_seconds(), place)
-    }
-}
-
-/// Whether there are Fernet tokens, and no key opens any of them.
-fn opens_none<'a>(keyring: &Keyring, texts: impl Iterator<Item = &'a str>) -> bool {
-    let is_token = |text: &Cow<'_, str>| text.starts_with(TOKEN_START) && text.len() >= SHORTEST_TOKEN;
-    let mut openers = texts.map(plain_spelling).filter(is_token).map(|token| keyring.opener(&token)).peekable();
-    openers.peek().is_some() && openers.all(|opener| opener.is_none())
-}
-
-/// A hash or a token as text, where it was stored as the bytes that make it up: `b'...'` as Python shows them, `\x...` as PostgreSQL does.
-fn plain_spelling(text: &str) -> Cow<'_, str> {
-    let text = text.trim();
-    let shown = ["b'", "b\""].iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(&quote[1..]));
-    let bytes = || -> Option<String> {
-        let digits = text.strip_prefix("\\x").filter(|digits| digits.is_ascii() && digits.len() % 2 == 0)?;
-        let byte = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-        String::from_utf8((0..digits.len()).step_by(2).map(byte).collect::<Option<_>>()?).ok()
-    };
-    match shown {
-        Some(shown) => Cow::Borrowed(shown),
-        None => bytes().map_or(Cow::Borrowed(text), Cow::Owned),
-    }
-}
-
 impl<'a> Plan<'a> {
     fn of(tables: &'a Tables, keyring: &Keyring, now: UnixTime) -> Self {
         let mut plan = Self::default();
@@ -570,13 +347,7 @@ impl<'a> Plan<'a> {
             if must_renew {
                 self.say(table, id, What::LongPassword);
             }
-            let changes = match &kept {
-                Kept::InClear(_) => true,
-                Kept::Hashed(hash) => hash.as_ref() != old,
-                Kept::Sealed(_) => must_renew || !old.starts_with(TOKEN_START),
-                Kept::Unreadable(_) => false,
-            };
-            if changes {
+            if must_renew || kept.differs_from(old) {
                 self.protections.push(Protection { slot: Slot::Password, id, owner, old, kept, must_renew });
             }
         }
@@ -584,13 +355,8 @@ impl<'a> Plan<'a> {
             let kept = Kept::secret(old, keyring);
             self.judge_second_factor(table, id, &kept);
             // One that is too long stays as it is: it is nowhere else.
-            let changes = match &kept {
-                Kept::InClear(_) => true,
-                Kept::Sealed(_) => !old.starts_with(TOKEN_START),
-                Kept::Hashed(_) | Kept::Unreadable(_) => false,
-            };
             let fits = kept.clear().is_some_and(|clear| clear.len() <= LONGEST_SEALED);
-            if changes && fits && account.mfa_key.is_none() {
+            if account.mfa_key.is_none() && fits && kept.differs_from(old) {
                 self.protections.push(Protection { slot: Slot::SecondFactor, id, owner, old, kept, must_renew: false });
             }
         }
@@ -808,45 +574,4 @@ impl Writer<'_> {
 /// A protected secret as its three columns.
 fn columns(sealed: &Sealed) -> (&str, Option<&str>, Option<&str>) {
     (sealed.token(), sealed.key().map(KeyId::as_str), sealed.binding().map(Binding::as_str))
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TakenOver => "taken over into users_v2",
-            Self::PasswordInClear => "the password was in clear; it is protected",
-            Self::SecondFactorInClear => "the second factor was in clear; it is protected",
-            Self::LongPassword => {
-                "the password has more than the 72 bytes that bcrypt reads, or more characters than a request may give (its \
-                 first 100 do); its owner must renew it"
-            }
-            Self::NotEnrolled => "no second factor; its owner enrols with the current password",
-            Self::NoPassword => "no password; the operator gives it one",
-            Self::UnreadablePassword => {
-                "no key opens the password, or it is no bcrypt hash of a cost up to 14; it stays as it is, and nobody logs in \
-                 until encryption_key has its key or the operator gives it another"
-            }
-            Self::UnreadableSecondFactor => {
-                "nobody can read the second factor: no key opens it, or it is no base32 of at most 127 characters; nobody logs in \
-                 until encryption_key has its key or the operator resets it"
-            }
-            Self::CostlyHash => {
-                "the hash costs more than those of others: how long a login takes tells that there is such an account, until \
-                 its password is replaced"
-            }
-            Self::FutureBirth => {
-                "its gendate lies in the future: a row of users counts as expired, one of users_v2 as young until then"
-            }
-            Self::NoBirth => "it has no gendate; its owner renews at the first complete login",
-            Self::LongName => "the name has more than 50 characters; not taken over",
-            Self::NoName => "it has no name; not taken over",
-            Self::Duplicate => "an account of that name is there already; not taken over",
-            Self::OtherName => {
-                "a row of this number was taken over before under another name; not taken over (give it another number if it is \
-                 somebody else)"
-            }
-            Self::SameNameButForCase => "the name differs from another's only in case; both stay",
-            Self::UnreachableName => "no request can give the name: nobody logs in by it; it stays",
-        })
-    }
 }

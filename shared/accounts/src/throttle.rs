@@ -125,9 +125,7 @@ impl Throttles {
             Some(_) | None => Ok(()),
         }
     }
-}
 
-impl Throttles {
     /// Whether the name was locked at or after a moment: what was given before ended with that.
     pub(crate) fn locked_since(&self, limits: &Limits, moment: UnixTime) -> bool {
         limits.account_failures > 0 && self.name_locked_until.is_some_and(|until| until > moment)
