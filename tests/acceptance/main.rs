@@ -30,6 +30,7 @@ mod races;
 mod rotate_keys;
 mod schema;
 mod session;
+mod session_cookie;
 mod stored_secrets;
 mod take_over;
 mod throttling;

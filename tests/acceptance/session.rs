@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cofrap_crypto::{Purpose, SessionClaims, Ticket};
-use cofrap_tests::{Settings, TestApp};
+use cofrap_tests::{MAX_AGE, Settings, TestApp};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -18,10 +18,14 @@ fn claims(token: &str) -> Value {
 #[tokio::test]
 async fn a_login_s_token_says_who_bears_it_until_when() {
     let app = TestApp::start().await;
+    let born = app.clock.now();
     let mut michel = app.active_account("michel.ranu").await;
     let token = michel.session().await;
     let (id, now) = (app.database.count("SELECT id::bigint FROM users_v2").await, app.clock.now());
-    let expected = json!({ "username": "michel.ranu", "user_id": id, "issued_at": now, "expires_at": now + 1800 });
+    let expected = json!({
+        "username": "michel.ranu", "user_id": id, "issued_at": now, "expires_at": now + 1800, "expires_in": 1800,
+        "renewal_due_at": born + MAX_AGE,
+    });
     assert_eq!(app.session(&token).await.ok().0, expected);
     let mut claims = claims(&token);
     assert!(claims["jti"].take().as_str().unwrap().len() >= 22);
@@ -35,6 +39,23 @@ async fn a_login_s_token_says_who_bears_it_until_when() {
     app.session(&token).await.ok();
     app.clock.advance(1);
     app.session(&token).await.problem(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn a_session_says_when_the_older_one_of_both_factors_is_to_be_renewed() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let born = app.database.count("SELECT mfa_gendate FROM users_v2").await;
+    app.clock.advance(86_400);
+    let body = michel.with_credentials();
+    michel.password = app.call("generate-password-v2", body).await.ok().read_qr_code();
+    let token = michel.session().await;
+    let due = app.session(&token).await.ok().0["renewal_due_at"].as_i64().unwrap();
+    assert_eq!(due, born + MAX_AGE);
+    app.clock.advance(due - app.clock.now());
+    michel.log_in().await.ok();
+    app.clock.advance(1);
+    michel.log_in().await.problem(403, "password_expired");
 }
 
 #[tokio::test]

@@ -186,11 +186,32 @@ impl TestApp {
         self.send(request.body(Full::default()).expect("a request")).await
     }
 
+    /// Sends what a page of this site sends, with a browser's cookie and more headers.
+    pub async fn from_page(
+        &self,
+        method: Method,
+        path: &str,
+        cookie: &str,
+        more: &[(&str, &str)],
+        body: Value,
+    ) -> Answer {
+        let request = Request::builder().method(method).uri(self.url(path));
+        let request = more.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = if cookie.is_empty() { request } else { request.header("cookie", cookie) };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(request.body(Full::new(body.into())).expect("a request")).await
+    }
+
+    /// Sends a request, and takes whatever bytes come back.
+    pub async fn fetch(&self, request: Request<Full<Bytes>>) -> (http::response::Parts, Bytes) {
+        let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
+        (parts, body.collect().await.expect("a body").to_bytes())
+    }
+
     /// Sends a request. What comes back is what `openapi.json` says.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
+        let (parts, body) = self.fetch(request).await;
         let body = String::from_utf8(body.to_vec()).expect("UTF-8");
         let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
         check_documented(&method, &path, &answer);

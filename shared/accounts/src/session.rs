@@ -1,8 +1,8 @@
 //! Sessions: who bears one, making it last, ending all of an account, and what happened on the account.
 
 use crate::{
-    AccountId, Action, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, Saved, SessionAccount, Sessions, Store,
-    StoreError, Subjects, UnixTime,
+    AccountId, Action, Age, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, Saved, SessionAccount, Sessions,
+    Store, StoreError, Subjects, UnixTime,
 };
 use cofrap_crypto::{SessionClaims, TokenKeys};
 use rand_core::CryptoRng;
@@ -41,6 +41,8 @@ pub struct Session {
     pub issued_at: UnixTime,
     /// When its token ends.
     pub expires_at: UnixTime,
+    /// Until when the account's password and second factor hold.
+    pub renewal_due: UnixTime,
 }
 
 /// A session's token.
@@ -57,8 +59,8 @@ pub struct IssuedSession {
 /// What was done with a session.
 #[derive(Debug)]
 pub enum SessionAnswer {
-    /// Who bears it.
-    Read(Session),
+    /// Who bears it, and how long it lasts from now.
+    Read(Session, Age),
     /// It lasts longer, with another token.
     Renewed(Session, IssuedSession),
     /// All sessions of the account are over.
@@ -94,9 +96,13 @@ pub fn session(
         username: account.username.clone(),
         issued_at: UnixTime::from_seconds(claims.issued_at),
         expires_at: UnixTime::from_seconds(claims.expires_at),
+        renewal_due: account.older_factor_born.after(env.settings.password_max_age),
     };
     match request {
-        SessionRequest::Read => Ok(SessionAnswer::Read(session)),
+        SessionRequest::Read => {
+            let left = session.expires_at.since(now);
+            Ok(SessionAnswer::Read(session, left))
+        }
         SessionRequest::Renew => {
             held(env.store.renew_session(&attempt(Action::SessionRenewed), &account)?)?;
             let login = UnixTime::from_seconds(claims.authenticated_at);

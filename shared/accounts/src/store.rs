@@ -171,6 +171,8 @@ pub struct SessionAccount {
     pub username: String,
     /// The epoch that its sessions must have.
     pub epoch: i64,
+    /// When the older one of its password and second factor was born.
+    pub older_factor_born: UnixTime,
 }
 
 /// An account to create.

@@ -29,6 +29,12 @@ impl UnixTime {
         Age::from_seconds(self.0.saturating_sub(earlier.0).try_into().unwrap_or(0))
     }
 
+    /// The moment at which something born at this one has an age.
+    #[must_use]
+    pub fn after(self, age: Age) -> Self {
+        self.plus(age.seconds().try_into().unwrap_or(i64::MAX))
+    }
+
     /// The moment so many seconds later.
     #[must_use]
     pub const fn plus(self, seconds: i64) -> Self {

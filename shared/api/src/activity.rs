@@ -1,7 +1,7 @@
 //! `GET /function/activity`: the last attempts on the bearer's own account.
 
 use crate::audit_log::Entry;
-use crate::{BodyIs, Call, Problem, Route};
+use crate::{BodyIs, Call, Problem, Route, SessionUse};
 use cofrap_accounts::{AuditEntry, Bearer};
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ pub struct Request;
 impl Route for Request {
     const METHODS: &'static [&'static str] = &["GET"];
     const BODY: BodyIs = BodyIs::Ignored;
+    const SESSION: SessionUse = SessionUse::Borne;
     type Command = Bearer;
     type Response = Response;
 

@@ -2,7 +2,7 @@
 
 use crate::field::parse_password;
 use crate::session::Token;
-use crate::{Endpoint, Field, Problem};
+use crate::{Endpoint, Field, Problem, SessionChange, SessionUse};
 use cofrap_accounts::{Bearer, LoggedIn, Login};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ pub struct Request {
 }
 
 impl Endpoint for Request {
+    const SESSION: SessionUse = SessionUse::Given;
     type Command = Login;
     type Response = Response;
 
@@ -34,6 +35,10 @@ impl Endpoint for Request {
         let username = self.username.required_username(MISSING)?;
         let password = parse_password(self.password.required_text("password", MISSING)?)?;
         Ok(Login { username, password, code: self.code.code("2FA_code")? })
+    }
+
+    fn session_change(response: &mut Response) -> SessionChange<'_> {
+        response.session.as_mut().map_or(SessionChange::Unchanged, SessionChange::Issued)
     }
 }
 

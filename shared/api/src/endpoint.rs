@@ -1,5 +1,6 @@
 //! What a route takes and gives.
 
+use crate::session::Token;
 use crate::{Code, Problem};
 use cofrap_accounts::Bearer;
 use serde::Serialize;
@@ -27,6 +28,27 @@ pub enum BodyIs {
     Ignored,
 }
 
+/// What a route has to do with sessions: only where it has, a browser's cookie is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionUse {
+    /// Nothing.
+    Ignored,
+    /// Who calls may bear one.
+    Borne,
+    /// Who calls may be given one.
+    Given,
+}
+
+/// What an answer does with the caller's session.
+pub enum SessionChange<'a> {
+    /// Nothing.
+    Unchanged,
+    /// It holds a new one.
+    Issued(&'a mut Token),
+    /// It says that there is none any more.
+    Ended,
+}
+
 /// A route: what it takes becomes a command of the domain.
 pub trait Route {
     /// The methods that it has.
@@ -34,6 +56,9 @@ pub trait Route {
 
     /// What it does with a body.
     const BODY: BodyIs;
+
+    /// What it has to do with sessions.
+    const SESSION: SessionUse = SessionUse::Ignored;
 
     /// What the domain is asked.
     type Command;
@@ -46,10 +71,19 @@ pub trait Route {
     /// # Errors
     /// The [`Problem`] of what is ill-formed, which names it.
     fn read(call: Call<'_>) -> Result<Self::Command, Problem>;
+
+    /// What an answer does with the caller's session.
+    #[must_use]
+    fn session_change(_: &mut Self::Response) -> SessionChange<'_> {
+        SessionChange::Unchanged
+    }
 }
 
 /// A JSON body that becomes a command of the domain: what most routes take.
 pub trait Endpoint: DeserializeOwned {
+    /// What it has to do with sessions.
+    const SESSION: SessionUse = SessionUse::Ignored;
+
     /// What the domain is asked.
     type Command;
 
@@ -61,16 +95,27 @@ pub trait Endpoint: DeserializeOwned {
     /// # Errors
     /// The [`Problem`] of the first field that is absent or ill-formed, which names it.
     fn into_command(self, bearer: Bearer) -> Result<Self::Command, Problem>;
+
+    /// What an answer does with the caller's session.
+    #[must_use]
+    fn session_change(_: &mut Self::Response) -> SessionChange<'_> {
+        SessionChange::Unchanged
+    }
 }
 
 impl<E: Endpoint> Route for E {
     const METHODS: &'static [&'static str] = &["POST"];
     const BODY: BodyIs = BodyIs::Json;
+    const SESSION: SessionUse = E::SESSION;
     type Command = E::Command;
     type Response = E::Response;
 
     fn read(call: Call<'_>) -> Result<E::Command, Problem> {
         parse_object::<E>(call.body)?.into_command(call.bearer)
+    }
+
+    fn session_change(response: &mut E::Response) -> SessionChange<'_> {
+        E::session_change(response)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /function/generate-2fa-v2`
 
 use crate::proof::ProofFields;
-use crate::{Endpoint, Field, Problem, qr_code};
+use crate::{Endpoint, Field, Problem, SessionUse, qr_code};
 use cofrap_accounts::{Bearer, IssueSecondFactor, IssuedSecondFactor, Issuer, Scheme};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,7 @@ pub struct Request {
 }
 
 impl Endpoint for Request {
+    const SESSION: SessionUse = SessionUse::Borne;
     type Command = IssueSecondFactor;
     type Response = Response;
 

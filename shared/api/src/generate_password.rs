@@ -1,6 +1,6 @@
 //! `POST /function/generate-password`: as `generate-password-v2`, but in the answer's text, and for accounts that exist.
 
-use crate::{Code, Endpoint, Problem, generate_password_v2};
+use crate::{Code, Endpoint, Problem, SessionUse, generate_password_v2};
 use cofrap_accounts::{Bearer, IssuePassword, IssuePasswordError, IssuedPassword, Scheme, UnknownName};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Request(generate_password_v2::Request);
 
 impl Endpoint for Request {
+    const SESSION: SessionUse = SessionUse::Borne;
     type Command = IssuePassword;
     type Response = Response;
 

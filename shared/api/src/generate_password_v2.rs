@@ -1,7 +1,7 @@
 //! `POST /function/generate-password-v2`
 
 use crate::proof::ProofFields;
-use crate::{Endpoint, Field, Problem, qr_code};
+use crate::{Endpoint, Field, Problem, SessionUse, qr_code};
 use cofrap_accounts::{Bearer, IssuePassword, IssuedPassword, Scheme, UnknownName};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ pub struct Request {
 }
 
 impl Endpoint for Request {
+    const SESSION: SessionUse = SessionUse::Borne;
     type Command = IssuePassword;
     type Response = Response;
 

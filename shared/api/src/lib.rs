@@ -13,6 +13,7 @@ pub mod authentication;
 pub mod create_account_secure;
 mod endpoint;
 mod field;
+pub mod frontend;
 pub mod generate_2fa;
 pub mod generate_2fa_v2;
 pub mod generate_password;
@@ -28,6 +29,6 @@ pub mod rotate_keys;
 pub mod session;
 pub mod verify_2fa;
 
-pub use endpoint::{BodyIs, Call, Endpoint, Route};
+pub use endpoint::{BodyIs, Call, Endpoint, Route, SessionChange, SessionUse};
 pub use field::Field;
 pub use problem::{Code, Problem};

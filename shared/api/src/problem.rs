@@ -32,6 +32,8 @@ pub enum Code {
     MfaEnrollmentRequired,
     /// The proof holds, and the operator disabled the account.
     AccountDisabled,
+    /// A browser's cookie came, and not from a page of this site.
+    CrossSiteRequest,
     /// There is no such account.
     UnknownUser,
     /// No function has this path.
@@ -61,7 +63,11 @@ impl Code {
         match self {
             Self::InvalidJson | Self::MissingField | Self::InvalidField => 400,
             Self::InvalidCredentials | Self::InvalidToken => 401,
-            Self::ProofRequired | Self::PasswordExpired | Self::MfaEnrollmentRequired | Self::AccountDisabled => 403,
+            Self::ProofRequired
+            | Self::PasswordExpired
+            | Self::MfaEnrollmentRequired
+            | Self::AccountDisabled
+            | Self::CrossSiteRequest => 403,
             Self::UnknownUser | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::UsernameTaken | Self::Overtaken | Self::AlteredAccount => 409,
@@ -86,6 +92,7 @@ impl Code {
             Self::MfaEnrollmentRequired => "Double authentification requise : générez le secret 2FA",
             Self::InvalidToken => "Jeton invalide ou expiré",
             Self::AccountDisabled => "Ce compte est désactivé",
+            Self::CrossSiteRequest => "Requête refusée : elle ne vient pas d'une page de ce site",
             Self::UnknownUser => "Utilisateur inexistant",
             Self::NotFound => "Fonction inconnue",
             Self::MethodNotAllowed => "Méthode non autorisée",

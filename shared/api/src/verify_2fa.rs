@@ -1,7 +1,7 @@
 //! `POST /function/verify-2fa`: judges a code; with a challenge, the second step of a login.
 
 use crate::session::Token;
-use crate::{Code, Endpoint, Field, Problem};
+use crate::{Code, Endpoint, Field, Problem, SessionChange, SessionUse};
 use cofrap_accounts::{Bearer, LoginError, VerifiedCode, VerifyCode};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ pub struct Request {
 }
 
 impl Endpoint for Request {
+    const SESSION: SessionUse = SessionUse::Given;
     type Command = VerifyCode;
     type Response = Response;
 
@@ -33,6 +34,10 @@ impl Endpoint for Request {
         let username = self.username.required_username(MISSING)?;
         let code = Field::Text(self.token.required_text("token", MISSING)?).code("token")?;
         Ok(VerifyCode { username, code, challenge: self.challenge.optional_text("challenge")? })
+    }
+
+    fn session_change(response: &mut Response) -> SessionChange<'_> {
+        response.session.as_mut().map_or(SessionChange::Unchanged, SessionChange::Issued)
     }
 }
 

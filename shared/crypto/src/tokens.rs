@@ -163,24 +163,24 @@ impl SessionClaims {
     /// The opposite of [`Self::to_json`]: only what one of our keys signed is read, so only what it writes is there.
     fn from_json(text: &str) -> Option<Self> {
         let mut rest = text;
-        let mut value = |before: &str, after: &str| {
-            let (value, following) = rest.strip_prefix(before)?.split_once(after)?;
+        let mut value = |before: &str, end: char| {
+            let (value, following) = rest.strip_prefix(before)?.split_once(end)?;
             rest = following;
             Some(value)
         };
         let start = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":""#);
-        let user_id = value(&start, r#"","iat":"#)?.parse().ok()?;
-        let issued_at = value("", r#","nbf":"#)?;
-        if value("", r#","exp":"#)? != issued_at {
+        let user_id = value(&start, '"')?.parse().ok()?;
+        let issued_at = value(r#","iat":"#, ',')?;
+        if value(r#""nbf":"#, ',')? != issued_at {
             return None;
         }
         Some(Self {
             user_id,
             issued_at: issued_at.parse().ok()?,
-            expires_at: value("", r#","jti":""#)?.parse().ok()?,
-            token_id: URL_SAFE_NO_PAD.decode(value("", r#"","auth_time":"#)?).ok()?.try_into().ok()?,
-            authenticated_at: value("", r#","epoch":"#)?.parse().ok()?,
-            epoch: value("", "}")?.parse().ok()?,
+            expires_at: value(r#""exp":"#, ',')?.parse().ok()?,
+            token_id: URL_SAFE_NO_PAD.decode(value(r#""jti":""#, '"')?).ok()?.try_into().ok()?,
+            authenticated_at: value(r#","auth_time":"#, ',')?.parse().ok()?,
+            epoch: value(r#""epoch":"#, '}')?.parse().ok()?,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! What is known of a request before its body is read.
 
 use crate::client_address::client_address;
+use crate::session_cookie;
 use cofrap_accounts::{Bearer, Caller, UserAgent};
+use cofrap_api::SessionUse;
 use spin_sdk::http::{Headers, IncomingRequest};
 use std::net::IpAddr;
 use zeroize::Zeroizing;
@@ -18,12 +20,26 @@ pub(crate) struct Arrival {
     peer: Option<String>,
     forwarded: Vec<String>,
     user_agent: Option<UserAgent>,
-    authorization: Vec<Zeroizing<String>>,
+    bearers: Zeroizing<Vec<String>>,
+    /// The session of a browser; none where a bearer token comes too, or the route has nothing to do with sessions.
+    cookie: Option<Zeroizing<String>>,
+    /// Whether the session comes in a cookie, or is to go out in one.
+    pub(crate) uses_cookie: bool,
+    /// Whether a page of this site sent it, as the browser says.
+    pub(crate) is_from_this_site: bool,
 }
 
+/// With the value `cookie`, a login answers with a cookie instead of a token.
+const WANTS_COOKIE: &str = "cofrap-session";
+
 impl Arrival {
-    pub(crate) fn of(request: &IncomingRequest) -> Self {
+    pub(crate) fn of(request: &IncomingRequest, session: SessionUse) -> Self {
         let headers = request.headers();
+        let mut bearers = Zeroizing::new(values(&headers, "authorization"));
+        bearers.retain(|value| is_bearer(value));
+        let is_borne = session == SessionUse::Borne && bearers.is_empty();
+        let cookie = if is_borne { session_cookie::read(&Zeroizing::new(values(&headers, "cookie"))) } else { None };
+        let wants_cookie = session == SessionUse::Given && values(&headers, WANTS_COOKIE) == ["cookie"];
         Self {
             method: request.method().to_string(),
             query: request
@@ -35,7 +51,14 @@ impl Arrival {
             peer: last(&headers, "spin-client-addr"),
             forwarded: values(&headers, "x-forwarded-for"),
             user_agent: values(&headers, "user-agent").first().map(|value| value.as_str().into()),
-            authorization: values(&headers, "authorization").into_iter().map(Zeroizing::new).collect(),
+            bearers,
+            uses_cookie: cookie.is_some() || wants_cookie,
+            cookie,
+            is_from_this_site: session_cookie::is_from_this_site(
+                &values(&headers, "sec-fetch-site"),
+                &values(&headers, "origin"),
+                request.authority().as_deref(),
+            ),
         }
     }
 
@@ -50,13 +73,19 @@ impl Arrival {
         Caller { address, user_agent: self.user_agent.clone() }
     }
 
-    /// The bearer token, if there is exactly one.
+    /// The bearer token, if there is exactly one; else the browser's session.
     pub(crate) fn bearer(&self) -> Bearer {
-        match self.authorization.as_slice() {
+        match self.bearers.as_slice() {
+            [] => Bearer::new(self.cookie.clone()),
             [one] => Bearer::new(bearer_token(one).map(|token| Zeroizing::new(token.to_owned()))),
             _ => Bearer::default(),
         }
     }
+}
+
+/// Whether a bearer token is meant, even if there is none.
+fn is_bearer(authorization: &str) -> bool {
+    authorization.trim().split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
 }
 
 /// RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
@@ -65,7 +94,8 @@ fn bearer_token(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn values(headers: &Headers, name: &str) -> Vec<String> {
+/// What a header says, as often as it came.
+pub(crate) fn values(headers: &Headers, name: &str) -> Vec<String> {
     headers.get(name).into_iter().map(|value| String::from_utf8_lossy(&value).into_owned()).collect()
 }
 
@@ -94,6 +124,12 @@ mod tests {
             !check(&[]) && !check(&[""]) && !check(&["application/jsonp"]) && !check(&["text/plain; application/json"])
         );
         assert!(!check(&["application/json", "text/plain"]));
+    }
+
+    #[test]
+    fn a_bearer_is_meant_by_its_scheme_alone() {
+        assert!(is_bearer("Bearer abc") && is_bearer(" bearer") && is_bearer("BEARER "));
+        assert!(!is_bearer("") && !is_bearer("Basic abc") && !is_bearer("Bearerabc"));
     }
 
     #[test]

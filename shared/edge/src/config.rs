@@ -5,6 +5,7 @@ use cofrap_accounts::{
     AdministrationKeys, Age, GenerationKeys, Limits, LoginKeys, OperatorKeys, Policy, Registration, Settings,
 };
 use cofrap_crypto::{KeyListError, Keyring, SharedSecret, SharedSecretTooShort, TokenKeys, Unbound};
+use spin_sdk::variables::Error;
 use zeroize::Zeroizing;
 
 /// What a connection is given unless `postgres_options` says otherwise: an answer, good or bad, comes within seconds,
@@ -56,9 +57,13 @@ pub(crate) struct SpinVariables;
 
 impl Variables for SpinVariables {
     fn get(&self, name: &'static str) -> Result<Zeroizing<String>, ConfigError> {
-        spin_sdk::variables::get(name)
-            .map(Zeroizing::new)
-            .map_err(|error| ConfigError::Variable { name, problem: error.to_string() })
+        // What the error would say of itself is its derived `Debug`, which brings the escaping of texts along.
+        spin_sdk::variables::get(name).map(Zeroizing::new).map_err(|error| match error {
+            Error::InvalidName(problem)
+            | Error::Undefined(problem)
+            | Error::Provider(problem)
+            | Error::Other(problem) => ConfigError::Variable { name, problem },
+        })
     }
 }
 

@@ -11,9 +11,10 @@ mod config;
 mod pg_store;
 mod platform;
 mod serve;
+mod session_cookie;
 
 pub use client_address::client_address;
 pub use config::{ConfigError, ReadKeys, Variables, check_variables};
 pub use pg_store::{PgStore, READ_HEALTH, SCHEMA_VERSION, statements};
 pub use platform::{SystemClock, SystemRng};
-pub use serve::{SpinEnv, serve, serve_health, serve_key_set, serve_not_found, serve_openapi};
+pub use serve::{SpinEnv, serve, serve_health, serve_key_set, serve_not_found, serve_openapi, serve_site};

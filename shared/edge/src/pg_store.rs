@@ -109,8 +109,12 @@ impl Store for PgStore {
         let rows = self.query(FIND_SESSION, &Own::new().number(account.0).0)?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mut columns = Columns::of(row, "users_v2");
-        let (id, username, epoch) = (columns.next("id")?, columns.next("username")?, columns.next("session_epoch")?);
-        Ok(Some(SessionAccount { id: AccountId(id), username, epoch }))
+        Ok(Some(SessionAccount {
+            id: AccountId(columns.next("id")?),
+            username: columns.next("username")?,
+            epoch: columns.next("session_epoch")?,
+            older_factor_born: UnixTime::from_seconds(columns.next("gendate")?),
+        }))
     }
 
     fn create_account(&mut self, attempt: &Attempt<'_>, account: &NewAccount<'_>) -> Result<Saved, StoreError> {

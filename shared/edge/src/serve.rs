@@ -1,21 +1,24 @@
 //! The envelope around every function: method, media type, size, JSON, configuration, headers, the log line.
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, values};
 use crate::body::{self, Body};
 use crate::config::{ReadKeys, SpinVariables, policy, postgres_address, settings};
 use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
+use crate::session_cookie;
 use cofrap_accounts::{Env, GenerationKeys, Policy, check_health};
-use cofrap_api::{BodyIs, Call, Code, Problem, Route, health, jwks, not_found, openapi};
+use cofrap_api::frontend::{self, Site, Visit};
+use cofrap_api::{BodyIs, Call, Code, Problem, Route, SessionChange, SessionUse, health, jwks, not_found, openapi};
 use cofrap_crypto::TokenKeys;
 use serde::Serialize;
 use spin_sdk::http::{Headers, IncomingRequest, OutgoingResponse, ResponseOutparam};
+use std::borrow::Cow;
 use std::io::Write;
 
 /// What operations run in: the platform's clock and random source, the database, and the keys that they need.
 pub type SpinEnv<K> = Env<PgStore, SystemClock, SystemRng, K>;
 
-/// The headers of every answer.
+/// The headers of every answer in JSON.
 const HEADERS: [(&str, &str); 6] = [
     ("content-type", "application/json; charset=utf-8"),
     ("cache-control", "no-store"),
@@ -25,30 +28,59 @@ const HEADERS: [(&str, &str); 6] = [
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
 ];
 
+/// What a request is answered with.
+struct Answer {
+    status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Cow<'static, [u8]>,
+}
+
+impl Answer {
+    fn json(status: u16, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        let headers = HEADERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        Self { status, headers, body: body.into() }
+    }
+
+    fn add(&mut self, name: &str, value: String) {
+        self.headers.push((name.to_owned(), value.into_bytes()));
+    }
+}
+
 /// Serves one request of a function: everything around `operation` is the same for all.
 pub async fn serve<R: Route, K: ReadKeys>(
     request: IncomingRequest,
     out: ResponseOutparam,
     operation: impl FnOnce(&mut SpinEnv<K>, R::Command) -> Result<R::Response, Problem>,
 ) {
-    respond(request, out, R::METHODS, |arrival, body| {
+    respond(request, out, R::METHODS, R::SESSION, |arrival, body| {
         let body = accept(R::BODY, arrival, body)?;
         let call = Call { method: &arrival.method, query: &arrival.query, bearer: arrival.bearer(), body: &body };
         let command = R::read(call)?;
-        let response = operation(&mut open_env(arrival)?, command)?;
-        to_json(&response)
+        let mut response = operation(&mut open_env(arrival)?, command)?;
+        let cookie = match R::session_change(&mut response) {
+            SessionChange::Issued(token) if arrival.uses_cookie => {
+                token.take().map(|(token, seconds)| session_cookie::set(&token, seconds))
+            }
+            SessionChange::Ended if arrival.uses_cookie => Some(session_cookie::CLEARED.to_owned()),
+            _ => None,
+        };
+        let mut answer = to_json(&response)?;
+        if let Some(cookie) = cookie {
+            answer.add("set-cookie", cookie);
+        }
+        Ok(answer)
     })
     .await;
 }
 
 /// Serves one request for a path that no function has.
 pub async fn serve_not_found(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, &[], |_, _| Err(not_found::problem())).await;
+    respond(request, out, &[], SessionUse::Ignored, |_, _| Err(not_found::problem())).await;
 }
 
 /// Serves what the functions need, and whether it is there.
 pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, health::METHODS, |_, _| {
+    respond(request, out, health::METHODS, SessionUse::Ignored, |_, _| {
         let keys = GenerationKeys::read(&SpinVariables).map(|keys| keys.keyring);
         let policy = policy(&SpinVariables).and_then(|policy| settings(&SpinVariables).map(|_| policy));
         let mut store = PgStore::at(postgres_address(&SpinVariables).map_err(Problem::unavailable)?);
@@ -63,7 +95,7 @@ pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
 
 /// Serves the public keys of sessions.
 pub async fn serve_key_set(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, jwks::METHODS, |_, _| {
+    respond(request, out, jwks::METHODS, SessionUse::Ignored, |_, _| {
         let keys = TokenKeys::read(&SpinVariables).map_err(Problem::unavailable)?;
         to_json(&jwks::Response::from(keys.public_keys()))
     })
@@ -72,7 +104,29 @@ pub async fn serve_key_set(request: IncomingRequest, out: ResponseOutparam) {
 
 /// Serves the contract.
 pub async fn serve_openapi(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, openapi::METHODS, |_, _| Ok(openapi::DOCUMENT.into())).await;
+    respond(request, out, openapi::METHODS, SessionUse::Ignored, |_, _| {
+        Ok(Answer::json(200, openapi::DOCUMENT.as_bytes()))
+    })
+    .await;
+}
+
+/// Serves the web interface.
+pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &Site) {
+    let target = request.path_with_query().unwrap_or_default();
+    let headers = request.headers();
+    let header = |name, separator| values(&headers, name).join(separator);
+    let (cookies, known) = (header("cookie", "; "), header("if-none-match", ", "));
+    let (languages, encodings) = (header("accept-language", ", "), header("accept-encoding", ", "));
+    drop(headers);
+    respond(request, out, frontend::METHODS, SessionUse::Ignored, |_, _| {
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let visit =
+            Visit { path, query, cookies: &cookies, languages: &languages, encodings: &encodings, known: &known };
+        let reply = site.answer(&visit);
+        let headers = reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+        Ok(Answer { status: reply.status, headers, body: reply.body.into() })
+    })
+    .await;
 }
 
 /// Reads a request to its end, and answers it. A route without methods answers all of them.
@@ -80,25 +134,32 @@ async fn respond(
     request: IncomingRequest,
     out: ResponseOutparam,
     methods: &[&str],
-    answer: impl FnOnce(&Arrival, Body) -> Result<Vec<u8>, Problem>,
+    session: SessionUse,
+    answer: impl FnOnce(&Arrival, Body) -> Result<Answer, Problem>,
 ) {
-    let arrival = Arrival::of(&request);
+    let arrival = Arrival::of(&request, session);
     let body = body::read(request).await;
     let is_offered = methods.is_empty() || methods.contains(&arrival.method.as_str());
     let answer = if is_offered { answer(&arrival, body) } else { Err(Problem::new(Code::MethodNotAllowed)) };
     send(out, &arrival, methods, answer).await;
 }
 
-/// The order of the checks is part of the contract.
+/// The order of the checks is part of the contract. What a cookie can have done, only a page of this site may ask for, and in
+/// a way that no form of another site can.
 fn accept(rule: BodyIs, arrival: &Arrival, body: Body) -> Result<zeroize::Zeroizing<Vec<u8>>, Problem> {
-    if rule == BodyIs::Json && !arrival.declares_json {
+    let is_write_by_cookie = arrival.uses_cookie && arrival.method != "GET";
+    if (rule == BodyIs::Json || is_write_by_cookie) && !arrival.declares_json {
         return Err(Problem::new(Code::UnsupportedMediaType));
     }
-    match body {
-        Body::Whole(body) => Ok(body),
-        Body::TooLarge => Err(Problem::new(Code::BodyTooLarge)),
-        Body::Broken => Err(Problem::new(Code::InvalidJson)),
+    let body = match body {
+        Body::Whole(body) => body,
+        Body::TooLarge => return Err(Problem::new(Code::BodyTooLarge)),
+        Body::Broken => return Err(Problem::new(Code::InvalidJson)),
+    };
+    if is_write_by_cookie && !arrival.is_from_this_site {
+        return Err(Problem::new(Code::CrossSiteRequest));
     }
+    Ok(body)
 }
 
 fn open_env<K: ReadKeys>(arrival: &Arrival) -> Result<SpinEnv<K>, Problem> {
@@ -113,31 +174,41 @@ fn open_env<K: ReadKeys>(arrival: &Arrival) -> Result<SpinEnv<K>, Problem> {
     })
 }
 
-fn to_json(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
+fn to_json(body: &impl Serialize) -> Result<Answer, Problem> {
     // What the error could say weighs 2 kB, and no response has anything that is no JSON.
-    serde_json::to_vec(body).map_err(|_| Problem::unavailable("the response is no JSON"))
+    let body = serde_json::to_vec(body).map_err(|_| Problem::unavailable("the response is no JSON"))?;
+    Ok(Answer::json(200, body))
 }
 
-async fn send(out: ResponseOutparam, arrival: &Arrival, methods: &[&str], answer: Result<Vec<u8>, Problem>) {
-    let (status, body, problem) = match answer {
-        Ok(body) => (200, body, None),
-        Err(problem) => (problem.code().status(), to_json(&problem).unwrap_or_default(), Some(problem)),
-    };
-    log(arrival, status, problem.as_ref());
+/// Errors are JSON everywhere.
+fn refuse(problem: &Problem, arrival: &Arrival, methods: &[&str]) -> Answer {
+    let mut answer = Answer::json(problem.code().status(), serde_json::to_vec(problem).unwrap_or_default());
+    if problem.code() == Code::MethodNotAllowed {
+        answer.add("allow", methods.join(", "));
+    }
+    if let Some(seconds) = problem.retry_after() {
+        answer.add("retry-after", seconds.to_string());
+    }
+    // A browser would go on to send a session that is over.
+    if arrival.uses_cookie && problem.code() == Code::InvalidToken {
+        answer.add("set-cookie", session_cookie::CLEARED.to_owned());
+    }
+    answer
+}
 
-    let mut headers: Vec<_> = HEADERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
-    headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
-    if status == 405 {
-        headers.push(("allow".to_owned(), methods.join(", ").into_bytes()));
-    }
-    if let Some(seconds) = problem.as_ref().and_then(Problem::retry_after) {
-        headers.push(("retry-after".to_owned(), seconds.to_string().into_bytes()));
-    }
-    let headers = Headers::from_list(&headers).expect("the names and values above are well-formed");
+async fn send(out: ResponseOutparam, arrival: &Arrival, methods: &[&str], answer: Result<Answer, Problem>) {
+    let (mut answer, problem) = match answer {
+        Ok(answer) => (answer, None),
+        Err(problem) => (refuse(&problem, arrival, methods), Some(problem)),
+    };
+    log(arrival, answer.status, problem.as_ref());
+
+    answer.add("content-length", answer.body.len().to_string());
+    let headers = Headers::from_list(&answer.headers).expect("the names and values above are well-formed");
     let response = OutgoingResponse::new(headers);
-    response.set_status_code(status).expect("every status is between 100 and 599");
+    response.set_status_code(answer.status).expect("every status is between 100 and 599");
     // Who does not wait for the answer has it in the log line above.
-    let _ = out.set_with_body(response, body).await;
+    let _ = out.set_with_body(response, answer.body.into_owned()).await;
 }
 
 /// One line for each request, as JSON, so that nothing in it can look like another line. No names, no secrets.

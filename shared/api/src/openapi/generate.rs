@@ -23,6 +23,8 @@ struct Operation {
     summary: &'static str,
     request: Option<Schema>,
     query: &'static [(&'static str, &'static str, &'static str)],
+    /// Whether the answer may hold a session, which goes into a cookie for who asks for that.
+    gives_session: bool,
     answer: Schema,
     /// Besides the common ones.
     errors: &'static [u16],
@@ -42,7 +44,18 @@ enum Bearer {
 impl Operation {
     /// One without a body, a query or a bearer.
     fn new(path: &'static str, method: &'static str, summary: &'static str, answer: Schema) -> Self {
-        Self { path, method, summary, request: None, query: &[], answer, errors: &[], bearer: Bearer::Nobody }
+        let gives_session = false;
+        Self {
+            path,
+            method,
+            summary,
+            request: None,
+            query: &[],
+            gives_session,
+            answer,
+            errors: &[],
+            bearer: Bearer::Nobody,
+        }
     }
 }
 
@@ -74,6 +87,7 @@ fn of_people(types: &mut SchemaGenerator) -> Vec<Operation> {
         },
         Operation {
             request: Some(types.subschema_for::<authenticate_user_v2::Request>()),
+            gives_session: true,
             errors: &[401, 403, 429],
             ..Operation::new(
                 "/function/authenticate-user-v2",
@@ -89,11 +103,11 @@ fn of_people(types: &mut SchemaGenerator) -> Vec<Operation> {
                 "/function/session",
                 "get",
                 "Who bears a session",
-                types.subschema_for::<session::Bearing>(),
+                types.subschema_for::<session::Current>(),
             )
         },
         Operation {
-            errors: &[401, 413],
+            errors: &[401, 403, 413, 415],
             bearer: Bearer::Session,
             ..Operation::new(
                 "/function/session",
@@ -103,7 +117,7 @@ fn of_people(types: &mut SchemaGenerator) -> Vec<Operation> {
             )
         },
         Operation {
-            errors: &[401],
+            errors: &[401, 403, 413, 415],
             bearer: Bearer::Session,
             ..Operation::new(
                 "/function/session",
@@ -152,6 +166,7 @@ fn of_the_first_generation(types: &mut SchemaGenerator) -> Vec<Operation> {
         },
         Operation {
             request: Some(types.subschema_for::<verify_2fa::Request>()),
+            gives_session: true,
             errors: &[401, 403, 429],
             ..Operation::new(
                 "/function/verify-2fa",
@@ -288,6 +303,11 @@ pub fn document() -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "session": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "cookie": {
+                    "type": "apiKey", "in": "cookie", "name": "__Host-session",
+                    "description": "A session in a browser. What is no GET then also needs `Sec-Fetch-Site: same-origin` or an `Origin` \
+                                    that is the host which is asked, and `Content-Type: application/json` even without a body.",
+                },
                 "operator": { "type": "http", "scheme": "bearer" },
             },
         },
@@ -324,16 +344,25 @@ fn describe(operation: &Operation) -> Value {
         described["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": request } } });
     }
-    if !operation.query.is_empty() {
-        let parameter = |(name, kind, description): &(&str, &str, &str)| json!({ "name": name, "in": "query", "description": description, "schema": { "type": kind } });
-        described["parameters"] = operation.query.iter().map(parameter).collect();
+    let query = |(name, kind, description): &(&str, &str, &str)| json!({ "name": name, "in": "query", "description": description, "schema": { "type": kind } });
+    let header = || {
+        json!({
+            "name": "Cofrap-Session", "in": "header", "schema": { "const": "cookie" },
+            "description": "`cookie`: the session is set as a cookie, and not in the answer; only for pages of this site",
+        })
+    };
+    let parameters: Vec<_> = operation.query.iter().map(query).chain(operation.gives_session.then(header)).collect();
+    if !parameters.is_empty() {
+        described["parameters"] = parameters.into();
     }
     match operation.bearer {
         Bearer::Nobody => {}
-        Bearer::Session => described["security"] = json!([{ "session": [] }]),
+        Bearer::Session => described["security"] = json!([{ "session": [] }, { "cookie": [] }]),
         Bearer::Operator => described["security"] = json!([{ "operator": [] }]),
         Bearer::OperatorMaybe => described["security"] = json!([{}, { "operator": [] }]),
-        Bearer::SessionOrOperator => described["security"] = json!([{}, { "session": [] }, { "operator": [] }]),
+        Bearer::SessionOrOperator => {
+            described["security"] = json!([{}, { "session": [] }, { "cookie": [] }, { "operator": [] }]);
+        }
     }
     described
 }
@@ -343,7 +372,7 @@ const fn meaning(status: u16) -> &'static str {
         400 => "The body or a field is ill-formed; the text names the field",
         401 => "The credentials, or the token, do not hold",
         403 => {
-            "Proof is needed, a second factor is to be enrolled first, or the credentials have expired: then with `renewal_token` and `renewal_expires_in`"
+            "Proof is needed, a second factor is to be enrolled first, a cookie came from elsewhere than a page of this site, or the credentials have expired: then with `renewal_token` and `renewal_expires_in`"
         }
         404 => "There is no such account, where that is said, or no such function",
         405 => "There is no such method; `Allow` says which there are",
@@ -398,8 +427,10 @@ fn bearer_line(security: &Value) -> &'static str {
     let may_go_without = security.as_array().is_some_and(|schemes| schemes.iter().any(|scheme| scheme == &json!({})));
     match (takes("session"), takes("operator")) {
         (false, true) if may_go_without => "\nMay take `Authorization: Bearer` with the operator's token.\n",
-        (true, true) => "\nMay take `Authorization: Bearer` with a session or the operator's token.\n",
-        (true, false) => "\nTakes `Authorization: Bearer` with a session.\n",
+        (true, true) => {
+            "\nMay take `Authorization: Bearer` with a session or the operator's token, or a browser's cookie.\n"
+        }
+        (true, false) => "\nTakes `Authorization: Bearer` with a session, or a browser's cookie.\n",
         (false, true) => "\nTakes `Authorization: Bearer` with the operator's token.\n",
         (false, false) => "",
     }
@@ -417,7 +448,7 @@ fn write_fields(page: &mut String, title: &str, schema: &Value) {
 
 fn write_parameters(page: &mut String, parameters: &Value) {
     let Some(parameters) = parameters.as_array() else { return };
-    let _ = writeln!(page, "\n| Query | |\n| --- | --- |");
+    let _ = writeln!(page, "\n| Query or header | |\n| --- | --- |");
     for parameter in parameters {
         let _ = writeln!(page, "| `{}`? | {} |", text(&parameter["name"]), text(&parameter["description"]));
     }

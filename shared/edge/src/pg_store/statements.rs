@@ -214,8 +214,10 @@ pub(super) const FIND: &str = sql!(concat!(
      LEFT JOIN throttles n ON n.subject = $6 AND n.place = CASE WHEN u.is_known_place THEN $3 ELSE '' END"
 ));
 
-pub(super) const FIND_SESSION: &str =
-    sql!("SELECT id::bigint, username, session_epoch FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL");
+pub(super) const FIND_SESSION: &str = sql!(
+    "SELECT id::bigint, username, session_epoch, least(gendate, mfa_gendate)
+     FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL"
+);
 
 pub(super) const CREATE_ACCOUNT: Written = written!(
     concat!("deed AS (

@@ -1,0 +1,281 @@
+//! The web interface: which page or asset a path is, in which language, and how a browser may keep it.
+
+/// The methods of every page and asset.
+pub const METHODS: &[&str] = &["GET", "HEAD"];
+
+/// What a page may do: show what comes from this site, and QR codes that a function drew. Nothing inline, nobody frames it, no
+/// form is ever sent by itself, and no script writes markup.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+                      trusted-types 'none'";
+
+/// The language that a visitor chose: a cookie that says nothing else.
+const LANGUAGE_COOKIE: &str = "__Host-lang";
+
+/// A year, in seconds.
+const YEAR: &str = "31536000";
+
+/// Everything there is to serve, made when the component is built.
+#[derive(Debug)]
+pub struct Site {
+    /// The pages.
+    pub pages: &'static [Page],
+    /// What is shown where there is no page.
+    pub not_found: Page,
+    /// What pages are made of; their paths hold a digest of them all.
+    pub assets: &'static [Asset],
+}
+
+/// A page.
+#[derive(Debug)]
+pub struct Page {
+    /// Where it is.
+    pub path: &'static str,
+    /// What a browser may do with it.
+    pub kept: Kept,
+    /// In each [`Language`].
+    pub contents: [Content; 2],
+}
+
+/// What a browser may do with a page that it has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Keep it, and ask whether it is still the same.
+    AndAskedFor,
+    /// Forget it: secrets, or what happened on an account, are shown in it.
+    Never,
+}
+
+/// A style sheet, a script, an image.
+#[derive(Debug)]
+pub struct Asset {
+    /// Where it is.
+    pub path: &'static str,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// The bytes of a page or an asset.
+#[derive(Debug)]
+pub struct Content {
+    /// As they are.
+    pub plain: &'static [u8],
+    /// Compressed.
+    pub gzip: &'static [u8],
+    /// A digest of them.
+    pub digest: &'static str,
+}
+
+/// A language of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// French, which comes first.
+    French,
+    /// English.
+    English,
+}
+
+/// A request for a page or an asset, as far as it matters.
+#[derive(Debug, Default)]
+pub struct Visit<'a> {
+    /// The path, as it came.
+    pub path: &'a str,
+    /// What follows the question mark.
+    pub query: &'a str,
+    /// `Cookie`
+    pub cookies: &'a str,
+    /// `Accept-Language`
+    pub languages: &'a str,
+    /// `Accept-Encoding`
+    pub encodings: &'a str,
+    /// `If-None-Match`
+    pub known: &'a str,
+}
+
+/// What a visit is answered with.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers, but for the length.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: &'static [u8],
+}
+
+impl Site {
+    /// Answers a visit: the asset or the page of that path, or the page that says that there is none.
+    #[must_use]
+    pub fn answer(&self, visit: &Visit<'_>) -> Reply {
+        if let Some(asset) = self.assets.iter().find(|asset| asset.path == visit.path) {
+            let headers = vec![
+                ("content-type", asset.media_type.to_owned()),
+                ("cache-control", format!("public, max-age={YEAR}, immutable")),
+                ("vary", "accept-encoding".to_owned()),
+            ];
+            return reply(200, headers, &asset.content, visit);
+        }
+        // One slash at the end does not matter, as on the functions' routes.
+        let path = visit.path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(visit.path);
+        match self.pages.iter().find(|page| page.path == path) {
+            Some(page) => page.answer(200, visit),
+            None => self.not_found.answer(404, visit),
+        }
+    }
+}
+
+impl Page {
+    fn answer(&self, status: u16, visit: &Visit<'_>) -> Reply {
+        let chosen = Language::chosen(visit.query);
+        let language = chosen.unwrap_or_else(|| Language::of(visit));
+        let mut headers = vec![
+            ("content-type", "text/html; charset=utf-8".to_owned()),
+            ("content-language", language.as_str().to_owned()),
+            ("cache-control", if self.kept == Kept::Never { "no-store" } else { "private, no-cache" }.to_owned()),
+            ("vary", "accept-encoding, accept-language, cookie".to_owned()),
+        ];
+        if chosen.is_some() {
+            let language = language.as_str();
+            let cookie =
+                format!("{LANGUAGE_COOKIE}={language}; Path=/; Max-Age={YEAR}; HttpOnly; Secure; SameSite=Lax");
+            headers.push(("set-cookie", cookie));
+        }
+        let [french, english] = &self.contents;
+        reply(status, headers, if language == Language::French { french } else { english }, visit)
+    }
+}
+
+fn reply(status: u16, mut headers: Vec<(&'static str, String)>, content: &Content, visit: &Visit<'_>) -> Reply {
+    let is_compressed = takes_gzip(visit.encodings);
+    let tag = format!("\"{}{}\"", content.digest, if is_compressed { "-gzip" } else { "" });
+    let is_known = status == 200 && visit.known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+    headers.extend([
+        ("etag", tag),
+        ("content-security-policy", POLICY.to_owned()),
+        ("x-content-type-options", "nosniff".to_owned()),
+        ("referrer-policy", "no-referrer".to_owned()),
+        ("cross-origin-resource-policy", "same-origin".to_owned()),
+        ("cross-origin-opener-policy", "same-origin".to_owned()),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=()".to_owned()),
+    ]);
+    if is_known {
+        return Reply { status: 304, headers, body: &[] };
+    }
+    if is_compressed {
+        headers.push(("content-encoding", "gzip".to_owned()));
+    }
+    Reply { status, headers, body: if is_compressed { content.gzip } else { content.plain } }
+}
+
+impl Language {
+    const ALL: [Self; 2] = [Self::French, Self::English];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::French => "fr",
+            Self::English => "en",
+        }
+    }
+
+    fn named(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| tag.eq_ignore_ascii_case(language.as_str()))
+    }
+
+    /// What the visitor just chose: `?lang=`.
+    fn chosen(query: &str) -> Option<Self> {
+        query.split('&').find_map(|pair| Self::named(pair.strip_prefix("lang=")?))
+    }
+
+    /// What the visitor chose before, else what their browser likes most, else French.
+    fn of(visit: &Visit<'_>) -> Self {
+        let kept = visit.cookies.split(';').find_map(|pair| match pair.trim().split_once('=') {
+            Some((LANGUAGE_COOKIE, value)) => Self::named(value),
+            _ => None,
+        });
+        kept.unwrap_or_else(|| Self::liked(visit.languages))
+    }
+
+    /// RFC 9110, section 12.5.4: of equal wishes, the first.
+    fn liked(languages: &str) -> Self {
+        let wishes = languages.split(',').filter_map(|wish| {
+            let (range, weight) = weighted(wish);
+            let language = Self::named(range.split('-').next().unwrap_or_default())?;
+            (weight > 0).then_some((weight, language))
+        });
+        wishes.reduce(|best, next| if next.0 > best.0 { next } else { best }).map_or(Self::French, |(_, liked)| liked)
+    }
+}
+
+/// RFC 9110, section 12.5.3.
+fn takes_gzip(encodings: &str) -> bool {
+    encodings.split(',').map(weighted).any(|(coding, weight)| coding.eq_ignore_ascii_case("gzip") && weight > 0)
+}
+
+/// What is wished for, and how much, in thousandths. RFC 9110, section 12.4.2; a weight that is none counts as 1.
+fn weighted(wish: &str) -> (&str, u32) {
+    let (wished, parameters) = wish.split_once(';').unwrap_or((wish, ""));
+    let weight = parameters.trim().strip_prefix("q=").map_or(1000, |weight| {
+        let (whole, thousandths) = weight.split_once('.').unwrap_or((weight, ""));
+        let thousandths = format!("{thousandths:0<3}");
+        if whole == "0" { thousandths.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(1000) } else { 1000 }
+    });
+    (wished.trim(), weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn language(visit: &Visit<'_>) -> &'static str {
+        Language::of(visit).as_str()
+    }
+
+    #[test]
+    fn the_browser_s_favourite_of_both_languages_is_shown_and_french_without_one() {
+        for (languages, expected) in [
+            ("", "fr"),
+            ("de", "fr"),
+            ("*", "fr"),
+            ("en", "en"),
+            ("en-GB,en;q=0.9", "en"),
+            ("EN-us", "en"),
+            ("de,en;q=0.5", "en"),
+            ("fr;q=0.5,en;q=0.8", "en"),
+            ("en;q=0.8, fr", "fr"),
+            ("en;q=0", "fr"),
+            ("en;q=0.000,de", "fr"),
+            ("fr,en", "fr"),
+            ("en,fr", "en"),
+            ("en;q=0.9,fr;q=0.91", "fr"),
+        ] {
+            assert_eq!(language(&Visit { languages, ..Visit::default() }), expected, "{languages}");
+        }
+    }
+
+    #[test]
+    fn a_choice_outweighs_the_browser() {
+        let visit = Visit { cookies: "x=y; __Host-lang=en", languages: "fr", ..Visit::default() };
+        assert_eq!(language(&visit), "en");
+        assert_eq!(language(&Visit { cookies: "__Host-lang=xx", ..Visit::default() }), "fr");
+        assert_eq!(Language::chosen("x=1&lang=en"), Some(Language::English));
+        assert_eq!(Language::chosen("lang=xx"), None);
+    }
+
+    #[test]
+    fn gzip_is_sent_to_who_takes_it() {
+        assert!(takes_gzip("gzip") && takes_gzip("deflate, gzip;q=0.5, br") && takes_gzip("GZIP"));
+        assert!(!takes_gzip("") && !takes_gzip("br") && !takes_gzip("gzip;q=0") && !takes_gzip("xgzip"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(text: String) {
+            let _ = Language::liked(&text);
+            let _ = takes_gzip(&text);
+            let _ = weighted(&format!("a;q=0.{text}"));
+        }
+    }
+}
