@@ -13,6 +13,7 @@ mod client_address;
 mod components;
 mod create_account_secure;
 mod envelope;
+mod frontend;
 mod generate_2fa;
 mod generate_2fa_v2;
 mod generate_password;

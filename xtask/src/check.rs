@@ -51,6 +51,8 @@ fn structure() -> Result<()> {
             // Where programs look for them.
             "jwks" => vec!["/.well-known/jwks.json".to_owned()],
             "openapi" => vec!["/openapi.json".to_owned()],
+            // Pages, and everything that nobody else has.
+            "frontend" => vec!["/...".to_owned()],
             // It answers everything else under both prefixes.
             "not-found" => vec!["/function/...".to_owned(), "/f/...".to_owned()],
             name => vec![format!("/function/{name}"), format!("/f/{name}")],

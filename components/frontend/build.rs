@@ -1,0 +1,154 @@
+//! Puts the site together: `pages/` in each language of `texts/`, with `static/` beside, each as it is and compressed.
+//!
+//! A sentence that is missing in a language, or a page that names one that there is not, stops the build.
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// The order of `cofrap_api::frontend::Language`.
+const LANGUAGES: [&str; 2] = ["fr", "en"];
+
+/// Path, template, and what a browser may do with it.
+const PAGES: [(&str, &str, &str); 8] = [
+    ("/", "index", "AndAskedFor"),
+    ("/login", "login", "AndAskedFor"),
+    ("/signup", "signup", "AndAskedFor"),
+    ("/logout", "logout", "AndAskedFor"),
+    ("/dashboard", "dashboard", "Never"),
+    ("/generate-password", "generate-password", "Never"),
+    ("/generate-2fa", "generate-2fa", "Never"),
+    ("/check-2fa", "check-2fa", "Never"),
+];
+
+fn main() {
+    for folder in ["pages", "static", "texts"] {
+        println!("cargo::rerun-if-changed={folder}");
+    }
+    let texts = LANGUAGES.map(read_texts);
+    assert_same_keys("texts", &texts[0], &texts[1]);
+
+    let mut assets = read_folder("static");
+    for (language, texts) in LANGUAGES.iter().zip(&texts) {
+        assets.push((format!("texts.{language}.js"), format!("export default {texts};\n").into_bytes()));
+    }
+    assets.sort();
+    let version = digest(assets.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]));
+    let scripts: Vec<_> = assets.iter().map(|(name, _)| name).filter(|name| is_preloaded(name)).collect();
+
+    let templates = templates();
+    let page = |path: &str, name: &str, kept: &str| {
+        let in_language = |(language, texts): (&&str, &Value)| {
+            let values = context! {
+                t => Serde(texts), lang => *language, path, scripts => Serde(&scripts), version => version.as_str(),
+                base => format!("/static/{version}"),
+            };
+            let page = templates.get_template(&format!("{name}.html")).and_then(|page| page.render(values));
+            let page = page.unwrap_or_else(|error| panic!("{name} in {language}: {error:#}"));
+            content(&format!("{name}.{language}.html"), page.as_bytes())
+        };
+        let [french, english] = [(&LANGUAGES[0], &texts[0]), (&LANGUAGES[1], &texts[1])].map(in_language);
+        format!("Page {{ path: {path:?}, kept: Kept::{kept}, contents: [{french}, {english}] }}")
+    };
+    let pages: Vec<_> = PAGES.iter().map(|(path, name, kept)| page(path, name, kept)).collect();
+    let asset = |(name, bytes): &(String, Vec<u8>)| {
+        let (path, media_type) = (format!("/static/{version}/{name}"), media_type(name));
+        format!("Asset {{ path: {path:?}, media_type: {media_type:?}, content: {} }}", content(name, bytes))
+    };
+    let assets: Vec<_> = assets.iter().map(asset).collect();
+    let site = format!(
+        "Site {{ pages: &[{}], not_found: {}, assets: &[{}] }}",
+        pages.join(", "),
+        page("", "not-found", "AndAskedFor"),
+        assets.join(", ")
+    );
+    write_output("site.rs", site.as_bytes());
+}
+
+/// Writes a file and its compressed form; an expression of the type `Content`, which includes them.
+fn content(name: &str, bytes: &[u8]) -> String {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).expect("memory is writable");
+    write_output(name, bytes);
+    write_output(&format!("{name}.gz"), &encoder.finish().expect("memory is writable"));
+    let include = |end: &str| format!(r#"include_bytes!(concat!(env!("OUT_DIR"), "/{name}{end}"))"#);
+    format!("Content {{ plain: {}, gzip: {}, digest: {:?} }}", include(""), include(".gz"), digest([bytes]))
+}
+
+fn templates() -> Environment<'static> {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.set_auto_escape_callback(|_| AutoEscape::Html);
+    for (name, bytes) in read_folder("pages") {
+        let text = String::from_utf8(bytes).expect("pages are UTF-8");
+        templates.add_template_owned(name, text).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+    templates
+}
+
+/// What every page needs, so that the browser need not find out one after the other.
+fn is_preloaded(name: &str) -> bool {
+    media_type(name).starts_with("text/javascript") && !name.starts_with("texts.")
+}
+
+fn read_texts(language: &str) -> Value {
+    let path = format!("texts/{language}.json");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn assert_same_keys(place: &str, one: &Value, other: &Value) {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let (keys, others): (Vec<_>, Vec<_>) = (one.keys().collect(), other.keys().collect());
+            assert_eq!(keys, others, "{place} has other keys in {LANGUAGES:?}");
+            for (key, value) in one {
+                assert_same_keys(&format!("{place}.{key}"), value, &other[key]);
+            }
+        }
+        (Value::String(_), Value::String(_)) => {}
+        _ => panic!("{place} is of another type in {LANGUAGES:?}"),
+    }
+}
+
+/// Names and contents of the files in a folder, by name.
+fn read_folder(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let paths = entries.map(|entry| entry.expect("a readable folder").path());
+    let name = |path: &Path| path.file_name().expect("files have names").to_string_lossy().into_owned();
+    let mut files: Vec<_> =
+        paths.map(|path| (name(&path), fs::read(&path).expect("readable files, and no folders"))).collect();
+    files.sort();
+    files
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.') {
+        Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "js")) => "text/javascript; charset=utf-8",
+        Some((_, "svg")) => "image/svg+xml",
+        _ => panic!("static/{name} has no media type here"),
+    }
+}
+
+/// 16 hexadecimal digits.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    format!("{:016x}", u64::from_be_bytes(*digest.first_chunk().expect("32 bytes")))
+}
+
+#[expect(clippy::disallowed_methods, reason = "how Cargo speaks to build scripts")]
+fn write_output(name: &str, bytes: &[u8]) {
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets it"));
+    fs::write(folder.join(name), bytes).expect("the output folder is writable");
+}

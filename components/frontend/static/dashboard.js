@@ -1,0 +1,125 @@
+// What somebody who is logged in sees of their account, and does with it.
+
+import { call, Refusal } from "./api.js";
+import { drawChart } from "./chart.js";
+import { tell } from "./form.js";
+import { journey } from "./journey.js";
+import { logOut } from "./logout.js";
+import { count, firstOf, moment, t } from "./texts.js";
+
+/** Seconds before its end that a session asks whether it shall last. */
+const WARNING = 120;
+
+/** Seconds of a day. */
+const DAY = 86_400;
+
+export async function start(main, { go, signal }) {
+  const content = main.querySelector("[data-content]");
+  const status = main.querySelector("[data-status]");
+  let session;
+  let clock;
+  let warned = false;
+
+  /** Whatever a function refuses is said here; a session that is over leads to the login. */
+  const attempt = async (work) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Refusal) || signal.aborted) throw error;
+      if (error.code === "invalid_token") return leave();
+      status.textContent = "";
+      tell(main, "dashboard", error, signal);
+    }
+  };
+  const on = (selector, work) =>
+    main.querySelector(selector).addEventListener("click", (event) => {
+      event.preventDefault();
+      attempt(work);
+    }, { signal });
+
+  on("[data-extend]", async () => {
+    show(await call("session"));
+    status.textContent = t("dashboard.extended");
+  });
+  for (const selector of ["[data-end]", "[data-logout]"]) {
+    on(selector, async () => {
+      await logOut();
+      journey.begin({ ended: "logged_out" });
+      await go("/logout", { replace: true });
+    });
+  }
+  on("[data-new-password]", () => replace("/generate-password"));
+  on("[data-new-second-factor]", () => replace("/generate-2fa"));
+
+  await attempt(async () => {
+    const [read, { entries }] = await Promise.all([call("session", { method: "GET" }), call("activity", { method: "GET" })]);
+    if (signal.aborted) return;
+    show(read);
+    listActivity(main.querySelector("[data-activity]"), entries);
+    drawChart(main.querySelector("[data-chart]"), entries, clock());
+    status.textContent = "";
+    content.hidden = false;
+    const timer = setInterval(watch, 1000);
+    signal.addEventListener("abort", () => clearInterval(timer));
+  });
+
+  function show(read) {
+    session = read;
+    warned = false;
+    // The functions' clock, whatever this machine's says.
+    const ahead = read.expires_at - read.expires_in - Date.now() / 1000;
+    clock = () => Date.now() / 1000 + ahead;
+    main.querySelector("[data-username]").textContent = read.username;
+    main.querySelector("[data-session]").textContent = t("dashboard.session_until", {
+      time: moment(read.expires_at - ahead, { timeStyle: "short" }),
+      left: count("dashboard.minutes", Math.ceil(read.expires_in / 60)),
+    });
+    const days = Math.floor((read.renewal_due_at - clock()) / DAY);
+    const renewal = main.querySelector("[data-renewal]");
+    renewal.textContent = t("dashboard.renewal_until", {
+      date: moment(read.renewal_due_at, { dateStyle: "long" }),
+      left: count("dashboard.days", Math.max(days, 0)),
+    });
+    renewal.classList.toggle("soon", days < 14);
+  }
+
+  /** A session that ends is said in time, and when it is over nothing stays on the screen. */
+  function watch() {
+    const left = session.expires_at - clock();
+    if (left <= 0) return leave();
+    if (left > WARNING || warned) return;
+    warned = true;
+    status.textContent = t("dashboard.ends_soon");
+  }
+
+  function leave() {
+    content.remove();
+    journey.begin({ ended: "session_over" });
+    return go("/login", { replace: true });
+  }
+
+  function replace(path) {
+    journey.begin({ username: session.username, bySession: true, steps: [path, "/check-2fa"] });
+    return go(path);
+  }
+}
+
+function listActivity(list, entries) {
+  const items = entries.map(({ at, action, success, reason, ip_address: address }) => {
+    const item = document.createElement("li");
+    item.className = success ? "done" : "refused";
+    const time = document.createElement("time");
+    time.dateTime = new Date(at * 1000).toISOString();
+    time.textContent = moment(at, { dateStyle: "medium", timeStyle: "short" });
+    const what = document.createElement("strong");
+    what.textContent = firstOf(`action.${action}`, "action.other");
+    const outcome = document.createElement("span");
+    outcome.textContent = success ? t("dashboard.done") : firstOf(`reason.${reason}`, "dashboard.refused");
+    const where = document.createElement("span");
+    where.className = "where";
+    where.textContent = address ? t("dashboard.from", { address }) : "";
+    item.append(what, outcome, time, where);
+    return item;
+  });
+  list.replaceChildren(...items);
+}

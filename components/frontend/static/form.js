@@ -1,0 +1,134 @@
+// Forms: what is typed becomes values, what is wrong is said where it is, what is refused is said once, in the page's words.
+
+import { Refusal } from "./api.js";
+import { count, firstOf, t } from "./texts.js";
+
+/** What a field's text becomes; a problem is the key of a sentence. */
+const fields = {
+  username(text) {
+    const name = text.trim().normalize("NFC");
+    if (!name) return { problem: "username_missing" };
+    if ([...name].length > 50) return { problem: "username_long" };
+    return /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(name) ? { problem: "username_characters" } : { value: name };
+  },
+  password(text) {
+    if (!text) return { problem: "password_missing" };
+    return [...text].length > 100 ? { problem: "password_long" } : { value: text };
+  },
+  code(text, { required }) {
+    const digits = text.replace(/\s/g, "");
+    if (!digits && !required) return { value: "" };
+    if (!digits) return { problem: "code_missing" };
+    return /^\d{6}$/.test(digits) ? { value: digits } : { problem: "code_ill_formed" };
+  },
+  kept(_, { checked }) {
+    return checked ? { value: true } : { problem: "kept_missing" };
+  },
+};
+
+/**
+ * Calls `send` with the values of a form's visible fields when it is submitted. A refusal is said in the words of the page
+ * (`page.code.<code>`), else in everybody's (`code.<code>`), unless `refused` deals with it and says so.
+ */
+export function onSubmit(form, { page, signal, refused = () => false }, send) {
+  let isBusy = false;
+  form.addEventListener(
+    "submit",
+    async (event) => {
+      event.preventDefault();
+      if (isBusy || isWaiting(form)) return;
+      const values = read(form);
+      if (!values) return;
+      const button = form.querySelector("[type=submit]");
+      isBusy = true;
+      button.setAttribute("aria-busy", "true");
+      say(form, "");
+      try {
+        await send(values);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        if (!signal.aborted && !refused(error)) tell(form, page, error, signal);
+      } finally {
+        isBusy = false;
+        button.removeAttribute("aria-busy");
+      }
+    },
+    { signal },
+  );
+  for (const button of form.querySelectorAll("[data-show]")) showTyped(button, signal);
+}
+
+/** Says a refusal in the place for it, and counts down if waiting helps. */
+export function tell(place, page, { code, retryAfter }, signal) {
+  if (code === "too_many_attempts") return wait(place, retryAfter, signal);
+  say(place, firstOf(`${page}.code.${code}`, `code.${code}`, "code.unknown"));
+  if (code === "invalid_field") mark(place, "username", t("problem.username_characters"));
+}
+
+/** Says something in the place for what went wrong. */
+export function say(place, text) {
+  const alert = place.querySelector("[data-alert]");
+  if (alert) alert.textContent = text;
+}
+
+/** Reads the visible fields; nothing if one is ill-formed, which is then said beside it. */
+function read(form) {
+  const values = {};
+  let first;
+  for (const field of form.querySelectorAll("[data-field]")) {
+    if (!field.checkVisibility()) continue;
+    const { field: name } = field.dataset;
+    const input = field.querySelector("input");
+    const { value, problem } = fields[name](input.value, input);
+    mark(form, name, problem ? t(`problem.${problem}`) : "");
+    if (problem) first ??= input;
+    values[name] = value;
+  }
+  first?.focus();
+  return first ? undefined : values;
+}
+
+/** Ties a sentence about what is wrong to a field; none unties it. */
+function mark(form, name, text) {
+  const field = form.querySelector(`[data-field="${name}"]`);
+  if (!field) return;
+  field.querySelector(".error").textContent = text;
+  const input = field.querySelector("input");
+  if (text) input.setAttribute("aria-invalid", "true");
+  else input.removeAttribute("aria-invalid");
+}
+
+function isWaiting(form) {
+  return form.querySelector("[data-countdown]")?.hidden === false;
+}
+
+/** How long is said when it begins and when it is over; in between it is only shown. */
+function wait(place, seconds, signal) {
+  const end = Date.now() + seconds * 1000;
+  const countdown = place.querySelector("[data-countdown]");
+  const button = place.querySelector("[type=submit]");
+  button?.setAttribute("aria-disabled", "true");
+  say(place, count("wait.begin", seconds));
+  const tick = () => {
+    const left = Math.ceil((end - Date.now()) / 1000);
+    countdown.hidden = left <= 0;
+    countdown.textContent = left > 0 ? count("wait.left", left) : "";
+    if (left > 0) return;
+    clearInterval(timer);
+    button?.removeAttribute("aria-disabled");
+    say(place, t("wait.over"));
+  };
+  const timer = setInterval(tick, 500);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  tick();
+}
+
+function showTyped(button, signal) {
+  const input = button.parentElement.querySelector("input");
+  const toggleTyped = () => {
+    const isShown = input.type === "password";
+    input.type = isShown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(isShown));
+  };
+  button.addEventListener("click", toggleTyped, { signal });
+}

@@ -1,0 +1,43 @@
+// What somebody is in the middle of, from page to page. It is kept in memory alone, and gone with the document.
+
+const nothing = {
+  /** The pages that it leads through. */
+  steps: [],
+  username: "",
+  /** Whether the session of this browser is proof enough. */
+  bySession: false,
+  /** What an expired login gave. */
+  renewalToken: "",
+  /** What was typed and is still proof: `password`, `code`. */
+  proof: null,
+  /** A password, as `text` if it is known so, and as `image` if it is new. */
+  password: null,
+  /** A new second factor: `image`, `link`, `secret`. */
+  secondFactor: null,
+  /** Why there is no session any more: `session_over` or `logged_out`. */
+  ended: "",
+};
+
+export const journey = {
+  ...nothing,
+
+  /** Begins anew. */
+  begin(values) {
+    Object.assign(this, nothing, values);
+  },
+
+  /** Forgets everything. */
+  forget() {
+    Object.assign(this, nothing);
+  },
+
+  /** The page after this one. */
+  after(path) {
+    return this.steps[this.steps.indexOf(path) + 1] ?? "/check-2fa";
+  },
+
+  /** Whether something was shown that is lost with the document. */
+  holdsSecrets() {
+    return Boolean(this.password?.image ?? this.secondFactor);
+  },
+};

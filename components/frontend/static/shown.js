@@ -1,0 +1,39 @@
+// What a page shows once: an image, a text for who cannot scan it, and the way on.
+
+import { journey } from "./journey.js";
+import { t } from "./texts.js";
+
+/** Which step of its journey a page is; nothing where it is none. */
+export function showStep(main, path) {
+  const index = journey.steps.indexOf(path);
+  if (index < 0) return;
+  const step = main.querySelector("[data-step]");
+  step.textContent = t("layout.step", { number: index + 1, of: journey.steps.length });
+}
+
+/** Whose account a form is about: the journey's, or whoever is typed. */
+export function showWho(form) {
+  const isKnown = Boolean(journey.username);
+  form.querySelector("[data-who]").hidden = !isKnown;
+  form.querySelector("[data-username]").textContent = journey.username;
+  form.querySelector('[data-field="username"]').hidden = isKnown;
+}
+
+/** A PNG in base64. */
+export function showImage(place, image) {
+  place.querySelector("[data-image]").src = `data:image/png;base64,${image}`;
+}
+
+/** A button that copies a text, and says whether it did. */
+export function offerCopy(place, text, signal) {
+  const copy = async () => {
+    const status = place.querySelector("[data-status]");
+    try {
+      await navigator.clipboard.writeText(text);
+      status.textContent = t("layout.copied");
+    } catch {
+      status.textContent = t("layout.not_copied");
+    }
+  };
+  place.querySelector("[data-copy]").addEventListener("click", copy, { signal });
+}

@@ -1,0 +1,39 @@
+// What people read, in the language of the page. Sentences are in `texts/`, one file for each language.
+
+let texts = {};
+
+/** Loads a language. */
+export async function speak(language) {
+  texts = (await import(`./texts.${language}.js`)).default;
+}
+
+/** The sentence of a key like `login.title`, with `{name}` replaced by values. */
+export function t(key, values = {}) {
+  const text = find(key);
+  if (text === undefined) throw new Error(`there is no text ${key}`);
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+/** The same for a number: `key.one` for 1 (in French for 0 too), else `key.other`. */
+export function count(key, number) {
+  const form = new Intl.PluralRules(language()).select(number);
+  return t(`${key}.${form === "one" ? "one" : "other"}`, { number: new Intl.NumberFormat(language()).format(number) });
+}
+
+/** The first of the keys that there is a sentence for. */
+export function firstOf(...keys) {
+  return t(keys.find((key) => find(key) !== undefined));
+}
+
+/** A moment as people write it; `seconds` since the Unix epoch. */
+export function moment(seconds, format) {
+  return new Intl.DateTimeFormat(language(), format).format(new Date(seconds * 1000));
+}
+
+function language() {
+  return document.documentElement.lang;
+}
+
+function find(key) {
+  return key.split(".").reduce((found, part) => found?.[part], texts);
+}
