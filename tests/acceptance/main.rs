@@ -9,6 +9,7 @@ mod audit;
 mod audit_log;
 mod authenticate_user_v2;
 mod authentication;
+mod browser;
 mod client_address;
 mod components;
 mod create_account_secure;

@@ -6,6 +6,7 @@
 
 mod answer;
 mod app;
+mod browser;
 mod caseless;
 mod clock;
 mod database;
@@ -17,6 +18,7 @@ mod wire;
 
 pub use answer::{Answer, Success};
 pub use app::{ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, Settings, TestApp, component_files, routes};
+pub use browser::{Browser, Language};
 pub use caseless::caseless;
 pub use clock::{TestClock, now_at_start};
 pub use database::{Database, TestServer};

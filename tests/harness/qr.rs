@@ -2,14 +2,15 @@
 
 use std::io::Cursor;
 
-/// The text in a PNG's only QR code.
+/// The text in a PNG's only QR code: an image of ours, or a picture of the screen.
 pub fn read_qr_png(png: &[u8]) -> String {
-    let mut reader = png::Decoder::new(Cursor::new(png)).read_info().expect("a PNG");
+    let mut decoder = png::Decoder::new(Cursor::new(png));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().expect("a PNG");
     let mut lines = vec![0; reader.output_buffer_size().expect("a size")];
     let info = reader.next_frame(&mut lines).expect("an image");
-    assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Grayscale, png::BitDepth::One));
-    let is_light = |x: usize, y: usize| lines[y * info.line_size + x / 8] & (0x80 >> (x % 8)) != 0;
-    let luma = |x, y| if is_light(x, y) { 255 } else { 0 };
+    // Of colours the first one will do: what is read is black and white.
+    let luma = |x: usize, y: usize| lines[y * info.line_size + x * info.color_type.samples()];
     let mut image = rqrr::PreparedImage::prepare_from_greyscale(info.width as usize, info.height as usize, luma);
     let grids = image.detect_grids();
     assert_eq!(grids.len(), 1, "one QR code");

@@ -1,13 +1,15 @@
 //! `test`: everything a contributor must see green.
 
-use crate::cargo::cargo;
-use crate::{components, say};
+use crate::cargo::{cargo, command, run};
+use crate::{checkout, components, say};
 use anyhow::{Context, Result, bail};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 /// Builds the components, then runs the tests of every native crate; says in the end how many there were.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
+    install_browser_rules()?;
     components::build_with_probe()?;
     say("running the tests");
     let mut child = cargo()
@@ -29,6 +31,18 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         bail!("some tests failed");
     }
     Ok(())
+}
+
+/// What the browser tests bring along from npm, unless it is there as the lock file says.
+fn install_browser_rules() -> Result<()> {
+    let folder = checkout().join("tests/browser");
+    let changed = |name: &str| fs::metadata(folder.join(name)).and_then(|file| file.modified()).ok();
+    if changed("node_modules/.package-lock.json").is_some_and(|there| Some(there) >= changed("package-lock.json")) {
+        return Ok(());
+    }
+    say("installing what the browser tests need from npm");
+    run(command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))
+        .context("the browser tests need npm, chromium and chromedriver: see CONTRIBUTING.md")
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
