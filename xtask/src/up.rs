@@ -205,6 +205,7 @@ fn greet(address: SocketAddr, database: &Database) -> Result<()> {
     if let Some(folder) = database.folder() {
         writeln!(out, "    data: {} (stop this, then remove the folder to start from nothing)", folder.display())?;
     }
+    writeln!(out, "    open: http://{address}/ in a browser")?;
     writeln!(out, "    try:  curl -X POST http://{address}/function/generate-password-v2 \\")?;
     writeln!(out, "            -H 'Content-Type: application/json' -d '{{\"username\": \"michel.ranu\"}}'")?;
     Ok(())
