@@ -63,9 +63,10 @@ async fn somebody_new_creates_an_account_and_is_logged_in() {
         browser.arrive("/generate-password").await;
         let password = browser.read_qr_code().await;
         assert!(!browser.sees("#secret").await, "the text is only shown when asked for");
+        browser.check_view("generate-password").await;
         browser.press_on("layout.continue").await;
         browser.hear_key("#kept-error", "problem.kept_missing").await;
-        browser.check_view("generate-password").await;
+        browser.check_view("generate-password-unsaved").await;
         assert_eq!(keep_password(&browser).await, password);
         browser.check_view("generate-password-text").await;
         browser.press_on("layout.continue").await;
@@ -124,7 +125,8 @@ async fn whoever_logs_in_is_told_what_is_wrong_where_it_is() {
         browser.fill("code", "123456").await;
         browser.press_on("login.submit").await;
         browser.hear_key("[role=alert]", "code.invalid_credentials").await;
-        assert!(!browser.sees("#username-error").await, "what was mended is not blamed any more");
+        let blamed = browser.run("return document.querySelector('#username-error').textContent", &[]).await;
+        assert_eq!(blamed, "", "what was mended is not blamed any more");
         browser.check_view("login-refused").await;
         fill_login(&browser, &mut michel).await;
         browser.arrive("/dashboard").await;
@@ -171,8 +173,13 @@ async fn an_expired_account_renews_both_and_is_logged_in() {
         let browser = Browser::open(&app, language).await;
         app.clock.advance(MAX_AGE + 1);
         log_in(&browser, &mut michel).await;
-        browser.hear_key("[data-next-title]", "login.renew.title").await;
+        browser.hear_key("#offer-title", "login.renew.title").await;
         browser.check_view("login-expired").await;
+        let other = if language == Language::French { Language::English } else { Language::French };
+        browser.click(".language").await;
+        browser.hear("#offer-title", &other.text("login.renew.title")).await;
+        browser.click(".language").await;
+        browser.hear_key("#offer-title", "login.renew.title").await;
         browser.press_on("login.renew.button").await;
         browser.arrive("/generate-password").await;
         let password = keep_password(&browser).await;
@@ -204,7 +211,7 @@ async fn an_account_without_a_second_factor_is_led_to_one() {
         browser.fill("username", "michel.ranu").await;
         browser.fill("password", &michel.password).await;
         browser.press_on("login.submit").await;
-        browser.hear_key("[data-next-title]", "login.enrol.title").await;
+        browser.hear_key("#offer-title", "login.enrol.title").await;
         browser.check_view("login-without-2fa").await;
         browser.press_on("login.enrol.button").await;
         browser.arrive("/generate-2fa").await;

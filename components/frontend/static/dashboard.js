@@ -2,7 +2,7 @@
 
 import { call, Refusal } from "./api.js";
 import { drawChart } from "./chart.js";
-import { tell } from "./form.js";
+import { say, tell } from "./form.js";
 import { journey } from "./journey.js";
 import { logOut } from "./logout.js";
 import { count, firstOf, moment, t } from "./texts.js";
@@ -23,6 +23,7 @@ export async function start(main, { go, signal }) {
   /** Whatever a function refuses is said here; a session that is over leads to the login. */
   const attempt = async (work) => {
     try {
+      say(main, "");
       return await work();
     } catch (error) {
       if (!(error instanceof Refusal) || signal.aborted) throw error;

@@ -14,6 +14,8 @@ const nothing = {
   password: null,
   /** A new second factor: `image`, `link`, `secret`. */
   secondFactor: null,
+  /** What the login offers instead: `renew` or `enrol`. */
+  offer: "",
   /** Why there is no session any more: `session_over` or `logged_out`. */
   ended: "",
 };

@@ -2,7 +2,7 @@
 
 import { call, Refusal } from "./api.js";
 import { issuePassword, issueSecondFactor } from "./credentials.js";
-import { onSubmit, tell } from "./form.js";
+import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
 import { firstOf, t } from "./texts.js";
 
@@ -16,24 +16,32 @@ export async function logIn({ username, password, code }, isCurrent = () => true
   location.assign("/dashboard");
 }
 
+/** What is offered instead of a login: what it begins with, and the page that shows it. */
+const offers = {
+  renew: { issue: issuePassword, path: "/generate-password" },
+  enrol: { issue: issueSecondFactor, path: "/generate-2fa" },
+};
+
 export function start(main, { go, signal }) {
-  const form = main.querySelector("form");
+  const form = main.querySelector("[data-login]");
   main.querySelector("[data-status]").textContent = journey.ended ? firstOf(`login.${journey.ended}`) : "";
+  // Also after a change of language.
+  if (journey.offer) showOffer();
   let typed;
   const refused = ({ code, answer }) => {
+    const { username, password } = typed;
     if (code === "password_expired") {
       const steps = ["/generate-password", "/generate-2fa", "/check-2fa"];
-      journey.begin({ username: typed.username, renewalToken: answer.renewal_token, steps });
-      offer("renew", issuePassword, "/generate-password");
-      return true;
+      journey.begin({ offer: "renew", username, renewalToken: answer.renewal_token, steps });
+    } else if (code === "mfa_enrollment_required") {
+      const steps = ["/generate-2fa", "/check-2fa"];
+      journey.begin({ offer: "enrol", username, proof: { password }, password: { text: password }, steps });
+    } else {
+      return false;
     }
-    if (code === "mfa_enrollment_required") {
-      const { username, password } = typed;
-      journey.begin({ username, proof: { password }, password: { text: password }, steps: ["/generate-2fa", "/check-2fa"] });
-      offer("enrol", issueSecondFactor, "/generate-2fa");
-      return true;
-    }
-    return false;
+    showOffer();
+    main.querySelector("#offer-title").focus();
+    return true;
   };
   onSubmit(form, { page: "login", signal, refused }, async (values) => {
     typed = values;
@@ -41,25 +49,18 @@ export function start(main, { go, signal }) {
   });
 
   /** In the form's place, the way on. */
-  function offer(what, issue, path) {
-    const next = main.querySelector("[data-next]");
+  function showOffer() {
+    const offer = main.querySelector("[data-offer]");
+    const { issue, path } = offers[journey.offer];
+    const page = `login.${journey.offer}`;
     form.hidden = true;
-    next.hidden = false;
-    next.querySelector("[data-next-title]").textContent = t(`login.${what}.title`);
-    next.querySelector("[data-next-text]").textContent = t(`login.${what}.text`);
-    const button = next.querySelector("[data-next-button]");
-    button.textContent = t(`login.${what}.button`);
-    button.addEventListener("click", proceed, { signal });
-    next.querySelector("[data-next-title]").focus();
-
-    async function proceed() {
-      try {
-        await issue();
-        await go(path);
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        tell(next, `login.${what}`, error, signal);
-      }
-    }
+    offer.hidden = false;
+    offer.querySelector("#offer-title").textContent = t(`${page}.title`);
+    offer.querySelector("[data-offer-text]").textContent = t(`${page}.text`);
+    offer.querySelector("[data-offer-button]").textContent = t(`${page}.button`);
+    onSubmit(offer, { page, signal }, async () => {
+      await issue();
+      await go(path);
+    });
   }
 }
