@@ -35,6 +35,14 @@ async fn sign_up<'a>(app: &'a TestApp, browser: &Browser, username: &str) -> Per
     person
 }
 
+/// Completes a journey with the code that the phone shows now.
+async fn give_code(browser: &Browser, person: &mut Person<'_>) {
+    browser.arrive("/check-2fa").await;
+    browser.fill("code", &person.fresh_code()).await;
+    browser.press_on("check_2fa.submit").await;
+    browser.arrive("/dashboard").await;
+}
+
 /// Fills in the login and sends it.
 async fn log_in(browser: &Browser, person: &mut Person<'_>) {
     browser.visit("/login").await;
@@ -191,9 +199,7 @@ async fn an_expired_account_renews_both_and_is_logged_in() {
         browser.arrive("/check-2fa").await;
         michel.password = password;
         michel.scan(&uri);
-        browser.fill("code", &michel.fresh_code()).await;
-        browser.press_on("check_2fa.submit").await;
-        browser.arrive("/dashboard").await;
+        give_code(&browser, &mut michel).await;
         let days = language.text("dashboard.days.other").replace("{number}", "182");
         browser.hear("[data-renewal]", &days).await;
         browser.leave().await;
@@ -217,10 +223,7 @@ async fn an_account_without_a_second_factor_is_led_to_one() {
         browser.arrive("/generate-2fa").await;
         michel.scan(&browser.read_qr_code().await);
         browser.press_on("layout.continue").await;
-        browser.arrive("/check-2fa").await;
-        browser.fill("code", &michel.fresh_code()).await;
-        browser.press_on("check_2fa.submit").await;
-        browser.arrive("/dashboard").await;
+        give_code(&browser, &mut michel).await;
         browser.leave().await;
     }
 }
@@ -240,10 +243,7 @@ async fn a_new_password_needs_no_more_proof_than_a_login_just_now() {
         browser.press_on("generate_password.submit").await;
         michel.password = keep_password(&browser).await;
         browser.press_on("layout.continue").await;
-        browser.arrive("/check-2fa").await;
-        browser.fill("code", &michel.fresh_code()).await;
-        browser.press_on("check_2fa.submit").await;
-        browser.arrive("/dashboard").await;
+        give_code(&browser, &mut michel).await;
         browser.leave().await;
     }
 }
@@ -269,10 +269,7 @@ async fn another_phone_takes_over_with_its_first_code_and_an_old_login_is_asked_
         let uri = browser.read_qr_code().await;
         michel.scan(&uri);
         browser.press_on("layout.continue").await;
-        browser.arrive("/check-2fa").await;
-        browser.fill("code", &michel.fresh_code()).await;
-        browser.press_on("check_2fa.submit").await;
-        browser.arrive("/dashboard").await;
+        give_code(&browser, &mut michel).await;
         michel.log_in().await.ok();
         browser.leave().await;
     }
