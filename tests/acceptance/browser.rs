@@ -323,8 +323,10 @@ async fn a_session_is_extended_and_is_over_when_it_ends() {
         browser.run(later, &[json!(1_700_000)]).await;
         browser.hear_key("[data-status]", "dashboard.ends_soon").await;
         browser.check_view("dashboard-ends-soon").await;
+        app.clock.advance(1800);
         browser.run(later, &[json!(120_000)]).await;
         browser.arrive("/login").await;
+        assert_eq!(browser.run("return document.activeElement.role", &[]).await, "status", "that is said first");
         browser.hear_key("[data-status]", "login.session_over").await;
         browser.check_view("login-session-over").await;
         browser.leave().await;
@@ -654,4 +656,198 @@ async fn a_page_of_another_origin_does_nothing_with_the_session_and_learns_nothi
     assert_eq!(app.database.dump().await, before);
     browser.visit("/dashboard").await;
     browser.see("[data-activity] li").await;
+}
+
+/// Whether the browser would ask before it leaves the page.
+async fn would_ask(browser: &Browser) -> bool {
+    let script = "const leaving = new Event('beforeunload', { cancelable: true });
+        dispatchEvent(leaving);
+        return leaving.defaultPrevented";
+    browser.run(script, &[]).await == true
+}
+
+#[tokio::test]
+async fn what_is_shown_once_is_not_left_by_accident() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let browser = Browser::open(&app, Language::French).await;
+    log_in(&browser, &mut michel).await;
+    browser.arrive("/dashboard").await;
+    assert!(!would_ask(&browser).await);
+    browser.press_on("dashboard.new_password").await;
+    browser.arrive("/generate-password").await;
+    assert!(!would_ask(&browser).await);
+    browser.press_on("generate_password.submit").await;
+    let password = browser.read_qr_code().await;
+    assert!(would_ask(&browser).await);
+
+    browser.run("globalThis.asked = []; confirm = (text) => { asked.push(text); return asked.length > 1; }", &[]).await;
+    let asked = json!([Language::French.text("layout.leave")]);
+    browser.run("history.back()", &[]).await;
+    browser.until("the question", async || browser.run("return asked", &[]).await == asked).await;
+    assert_eq!(browser.path().await, "/generate-password");
+    assert_eq!(browser.read_qr_code().await, password, "it is still there");
+    browser.press_on("generate_password.reveal").await;
+    assert_eq!(browser.text("#secret").await, password);
+    browser.press_on("generate_password.reveal").await;
+    assert_eq!(browser.run("return document.querySelector('#secret').textContent", &[]).await, "");
+    browser.run("history.back()", &[]).await;
+    browser.arrive("/login").await;
+    let page = browser.run("return document.documentElement.innerHTML", &[]).await;
+    assert!(!page.as_str().unwrap().contains(&password));
+
+    sign_up(&app, &browser, "sophie").await;
+    browser.run("history.back()", &[]).await;
+    browser.arrive("/generate-2fa").await;
+    browser.see("[data-link]").await;
+    browser
+        .run("document.querySelector('[data-link]').addEventListener('click', (click) => click.preventDefault())", &[])
+        .await;
+    assert!(would_ask(&browser).await);
+    browser.click("[data-link]").await;
+    assert!(!would_ask(&browser).await, "opening the app is no leaving");
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_twice_and_nothing_changes_under_an_answer() {
+    let app = TestApp::start().await;
+    let browser = Browser::open(&app, Language::French).await;
+    browser.visit("/signup").await;
+    browser.fill("username", "michel.ranu").await;
+    let slow = json!({ "offline": false, "latency": 400, "downloadThroughput": -1, "uploadThroughput": -1 });
+    browser.devtools("Network.emulateNetworkConditions", slow).await;
+    let script = "const form = document.querySelector('form');
+        form.requestSubmit();
+        form.requestSubmit();
+        document.querySelector('.language').click();";
+    browser.run(script, &[]).await;
+    browser.arrive("/generate-password").await;
+    let passwords = app.database.count("SELECT count(*) FROM auth_logs_v2").await;
+    assert_eq!((passwords, browser.text("h1").await), (1, browser.language.text("generate_password.title")));
+    // Of two ways, the last one counts.
+    browser.run("confirm = () => true; history.back(); setTimeout(() => history.forward(), 100)", &[]).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(browser.text("h1").await, browser.language.text("generate_password.title"));
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn a_wrong_name_is_mended_and_a_free_one_gets_no_account_where_one_is_to_be_changed() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let browser = Browser::open(&app, Language::French).await;
+    for (page, submit) in [("/generate-password", "generate_password.submit"), ("/generate-2fa", "generate_2fa.submit")]
+    {
+        browser.visit(page).await;
+        browser.fill("username", "michel.rano").await;
+        browser.fill("password", &michel.password).await;
+        browser.press_on(submit).await;
+        browser.hear_key("[role=alert]", "code.invalid_credentials").await;
+        browser.fill("username", "michel.ranu").await;
+        browser.fill("code", &michel.fresh_code()).await;
+        browser.press_on(submit).await;
+        let read = browser.read_qr_code().await;
+        if page == "/generate-password" {
+            michel.password = read;
+        }
+        assert_eq!(browser.run("return document.querySelector('#password').value", &[]).await, "");
+    }
+    assert_eq!(app.database.count("SELECT count(*) FROM users_v2").await, 1);
+}
+
+#[tokio::test]
+async fn a_page_of_another_version_is_loaded_by_the_browser_itself() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let browser = Browser::open(&app, Language::French).await;
+    log_in(&browser, &mut michel).await;
+    browser.arrive("/dashboard").await;
+    browser.see("[data-activity] li").await;
+    browser.run("document.documentElement.dataset.version = 'old'; globalThis.isOld = true", &[]).await;
+    browser.press_on("logout.submit").await;
+    browser.until("a new document", async || browser.run("return globalThis.isOld ?? false", &[]).await == false).await;
+    browser.arrive("/logout").await;
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn a_page_speaks_of_one_account_whoever_logs_in_beside_it() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let mut sophie = app.active_account("sophie").await;
+    let browser = Browser::open(&app, Language::French).await;
+    log_in(&browser, &mut michel).await;
+    browser.arrive("/dashboard").await;
+    browser.see("[data-activity] li").await;
+    // As another tab does.
+    let script = "const [body] = arguments;
+        const headers = { 'Content-Type': 'application/json', 'Cofrap-Session': 'cookie' };
+        return (await fetch('/function/authenticate-user-v2', { method: 'POST', headers, body })).status";
+    let body = sophie.with_credentials().to_string();
+    assert_eq!(browser.run_async(script, &[json!(body)]).await, 200);
+    browser.press_on("dashboard.end").await;
+    browser
+        .until("the other account", async || {
+            browser.run("return document.querySelector('[data-username]')?.textContent", &[]).await == "sophie"
+        })
+        .await;
+    assert_eq!(app.database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'sessions_ended'").await, 0);
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn the_dashboard_tells_what_was_refused_and_that_the_renewal_is_near() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    app.authenticate("michel.ranu", "wrong", "000000").await.problem(401, "invalid_credentials");
+    app.clock.advance(MAX_AGE - 13 * 86_400);
+    app.authenticate("michel.ranu", "wrong", "000000").await.problem(401, "invalid_credentials");
+    let browser = Browser::open(&app, Language::English).await;
+    log_in(&browser, &mut michel).await;
+    browser.arrive("/dashboard").await;
+    browser.hear("[data-activity] .refused", "refused: wrong password").await;
+    browser.hear("[data-activity] .done", "done").await;
+    let chart = browser.run("return document.querySelector('[data-chart] svg').getAttribute('aria-label')", &[]).await;
+    let chart = chart.as_str().unwrap();
+    assert!(chart.contains("1 done, 1 refused.") && chart.matches("0 done, 0 refused.").count() == 6, "{chart}");
+    browser.hear("[data-renewal].soon", "12 days left").await;
+    browser.check_view("dashboard-renewal-soon").await;
+    // The session ended elsewhere: there is nothing left to end here.
+    let token = michel.session().await;
+    app.request_as(&token, http::Method::DELETE, "/function/session").await.ok();
+    browser.visit("/logout").await;
+    browser.press_on("logout.submit").await;
+    browser.hear_key("#done-title", "logout.done").await;
+    browser.visit("/dashboard").await;
+    browser.arrive("/login").await;
+    browser.hear_key("[data-status]", "login.not_logged_in").await;
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn a_browser_s_old_cookie_is_in_nobody_s_way() {
+    let app = TestApp::start().await;
+    let browser = Browser::open(&app, Language::French).await;
+    browser.visit("/login").await;
+    let old = json!({ "name": "__Host-session", "value": "old", "url": app.url("/"), "secure": true, "path": "/" });
+    browser.devtools("Network.setCookie", old).await;
+    let mut michel = sign_up(&app, &browser, "michel.ranu").await;
+    give_code(&browser, &mut michel).await;
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn at_an_odd_address_the_language_changes_and_nobody_is_led_away() {
+    let app = TestApp::start().await;
+    let browser = Browser::open(&app, Language::French).await;
+    for path in ["//localhost:9/login", "//"] {
+        browser.visit(path).await;
+        browser.click(".language").await;
+        browser.hear("h1", &Language::English.text("not_found.title")).await;
+        assert_eq!(browser.path().await, path);
+        browser.click(".language").await;
+        browser.hear_key("h1", "not_found.title").await;
+    }
+    assert!(browser.requested().await.iter().all(|url| url.starts_with(&app.url("/"))));
 }

@@ -58,6 +58,7 @@ async fn every_page_and_asset_has_the_headers_of_a_careful_site() {
             "form-action 'none'",
             "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
         ] {
             assert!(policy.split("; ").any(|part| part == rule), "{path}: {policy}");
         }
@@ -67,6 +68,7 @@ async fn every_page_and_asset_has_the_headers_of_a_careful_site() {
             ("referrer-policy", "no-referrer"),
             ("cross-origin-resource-policy", "same-origin"),
             ("cross-origin-opener-policy", "same-origin"),
+            ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
         ] {
             assert_eq!(text(&headers, name), value, "{path}: {name}");
         }
@@ -86,6 +88,7 @@ async fn what_shows_secrets_is_not_kept_and_what_never_changes_is_kept_for_a_yea
     for path in assets(&page(&app, "/", &[]).await) {
         let (status, headers, _) = get(&app, &path, &[]).await;
         assert_eq!((status, text(&headers, "cache-control").as_str()), (200, "public, max-age=31536000, immutable"));
+        assert_eq!(text(&headers, "vary"), "accept-encoding");
         let digest = path.split('/').nth(2).unwrap();
         assert!(digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{path}");
         let other = path.replace(digest, "0123456789abcdef");
@@ -103,10 +106,10 @@ async fn what_a_browser_has_is_not_sent_again() {
             let accept = ("accept-encoding", encoding);
             let (_, headers, _) = get(&app, path, &[accept]).await;
             let tag = text(&headers, "etag");
-            for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}")] {
+            for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
                 let (status, headers, body) = get(&app, path, &[accept, ("if-none-match", &known)]).await;
                 assert_eq!((status, body.len()), (304, 0), "{path} {known}");
-                assert_eq!(text(&headers, "etag"), tag);
+                assert_eq!((text(&headers, "etag"), text(&headers, "content-length")), (tag.clone(), String::new()));
                 assert!(!text(&headers, "cache-control").is_empty());
             }
             for unknown in ["\"x\"", tag.trim_matches('"')] {
@@ -114,6 +117,10 @@ async fn what_a_browser_has_is_not_sent_again() {
             }
         }
     }
+    let tag = async |encoding| text(&get(&app, "/login", &[("accept-encoding", encoding)]).await.1, "etag");
+    assert_ne!(tag("gzip").await, tag("identity").await, "they are not the same bytes");
+    let missing = text(&get(&app, "/nowhere", &[]).await.1, "etag");
+    assert_eq!(get(&app, "/nowhere", &[("if-none-match", &missing)]).await.0, 404);
     let french = text(&get(&app, "/login", &[]).await.1, "etag");
     let english = [("accept-language", "en"), ("if-none-match", french.as_str())];
     assert_eq!(get(&app, "/login", &english).await.0, 200);
@@ -183,6 +190,9 @@ async fn a_page_is_in_the_language_that_its_visitor_chose_or_likes() {
 #[tokio::test]
 async fn pages_are_read_and_nothing_else() {
     let app = TestApp::start().await;
+    for path in ["//", "//login", "/login//", "/%6cogin", "/Login"] {
+        assert_eq!(get(&app, path, &[]).await.0, 404, "{path}");
+    }
     for path in ["/", "/login", "/nowhere"] {
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
             let answer = app.request(method, path).await;

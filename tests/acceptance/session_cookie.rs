@@ -114,7 +114,9 @@ async fn a_bearer_wins_over_a_cookie_whatever_it_is_worth() {
     let answer = with(Method::POST, &[&bearer]).await;
     assert_eq!(answer.header("set-cookie"), "");
     assert!(answer.ok().0["token"].is_string());
-    assert_eq!(with(Method::DELETE, &[&bearer]).await.ok().0["username"], "sophie");
+    let answer = with(Method::DELETE, &[&bearer]).await;
+    assert_eq!(answer.header("set-cookie"), "", "the cookie is another session");
+    assert_eq!(answer.ok().0["username"], "sophie");
     session(&app, &cookie).await.ok();
 }
 
@@ -149,6 +151,9 @@ async fn only_a_page_of_this_site_writes_by_cookie() {
     }
     assert_eq!(app.database.dump().await, before, "nothing is judged, nothing written");
     session(&app, &cookie).await.ok();
+    let body = json!({ "username": 1 });
+    let answer = app.from_page(Method::POST, generate, &cookie, &[OF_PAGES[0]], body).await;
+    answer.problem(400, "invalid_field");
     for headers in [&[("sec-fetch-site", "same-origin")][..], &[("origin", own.as_str())]] {
         let headers: Vec<_> = headers.iter().copied().chain([OF_PAGES[0]]).collect();
         app.from_page(Method::POST, SESSION, &cookie, &headers, Value::Null).await.ok();
@@ -178,14 +183,25 @@ async fn a_cookie_proves_as_much_as_a_bearer_and_for_as_long() {
     let mut michel = app.active_account("michel.ranu").await;
     app.active_account("sophie").await;
     let cookie = cookie(&log_in(&app, &mut michel).await);
-    let generate = async |name: &str| {
-        let path = "/function/generate-2fa-v2";
-        app.from_page(Method::POST, path, &cookie, &OF_PAGES, json!({ "username": name })).await
+    let generate = async |function: &str, name: &str| {
+        let path = format!("/function/{function}");
+        app.from_page(Method::POST, &path, &cookie, &OF_PAGES, json!({ "username": name })).await
     };
-    generate("sophie").await.problem(403, "proof_required");
-    generate("michel.ranu").await.ok();
+    for function in ["generate-2fa", "generate-2fa-v2"] {
+        generate(function, "sophie").await.problem(403, "proof_required");
+        generate(function, "michel.ranu").await.ok();
+    }
     app.clock.advance(301);
-    generate("michel.ranu").await.problem(403, "proof_required");
+    for function in ["generate-2fa", "generate-2fa-v2", "generate-password", "generate-password-v2"] {
+        generate(function, "michel.ranu").await.problem(403, "proof_required");
+    }
+    for function in ["generate-password", "generate-password-v2"] {
+        let cookie = self::cookie(&log_in(&app, &mut michel).await);
+        let body = json!({ "username": "michel.ranu" });
+        let answer = app.from_page(Method::POST, &format!("/f/{function}"), &cookie, &OF_PAGES, body).await.ok();
+        michel.password = answer.0["password"].as_str().map_or_else(|| answer.read_qr_code(), str::to_owned);
+        session(&app, &cookie).await.problem(401, "invalid_token");
+    }
 }
 
 #[tokio::test]

@@ -376,7 +376,8 @@ impl Browser {
         self.wait_for(css, async || reference(&self.run(script, &[json!(css)]).await)).await
     }
 
-    async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+    /// Waits until something is so.
+    pub async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
         self.wait_for(what, async || is_so().await.then_some(())).await;
     }
 

@@ -34,9 +34,9 @@ async function send(name, { method, body, credentials }) {
     });
     answer = await response.json();
   } catch {
-    // No network, or something in between that speaks no JSON.
-    throw new Refusal(response ? "unavailable" : "unreachable");
+    // No network, or an answer that broke off or that something in between gave: what was asked for may have been done.
+    throw new Refusal(response ? "no_answer" : "unreachable");
   }
-  if (response.ok) return answer;
-  throw new Refusal(answer.code, { retryAfter: Number(response.headers.get("Retry-After")), answer });
+  if (response.ok && answer) return answer;
+  throw new Refusal(answer?.code ?? "no_answer", { retryAfter: Number(response.headers.get("Retry-After")), answer });
 }

@@ -1,6 +1,7 @@
 // Pages and the way between them: each is a page of its own for the server and without script. With script the next one is
 // put in the place of the last, so that what a journey must remember stays in this document's memory and nowhere else.
 
+import { Refusal } from "./api.js";
 import * as checkSecondFactor from "./check-2fa.js";
 import * as dashboard from "./dashboard.js";
 import * as generatePassword from "./generate-password.js";
@@ -9,7 +10,7 @@ import { journey } from "./journey.js";
 import * as login from "./login.js";
 import * as logout from "./logout.js";
 import * as signup from "./signup.js";
-import { speak } from "./texts.js";
+import { speak, t } from "./texts.js";
 
 const pages = {
   "/login": login,
@@ -25,15 +26,18 @@ const pages = {
 let leaving = new AbortController();
 
 /** Where the page is that the document shows. */
-let shown;
+let shown = location.pathname;
+
+/** Ways are numbered: of several, the last one leads somewhere. */
+let ways = 0;
 
 /** Starts the page that the document shows. */
 function start() {
   leaving.abort();
   leaving = new AbortController();
-  shown = location.pathname;
   document.querySelector(".language").addEventListener("click", switchLanguage);
-  pages[shown.replace(/(.)\/$/, "$1")]?.start(document.querySelector("main"), { go, signal: leaving.signal });
+  const path = shown.replace(/(.)\/$/, "$1");
+  pages[path]?.start(document.querySelector("main"), { go, signal: leaving.signal });
 }
 
 /** Shows another page, in this document. */
@@ -42,36 +46,45 @@ async function go(path, { replace = false } = {}) {
   if (!page) return;
   if (replace) history.replaceState(null, "", path);
   else history.pushState(null, "", path);
-  show(page);
+  show(page, path);
   scrollTo(0, 0);
-  document.querySelector("h1").focus({ preventScroll: true });
 }
 
-function show(page) {
+/** A page begins at what it has to say first, else at its heading. */
+function show(page, path) {
+  shown = path;
   document.title = page.title;
   document.documentElement.lang = page.documentElement.lang;
   document.body.replaceWith(document.adoptNode(page.body));
   start();
+  const first = document.querySelector("[data-first]:not(:empty)") ?? document.querySelector("h1");
+  first.focus({ preventScroll: true });
 }
 
-/** The page in the same language and of the same version as this document; where there is none, the browser goes there itself. */
+/**
+ * A page, nothing if another way was taken meanwhile. Where it does not come, or belongs to another version than this document,
+ * the browser goes there itself; but not while the document holds what cannot be shown again.
+ */
 async function fetchPage(path) {
+  const way = ++ways;
+  const url = new URL(path, location.origin);
   try {
-    const page = await request(path);
-    const { version } = page.documentElement.dataset;
-    if (version !== document.documentElement.dataset.version) throw new Error("another version is served now");
+    const page = await request(url);
+    const isOurs = page.documentElement.dataset.version === document.documentElement.dataset.version;
+    if (!isOurs && !journey.holdsSecrets()) throw new Error("another version is served now");
     await speak(page.documentElement.lang);
-    return page;
+    return way === ways ? page : undefined;
   } catch {
-    location.assign(path);
+    if (journey.holdsSecrets()) throw new Refusal("unreachable");
+    if (way === ways) location.assign(url);
   }
 }
 
 /** `fetch` gives no document, and a parser for text would have to be trusted with markup. */
-function request(path) {
+function request(url) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("GET", path);
+    request.open("GET", url);
     request.responseType = "document";
     request.onload = () => (request.response ? resolve(request.response) : reject(new Error("no page")));
     request.onerror = () => reject(new Error("no answer"));
@@ -79,13 +92,15 @@ function request(path) {
   });
 }
 
-/** The same page in the other language, with what was typed and what the journey has come to. */
+/** The same page in the other language, with what was typed and what the journey has come to; not while an answer is awaited. */
 async function switchLanguage(event) {
   event.preventDefault();
-  const page = await fetchPage(location.pathname + event.currentTarget.getAttribute("href"));
+  if (document.querySelector("[aria-busy]")) return;
+  const { pathname, search } = new URL(event.currentTarget.href);
+  const page = await fetchPage(location.origin + pathname + search).catch(() => undefined);
   if (!page) return;
   const typed = [...document.querySelectorAll("input")].map(({ name, value, checked }) => ({ name, value, checked }));
-  show(page);
+  show(page, shown);
   for (const { name, value, checked } of typed) {
     const input = document.querySelector(`input[name="${name}"]`);
     if (input) Object.assign(input, { value, checked });
@@ -94,9 +109,24 @@ async function switchLanguage(event) {
 }
 
 addEventListener("popstate", async () => {
-  // A jump within the page is no other page.
-  const page = location.pathname !== shown && (await fetchPage(location.pathname));
-  if (page) show(page);
+  const path = location.pathname;
+  // A jump within the page, or back to it, is no other page.
+  if (path === shown) return void (ways += 1);
+  const isAway = journey.holdsSecrets() && !journey.steps.includes(path);
+  if (isAway && !confirm(t("layout.leave"))) return history.pushState(null, "", shown);
+  const page = await fetchPage(location.origin + path).catch(() => history.pushState(null, "", shown));
+  if (!page) return;
+  if (isAway) journey.forget();
+  show(page, path);
+});
+
+// What was shown once cannot be shown again. Opening an app is no leaving.
+let opensApp = false;
+addEventListener("click", (event) => {
+  opensApp = Boolean(event.target.closest?.("[data-link]"));
+});
+addEventListener("beforeunload", (event) => {
+  if (journey.holdsSecrets() && !opensApp) event.preventDefault();
 });
 
 // Browsers keep the pages that one leaves as they were. Of these, nothing is to be kept.
@@ -104,10 +134,6 @@ addEventListener("pagehide", () => {
   journey.forget();
   leaving.abort();
   document.querySelector("main").replaceChildren();
-});
-// What was shown once cannot be shown again.
-addEventListener("beforeunload", (event) => {
-  if (journey.holdsSecrets()) event.preventDefault();
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

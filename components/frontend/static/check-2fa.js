@@ -2,16 +2,21 @@
 
 import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
-import { logIn } from "./login.js";
+import { enter, identify } from "./login.js";
 import { showStep, showWho } from "./shown.js";
 
-export function start(main, { signal }) {
+export function start(main, { go, signal }) {
   const form = main.querySelector("form");
   showStep(main, "/check-2fa");
   showWho(form);
   form.querySelector("#code").required = true;
-  // Who came here by a journey has the new password in it already, unless it could not be read.
+  // Who came here by a journey has the password in it already, unless it could not be read.
   const password = journey.password?.text;
   form.querySelector('[data-field="password"]').hidden = Boolean(password);
-  onSubmit(form, { page: "check_2fa", signal }, (typed) => logIn({ username: journey.username, password, ...typed }));
+  onSubmit(form, { page: "check_2fa", signal }, async (typed) => {
+    const known = await identify({ username: journey.username, password, ...typed });
+    if (!known.offer) return enter(known);
+    journey.begin(known);
+    await go("/login");
+  });
 }

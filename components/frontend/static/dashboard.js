@@ -10,6 +10,9 @@ import { count, firstOf, moment, t } from "./texts.js";
 /** Seconds before its end that a session asks whether it shall last. */
 const WARNING = 120;
 
+/** Days before the renewal that its date stands out. */
+const SOON = 14;
+
 /** Seconds of a day. */
 const DAY = 86_400;
 
@@ -18,55 +21,67 @@ export async function start(main, { go, signal }) {
   const status = main.querySelector("[data-status]");
   let session;
   let clock;
-  let warned = false;
+  let timer;
+  let isWarned = false;
 
-  /** Whatever a function refuses is said here; a session that is over leads to the login. */
-  const attempt = async (work) => {
-    try {
-      say(main, "");
-      return await work();
-    } catch (error) {
-      if (!(error instanceof Refusal) || signal.aborted) throw error;
-      if (error.code === "invalid_token") return leave();
-      status.textContent = "";
-      tell(main, "dashboard", error, signal);
-    }
-  };
-  const on = (selector, work) =>
-    main.querySelector(selector).addEventListener("click", (event) => {
-      event.preventDefault();
-      attempt(work);
-    }, { signal });
-
-  on("[data-extend]", async () => {
+  onClick("[data-extend]", async () => {
     show(await call("session"));
     status.textContent = t("dashboard.extended");
   });
-  for (const selector of ["[data-end]", "[data-logout]"]) {
-    on(selector, async () => {
-      await logOut();
-      journey.begin({ ended: "logged_out" });
-      await go("/logout", { replace: true });
-    });
-  }
-  on("[data-new-password]", () => replace("/generate-password"));
-  on("[data-new-second-factor]", () => replace("/generate-2fa"));
-
+  onClick("[data-end]", end);
+  onClick("[data-logout]", end);
+  onClick("[data-new-password]", () => replace("/generate-password"));
+  onClick("[data-new-second-factor]", () => replace("/generate-2fa"));
   await attempt(async () => {
-    const [read, { entries }] = await Promise.all([call("session", { method: "GET" }), call("activity", { method: "GET" })]);
+    const [read, { entries }] = await Promise.all([readSession(), call("activity", { method: "GET" })]);
     if (signal.aborted) return;
     show(read);
     listActivity(main.querySelector("[data-activity]"), entries);
     drawChart(main.querySelector("[data-chart]"), entries, clock());
     status.textContent = "";
     content.hidden = false;
-    const timer = setInterval(watch, 1000);
+    timer = setInterval(watch, 1000);
     signal.addEventListener("abort", () => clearInterval(timer));
   });
 
+  /** One thing at a time, and for whom the page speaks of: somebody else may have logged in beside it. */
+  function onClick(selector, work) {
+    const button = main.querySelector(selector);
+    const act = async (event) => {
+      event.preventDefault();
+      if (main.querySelector("[aria-busy]")) return;
+      button.setAttribute("aria-busy", "true");
+      await attempt(async () => {
+        const { user_id: id } = await readSession();
+        if (id !== session.user_id) return location.reload();
+        await work();
+      });
+      button.removeAttribute("aria-busy");
+    };
+    button.addEventListener("click", act, { signal });
+  }
+
+  /** Whatever a function refuses is said here; a session that is over leads to the login. */
+  async function attempt(work) {
+    try {
+      say(main, "");
+      await work();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (signal.aborted) return;
+      if (error.code === "invalid_token") return leave();
+      status.textContent = "";
+      tell(main, "dashboard", error, signal);
+    }
+  }
+
+  function readSession() {
+    return call("session", { method: "GET" });
+  }
+
   function show(read) {
     session = read;
-    warned = false;
+    isWarned = false;
     // The functions' clock, whatever this machine's says.
     const ahead = read.expires_at - read.expires_in - Date.now() / 1000;
     clock = () => Date.now() / 1000 + ahead;
@@ -75,28 +90,41 @@ export async function start(main, { go, signal }) {
       time: moment(read.expires_at - ahead, { timeStyle: "short" }),
       left: count("dashboard.minutes", Math.ceil(read.expires_in / 60)),
     });
-    const days = Math.floor((read.renewal_due_at - clock()) / DAY);
+    const days = Math.max(0, Math.floor((read.renewal_due_at - clock()) / DAY));
     const renewal = main.querySelector("[data-renewal]");
     renewal.textContent = t("dashboard.renewal_until", {
       date: moment(read.renewal_due_at, { dateStyle: "long" }),
-      left: count("dashboard.days", Math.max(days, 0)),
+      left: count("dashboard.days", days),
     });
-    renewal.classList.toggle("soon", days < 14);
+    renewal.classList.toggle("soon", days < SOON);
   }
 
-  /** A session that ends is said in time, and when it is over nothing stays on the screen. */
+  /** The end is said in time. When it has come, the session may have been extended elsewhere. */
   function watch() {
     const left = session.expires_at - clock();
-    if (left <= 0) return leave();
-    if (left > WARNING || warned) return;
-    warned = true;
-    status.textContent = t("dashboard.ends_soon");
+    if (left <= 0) {
+      clearInterval(timer);
+      attempt(async () => {
+        show(await readSession());
+        timer = setInterval(watch, 1000);
+      });
+    } else if (left <= WARNING && !isWarned) {
+      isWarned = true;
+      status.textContent = t("dashboard.ends_soon");
+    }
   }
 
+  /** Nothing stays on the screen. */
   function leave() {
     content.remove();
-    journey.begin({ ended: "session_over" });
+    journey.begin({ ended: session ? "session_over" : "not_logged_in" });
     return go("/login", { replace: true });
+  }
+
+  async function end() {
+    await logOut();
+    journey.begin({ ended: "logged_out" });
+    await go("/logout", { replace: true });
   }
 
   function replace(path) {

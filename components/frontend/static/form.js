@@ -3,13 +3,16 @@
 import { Refusal } from "./api.js";
 import { count, firstOf, t } from "./texts.js";
 
+/** Until when a page's form waits, also after a change of language. */
+const waits = {};
+
 /** What a field's text becomes; a problem is the key of a sentence. */
 const fields = {
   username(text) {
     const name = text.trim().normalize("NFC");
     if (!name) return { problem: "username_missing" };
     if ([...name].length > 50) return { problem: "username_long" };
-    return /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(name) ? { problem: "username_characters" } : { value: name };
+    return /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(name) ? { problem: "username_characters" } : { value: name };
   },
   password(text) {
     if (!text) return { problem: "password_missing" };
@@ -56,11 +59,15 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
     { signal },
   );
   for (const button of form.querySelectorAll("[data-show]")) showTyped(button, signal);
+  if (waits[page] > Date.now()) wait(form, page, signal);
 }
 
 /** Says a refusal in the place for it, and counts down if waiting helps. */
 export function tell(place, page, { code, retryAfter }, signal) {
-  if (code === "too_many_attempts") return wait(place, retryAfter, signal);
+  if (code === "too_many_attempts") {
+    waits[page] = Date.now() + retryAfter * 1000;
+    return wait(place, page, signal);
+  }
   say(place, firstOf(`${page}.code.${code}`, `code.${code}`, "code.unknown"));
   if (code === "invalid_field") mark(place, "username", t("problem.username_characters"));
 }
@@ -103,17 +110,17 @@ function isWaiting(form) {
 }
 
 /** How long is said when it begins and when it is over; in between it is only shown. */
-function wait(place, seconds, signal) {
-  const end = Date.now() + seconds * 1000;
+function wait(place, page, signal) {
+  const left = () => Math.ceil((waits[page] - Date.now()) / 1000);
   const countdown = place.querySelector("[data-countdown]");
   const button = place.querySelector("[type=submit]");
   button?.setAttribute("aria-disabled", "true");
-  say(place, count("wait.begin", seconds));
+  say(place, count("wait.begin", left()));
   const tick = () => {
-    const left = Math.ceil((end - Date.now()) / 1000);
-    countdown.hidden = left <= 0;
-    countdown.textContent = left > 0 ? count("wait.left", left) : "";
-    if (left > 0) return;
+    const seconds = left();
+    countdown.hidden = seconds <= 0;
+    countdown.textContent = seconds > 0 ? count("wait.left", seconds) : "";
+    if (seconds > 0) return;
     clearInterval(timer);
     button?.removeAttribute("aria-disabled");
     say(place, t("wait.over"));

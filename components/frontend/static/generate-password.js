@@ -1,35 +1,35 @@
-// A new password: asked for with proof where the journey has none yet, then shown once.
+// A new password: asked for where the journey has none yet, then shown once.
 
+import { askWho } from "./ask.js";
 import { issuePassword, issueSecondFactor } from "./credentials.js";
-import { onSubmit, say } from "./form.js";
+import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
-import { offerCopy, showImage, showStep, showWho } from "./shown.js";
-import { t } from "./texts.js";
+import { offerCopy, showImage, showStep } from "./shown.js";
 
-const here = "/generate-password";
+const path = "/generate-password";
 
 export function start(main, { go, signal }) {
-  showStep(main, here);
-  if (journey.password?.image) showIssued();
-  else askForProof(main, { page: "generate_password", signal }, async (typed) => {
-    if (!journey.username) journey.begin({ username: typed.username, steps: [here, "/check-2fa"] });
-    await issuePassword(typed);
-    showStep(main, here);
+  if (journey.password?.image) {
     showIssued();
-    main.querySelector("h1").focus();
-  });
+  } else {
+    askWho(main, { page: "generate_password", path, go, signal }, async () => {
+      await issuePassword();
+      showIssued();
+    });
+  }
 
   function showIssued() {
     const issued = main.querySelector("[data-issued]");
     const { image, text } = journey.password;
+    showStep(main, path);
     main.querySelector("[data-ask]").hidden = true;
     issued.hidden = false;
     showImage(issued, image);
     if (text) offerText(issued, text);
     else issued.querySelector("[data-text-actions]").hidden = true;
     onSubmit(issued.querySelector("[data-continue]"), { page: "generate_2fa", signal }, async () => {
-      if (journey.after(here) === "/generate-2fa" && !journey.secondFactor) await issueSecondFactor();
-      await go(journey.after(here));
+      if (journey.after(path) === "/generate-2fa" && !journey.secondFactor) await issueSecondFactor();
+      await go(journey.after(path));
     });
   }
 
@@ -45,24 +45,4 @@ export function start(main, { go, signal }) {
     };
     reveal.addEventListener("click", toggleText, { signal });
   }
-}
-
-/**
- * Asks who replaces a credential, and for proof. With the session of a recent login none is needed: the form asks for it when
- * the function does.
- */
-export function askForProof(main, { page, signal }, send) {
-  const form = main.querySelector("[data-ask]");
-  const proof = form.querySelector("[data-proof]");
-  form.hidden = false;
-  showWho(form);
-  proof.hidden = Boolean(journey.bySession);
-  const refused = ({ code }) => {
-    if (code !== "proof_required" || !proof.hidden) return false;
-    proof.hidden = false;
-    say(form, t("code.login_too_old"));
-    proof.querySelector("input").focus();
-    return true;
-  };
-  onSubmit(form, { page, signal, refused }, send);
 }

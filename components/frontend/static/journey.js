@@ -8,7 +8,7 @@ const nothing = {
   bySession: false,
   /** What an expired login gave. */
   renewalToken: "",
-  /** What was typed and is still proof: `password`, `code`. */
+  /** What proves an account without a second factor. */
   proof: null,
   /** A password, as `text` if it is known so, and as `image` if it is new. */
   password: null,
@@ -16,7 +16,7 @@ const nothing = {
   secondFactor: null,
   /** What the login offers instead: `renew` or `enrol`. */
   offer: "",
-  /** Why there is no session any more: `session_over` or `logged_out`. */
+  /** Why there is no session: `session_over`, `not_logged_in` or `logged_out`. */
   ended: "",
 };
 

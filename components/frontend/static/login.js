@@ -6,52 +6,55 @@ import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
 import { firstOf, t } from "./texts.js";
 
-/** Who logged in begins a new document, which knows nothing of what was typed in this one. */
-export async function logIn({ username, password, code }, isCurrent = () => true) {
-  const answer = await call("authenticate-user-v2", { body: { username, password, "2FA_code": code } });
-  // The legacy policy knows no sessions.
-  if (answer.expires_in === undefined) throw new Refusal("no_session");
-  if (!isCurrent()) return;
+/** What is offered instead of a login: what it begins with, and the pages that it leads through. */
+const offers = {
+  renew: { issue: issuePassword, steps: ["/generate-password", "/generate-2fa", "/check-2fa"] },
+  enrol: { issue: issueSecondFactor, steps: ["/generate-2fa", "/check-2fa"] },
+};
+
+/** Logs in; what a journey knows then: that there is a session, or what is offered instead of one. */
+export async function identify({ username, password, code }) {
+  try {
+    const answer = await call("authenticate-user-v2", { body: { username, password, "2FA_code": code } });
+    // The legacy policy knows no sessions, and asks for no proof.
+    return { username, bySession: answer.expires_in !== undefined };
+  } catch (error) {
+    const { renew, enrol } = offers;
+    if (error.code === "password_expired") {
+      return { username, offer: "renew", renewalToken: error.answer.renewal_token, steps: renew.steps };
+    }
+    if (error.code === "mfa_enrollment_required") {
+      return { username, offer: "enrol", proof: { password }, password: { text: password }, steps: enrol.steps };
+    }
+    throw error;
+  }
+}
+
+/** Who is logged in begins a new document, which knows nothing of what was typed in this one. */
+export function enter({ bySession }) {
   journey.forget();
+  if (!bySession) throw new Refusal("no_session");
   location.assign("/dashboard");
 }
 
-/** What is offered instead of a login: what it begins with, and the page that shows it. */
-const offers = {
-  renew: { issue: issuePassword, path: "/generate-password" },
-  enrol: { issue: issueSecondFactor, path: "/generate-2fa" },
-};
-
 export function start(main, { go, signal }) {
   const form = main.querySelector("[data-login]");
-  main.querySelector("[data-status]").textContent = journey.ended ? firstOf(`login.${journey.ended}`) : "";
+  main.querySelector("[data-status]").textContent = journey.ended ? firstOf(`login.${journey.ended}`, "login.session_over") : "";
   // Also after a change of language.
   if (journey.offer) showOffer();
-  let typed;
-  const refused = ({ code, answer }) => {
-    const { username, password } = typed;
-    if (code === "password_expired") {
-      const steps = ["/generate-password", "/generate-2fa", "/check-2fa"];
-      journey.begin({ offer: "renew", username, renewalToken: answer.renewal_token, steps });
-    } else if (code === "mfa_enrollment_required") {
-      const steps = ["/generate-2fa", "/check-2fa"];
-      journey.begin({ offer: "enrol", username, proof: { password }, password: { text: password }, steps });
-    } else {
-      return false;
-    }
+  onSubmit(form, { page: "login", signal }, async (values) => {
+    const known = await identify(values);
+    if (!known.offer) return enter(known);
+    journey.begin(known);
+    form.reset();
     showOffer();
     main.querySelector("#offer-title").focus();
-    return true;
-  };
-  onSubmit(form, { page: "login", signal, refused }, async (values) => {
-    typed = values;
-    await logIn(values, () => !signal.aborted);
   });
 
   /** In the form's place, the way on. */
   function showOffer() {
     const offer = main.querySelector("[data-offer]");
-    const { issue, path } = offers[journey.offer];
+    const { issue, steps } = offers[journey.offer];
     const page = `login.${journey.offer}`;
     form.hidden = true;
     offer.hidden = false;
@@ -59,8 +62,8 @@ export function start(main, { go, signal }) {
     offer.querySelector("[data-offer-text]").textContent = t(`${page}.text`);
     offer.querySelector("[data-offer-button]").textContent = t(`${page}.button`);
     onSubmit(offer, { page, signal }, async () => {
-      await issue();
-      await go(path);
+      if (!journey.holdsSecrets()) await issue();
+      await go(steps[0]);
     });
   }
 }

@@ -18,13 +18,11 @@ export function start(main, { signal }) {
     main.querySelector("[data-ask]").hidden = true;
     main.querySelector("[data-done]").hidden = false;
   };
-  if (journey.ended === "logged_out") {
-    journey.forget();
-    return showDone();
-  }
+  // Also after a change of language.
+  if (journey.ended === "logged_out") return showDone();
   onSubmit(main.querySelector("form"), { page: "logout", signal }, async () => {
     await logOut();
-    journey.forget();
+    journey.begin({ ended: "logged_out" });
     showDone();
     main.querySelector("#done-title").focus();
   });

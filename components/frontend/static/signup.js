@@ -5,10 +5,12 @@ import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
 
 export function start(main, { go, signal }) {
-  const form = main.querySelector("form");
-  onSubmit(form, { page: "signup", signal }, async ({ username }) => {
-    journey.begin({ username, steps: ["/generate-password", "/generate-2fa", "/check-2fa"] });
-    await issuePassword();
+  onSubmit(main.querySelector("form"), { page: "signup", signal }, async ({ username }) => {
+    // If only the way to the next page failed, the password is there already.
+    if (journey.username !== username || !journey.password) {
+      journey.begin({ username, steps: ["/generate-password", "/generate-2fa", "/check-2fa"] });
+      await issuePassword();
+    }
     await go("/generate-password");
   });
 }

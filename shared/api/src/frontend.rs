@@ -118,7 +118,7 @@ impl Site {
             return reply(200, headers, &asset.content, visit);
         }
         // One slash at the end does not matter, as on the functions' routes.
-        let path = visit.path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(visit.path);
+        let path = visit.path.strip_suffix('/').filter(|path| !path.is_empty() && *path != "/").unwrap_or(visit.path);
         match self.pages.iter().find(|page| page.path == path) {
             Some(page) => page.answer(200, visit),
             None => self.not_found.answer(404, visit),
@@ -150,7 +150,8 @@ impl Page {
 fn reply(status: u16, mut headers: Vec<(&'static str, String)>, content: &Content, visit: &Visit<'_>) -> Reply {
     let is_compressed = takes_gzip(visit.encodings);
     let tag = format!("\"{}{}\"", content.digest, if is_compressed { "-gzip" } else { "" });
-    let is_known = status == 200 && visit.known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+    let is_same = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
+    let is_known = status == 200 && visit.known.split(',').any(|known| is_same(known.trim()));
     headers.extend([
         ("etag", tag),
         ("content-security-policy", POLICY.to_owned()),
@@ -216,11 +217,16 @@ fn takes_gzip(encodings: &str) -> bool {
 /// What is wished for, and how much, in thousandths. RFC 9110, section 12.4.2; a weight that is none counts as 1.
 fn weighted(wish: &str) -> (&str, u32) {
     let (wished, parameters) = wish.split_once(';').unwrap_or((wish, ""));
-    let weight = parameters.trim().strip_prefix("q=").map_or(1000, |weight| {
-        let (whole, thousandths) = weight.split_once('.').unwrap_or((weight, ""));
-        let thousandths = format!("{thousandths:0<3}");
-        if whole == "0" { thousandths.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(1000) } else { 1000 }
-    });
+    let weight =
+        parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('=')).map_or(1000, |weight| {
+            let (whole, thousandths) = weight.split_once('.').unwrap_or((weight, ""));
+            let thousandths = format!("{thousandths:0<3}");
+            if whole == "0" {
+                thousandths.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(1000)
+            } else {
+                1000
+            }
+        });
     (wished.trim(), weight)
 }
 
@@ -267,7 +273,13 @@ mod tests {
     #[test]
     fn gzip_is_sent_to_who_takes_it() {
         assert!(takes_gzip("gzip") && takes_gzip("deflate, gzip;q=0.5, br") && takes_gzip("GZIP"));
-        assert!(!takes_gzip("") && !takes_gzip("br") && !takes_gzip("gzip;q=0") && !takes_gzip("xgzip"));
+        assert!(
+            !takes_gzip("")
+                && !takes_gzip("br")
+                && !takes_gzip("gzip;q=0")
+                && !takes_gzip("gzip; Q=0.0")
+                && !takes_gzip("xgzip")
+        );
     }
 
     proptest! {

@@ -62,6 +62,11 @@ impl Arrival {
         }
     }
 
+    /// Whether it changes something, or may, by the cookie that it bears or asks for.
+    pub(crate) fn writes_by_cookie(&self) -> bool {
+        self.uses_cookie && self.method != "GET"
+    }
+
     /// Who connected, as the platform says.
     pub(crate) fn peer(&self) -> Option<IpAddr> {
         client_address(self.peer.as_deref(), &[], 0)

@@ -56,7 +56,9 @@ pub async fn serve<R: Route, K: ReadKeys>(
         let body = accept(R::BODY, arrival, body)?;
         let call = Call { method: &arrival.method, query: &arrival.query, bearer: arrival.bearer(), body: &body };
         let command = R::read(call)?;
-        let mut response = operation(&mut open_env(arrival)?, command)?;
+        let mut env = open_env(arrival)?;
+        check_origin(arrival)?;
+        let mut response = operation(&mut env, command)?;
         let cookie = match R::session_change(&mut response) {
             SessionChange::Issued(token) if arrival.uses_cookie => {
                 token.take().map(|(token, seconds)| session_cookie::set(&token, seconds))
@@ -144,22 +146,24 @@ async fn respond(
     send(out, &arrival, methods, answer).await;
 }
 
-/// The order of the checks is part of the contract. What a cookie can have done, only a page of this site may ask for, and in
-/// a way that no form of another site can.
+/// The order of the checks is part of the contract. What is written by cookie is declared as JSON, which no form can.
 fn accept(rule: BodyIs, arrival: &Arrival, body: Body) -> Result<zeroize::Zeroizing<Vec<u8>>, Problem> {
-    let is_write_by_cookie = arrival.uses_cookie && arrival.method != "GET";
-    if (rule == BodyIs::Json || is_write_by_cookie) && !arrival.declares_json {
+    if (rule == BodyIs::Json || arrival.writes_by_cookie()) && !arrival.declares_json {
         return Err(Problem::new(Code::UnsupportedMediaType));
     }
-    let body = match body {
-        Body::Whole(body) => body,
-        Body::TooLarge => return Err(Problem::new(Code::BodyTooLarge)),
-        Body::Broken => return Err(Problem::new(Code::InvalidJson)),
-    };
-    if is_write_by_cookie && !arrival.is_from_this_site {
+    match body {
+        Body::Whole(body) => Ok(body),
+        Body::TooLarge => Err(Problem::new(Code::BodyTooLarge)),
+        Body::Broken => Err(Problem::new(Code::InvalidJson)),
+    }
+}
+
+/// What is written by cookie, only a page of this site may ask for.
+fn check_origin(arrival: &Arrival) -> Result<(), Problem> {
+    if arrival.writes_by_cookie() && !arrival.is_from_this_site {
         return Err(Problem::new(Code::CrossSiteRequest));
     }
-    Ok(body)
+    Ok(())
 }
 
 fn open_env<K: ReadKeys>(arrival: &Arrival) -> Result<SpinEnv<K>, Problem> {
@@ -203,7 +207,10 @@ async fn send(out: ResponseOutparam, arrival: &Arrival, methods: &[&str], answer
     };
     log(arrival, answer.status, problem.as_ref());
 
-    answer.add("content-length", answer.body.len().to_string());
+    // RFC 9110, section 8.6: what is not sent again would have another length.
+    if answer.status != 304 {
+        answer.add("content-length", answer.body.len().to_string());
+    }
     let headers = Headers::from_list(&answer.headers).expect("the names and values above are well-formed");
     let response = OutgoingResponse::new(headers);
     response.set_status_code(answer.status).expect("every status is between 100 and 599");

@@ -1,0 +1,45 @@
+// Asking who replaces a credential, for the pages of both.
+
+import { onSubmit, say } from "./form.js";
+import { journey } from "./journey.js";
+import { identify } from "./login.js";
+import { showStep, showWho } from "./shown.js";
+import { t } from "./texts.js";
+
+/**
+ * The form of a page whose journey has no new credential yet. A login of the last minutes is proof: where there is none, the
+ * form asks for what makes one, and an account that cannot log in yet, or not any more, is offered what it needs first.
+ */
+export function askWho(main, { page, path, go, signal }, issue) {
+  const form = main.querySelector("[data-ask]");
+  const proof = form.querySelector("[data-proof]");
+  const show = () => {
+    showStep(main, path);
+    showWho(form);
+    proof.hidden = journey.bySession;
+  };
+  const refused = ({ code }) => {
+    if (code !== "proof_required" || !journey.bySession) return false;
+    journey.bySession = false;
+    show();
+    say(form, t("code.login_too_old"));
+    proof.querySelector("input").focus();
+    return true;
+  };
+  form.hidden = false;
+  show();
+  onSubmit(form, { page, signal, refused }, async (typed) => {
+    if (typed.password) {
+      const known = await identify({ username: journey.username, ...typed });
+      journey.begin({ steps: [path, "/check-2fa"], ...known });
+      form.reset();
+      if (known.offer) return go("/login");
+      // What was typed is the password that the first code of a new second factor needs.
+      journey.password = { text: typed.password };
+      show();
+    }
+    await issue();
+    form.reset();
+    main.querySelector("h1").focus();
+  });
+}
