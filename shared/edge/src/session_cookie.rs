@@ -39,6 +39,7 @@ pub(crate) fn is_from_this_site(fetch_site: &[String], origin: &[String], host: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(headers: &[&str], expected: Option<&str>) {
         let headers: Vec<_> = headers.iter().map(|header| (*header).to_owned()).collect();
@@ -93,5 +94,13 @@ mod tests {
         }
         assert!(!check(&[], &[]) && !check(&[], &[own, own]) && !check(&["same-origin", "same-origin"], &[own]));
         assert!(!is_from_this_site(&[], &["https://".to_owned()], None));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(cookies: Vec<String>, site: Vec<String>, origin: Vec<String>, host: String) {
+            let _ = read(&cookies);
+            let _ = is_from_this_site(&site, &origin, Some(&host));
+        }
     }
 }
