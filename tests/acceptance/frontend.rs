@@ -253,3 +253,19 @@ fn every_sentence_that_a_script_says_is_there() {
     }
     assert!(said > 15, "{said}");
 }
+
+/// Signs that French sets off by a space which no line breaks at.
+#[test]
+fn french_is_set_as_french_is() {
+    let texts = include_str!("../../components/frontend/texts/fr.json");
+    for (sign, space) in [(':', '\u{a0}'), (';', '\u{202f}'), ('?', '\u{202f}'), ('!', '\u{202f}'), ('»', '\u{a0}')] {
+        for (place, _) in texts.match_indices(sign) {
+            let before = texts[..place].chars().next_back().unwrap();
+            // A key's end.
+            assert!(before == space || before == '"', "{}", &texts[place.saturating_sub(20)..place]);
+        }
+    }
+    for language in Language::ALL {
+        assert!(!language.texts().contains('\''), "’ is the apostrophe");
+    }
+}

@@ -48,14 +48,18 @@ impl Language {
         }
     }
 
+    /// All of its sentences, as JSON.
+    pub const fn texts(self) -> &'static str {
+        match self {
+            Self::French => include_str!("../../components/frontend/texts/fr.json"),
+            Self::English => include_str!("../../components/frontend/texts/en.json"),
+        }
+    }
+
     /// The sentence of a key like `login.title`.
     #[track_caller]
     pub fn text(self, key: &str) -> String {
-        let texts = match self {
-            Self::French => include_str!("../../components/frontend/texts/fr.json"),
-            Self::English => include_str!("../../components/frontend/texts/en.json"),
-        };
-        let texts: Value = serde_json::from_str(texts).expect("JSON");
+        let texts: Value = serde_json::from_str(self.texts()).expect("JSON");
         let text = texts.pointer(&format!("/{}", key.replace('.', "/"))).and_then(Value::as_str);
         text.unwrap_or_else(|| panic!("there is no text {key}")).to_owned()
     }

@@ -57,8 +57,8 @@ function show(page, path) {
   document.documentElement.lang = page.documentElement.lang;
   document.body.replaceWith(document.adoptNode(page.body));
   start();
-  const first = document.querySelector("[data-first]:not(:empty)") ?? document.querySelector("h1");
-  first.focus({ preventScroll: true });
+  const first = [...document.querySelectorAll("[data-first]:not(:empty)")].find((element) => element.checkVisibility());
+  (first ?? document.querySelector("h1")).focus({ preventScroll: true });
 }
 
 /**

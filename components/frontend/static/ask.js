@@ -18,21 +18,25 @@ export function askWho(main, { page, path, go, signal }, issue) {
     showWho(form);
     proof.hidden = journey.bySession;
   };
+  /** Without sessions, what was typed must be the proof; but its code is used up. */
+  let isItself = false;
   const refused = ({ code }) => {
-    if (code !== "proof_required" || !journey.bySession) return false;
+    if (code !== "proof_required" || isItself || !journey.username) return false;
+    isItself = !journey.bySession;
     journey.bySession = false;
     show();
-    say(form, t("code.login_too_old"));
-    proof.querySelector("input").focus();
+    say(form, t(isItself ? "code.next_code" : "code.login_too_old"));
+    proof.querySelector(isItself ? "#code" : "input").focus();
     return true;
   };
   form.hidden = false;
   show();
   onSubmit(form, { page, signal, refused }, async (typed) => {
-    if (typed.password) {
+    if (isItself) {
+      journey.proof = { password: typed.password, "2FA_code": typed.code };
+    } else if (typed.password) {
       const known = await identify({ username: journey.username, ...typed });
       journey.begin({ steps: [path, "/check-2fa"], ...known });
-      form.reset();
       if (known.offer) return go("/login");
       // What was typed is the password that the first code of a new second factor needs.
       journey.password = { text: typed.password };

@@ -17,7 +17,8 @@ export function drawChart(place, entries, now) {
   });
   const most = Math.max(1, ...days.map(({ done, refused }) => done + refused));
   const chart = element("svg", { viewBox: `0 0 ${DAYS * WIDTH} ${HEIGHT + 34}`, role: "img" });
-  chart.setAttribute("aria-label", days.map(describe).join(" "));
+  const busy = days.filter(({ done, refused }) => done + refused);
+  chart.setAttribute("aria-label", busy.map(describe).join(" ") || t("dashboard.chart_empty"));
   days.forEach((day, index) => {
     const x = index * WIDTH;
     const scale = HEIGHT / most;

@@ -15,7 +15,7 @@ export function start(main, { go, signal }) {
   form.querySelector('[data-field="password"]').hidden = Boolean(password);
   onSubmit(form, { page: "check_2fa", signal }, async (typed) => {
     const known = await identify({ username: journey.username, password, ...typed });
-    if (!known.offer) return enter(known);
+    if (!known.offer) return enter(known, go);
     journey.begin(known);
     await go("/login");
   });

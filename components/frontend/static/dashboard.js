@@ -86,10 +86,7 @@ export async function start(main, { go, signal }) {
     const ahead = read.expires_at - read.expires_in - Date.now() / 1000;
     clock = () => Date.now() / 1000 + ahead;
     main.querySelector("[data-username]").textContent = read.username;
-    main.querySelector("[data-session]").textContent = t("dashboard.session_until", {
-      time: moment(read.expires_at - ahead, { timeStyle: "short" }),
-      left: count("dashboard.minutes", Math.ceil(read.expires_in / 60)),
-    });
+    showEnd(read.expires_at - ahead);
     const days = Math.max(0, Math.floor((read.renewal_due_at - clock()) / DAY));
     const renewal = main.querySelector("[data-renewal]");
     renewal.textContent = t("dashboard.renewal_until", {
@@ -99,9 +96,22 @@ export async function start(main, { go, signal }) {
     renewal.classList.toggle("soon", days < SOON);
   }
 
+  /** `end` is of this machine's clock. */
+  function showEnd(end) {
+    const text = t("dashboard.session_until", {
+      time: moment(end, { timeStyle: "short" }),
+      left: count("dashboard.minutes", Math.ceil((end - Date.now() / 1000) / 60)),
+    });
+    const place = main.querySelector("[data-session]");
+    if (place.textContent === text) return;
+    place.textContent = text;
+    if (!isWarned) status.textContent = "";
+  }
+
   /** The end is said in time. When it has come, the session may have been extended elsewhere. */
   function watch() {
     const left = session.expires_at - clock();
+    showEnd(Date.now() / 1000 + left);
     if (left <= 0) {
       clearInterval(timer);
       attempt(async () => {

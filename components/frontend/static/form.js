@@ -3,7 +3,7 @@
 import { Refusal } from "./api.js";
 import { count, firstOf, t } from "./texts.js";
 
-/** Until when a page's form waits, also after a change of language. */
+/** Until when a page's form waits, and for which name; also after a change of language. */
 const waits = {};
 
 /** What a field's text becomes; a problem is the key of a sentence. */
@@ -39,7 +39,9 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
     "submit",
     async (event) => {
       event.preventDefault();
-      if (isBusy || isWaiting(form)) return;
+      if (isBusy) return;
+      if (waits[page]?.end > Date.now() && waits[page].name === nameIn(form)) return sayWait(form, page);
+      delete waits[page];
       const values = read(form);
       if (!values) return;
       const button = form.querySelector("[type=submit]");
@@ -59,13 +61,13 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
     { signal },
   );
   for (const button of form.querySelectorAll("[data-show]")) showTyped(button, signal);
-  if (waits[page] > Date.now()) wait(form, page, signal);
+  if (waits[page]?.end > Date.now()) wait(form, page, signal);
 }
 
 /** Says a refusal in the place for it, and counts down if waiting helps. */
 export function tell(place, page, { code, retryAfter }, signal) {
   if (code === "too_many_attempts") {
-    waits[page] = Date.now() + retryAfter * 1000;
+    waits[page] = { end: Date.now() + retryAfter * 1000, name: nameIn(place) };
     return wait(place, page, signal);
   }
   say(place, firstOf(`${page}.code.${code}`, `code.${code}`, "code.unknown"));
@@ -105,25 +107,35 @@ function mark(form, name, text) {
   else input.removeAttribute("aria-invalid");
 }
 
-function isWaiting(form) {
-  return form.querySelector("[data-countdown]")?.hidden === false;
+/** Who is typed, if anybody is. */
+function nameIn(place) {
+  return place.querySelector("[name=username]")?.value ?? "";
+}
+
+function secondsLeft(page) {
+  return Math.ceil(((waits[page]?.end ?? 0) - Date.now()) / 1000);
+}
+
+function sayWait(place, page) {
+  say(place, count("wait.begin", secondsLeft(page)));
 }
 
 /** How long is said when it begins and when it is over; in between it is only shown. */
 function wait(place, page, signal) {
-  const left = () => Math.ceil((waits[page] - Date.now()) / 1000);
+  const begun = waits[page];
   const countdown = place.querySelector("[data-countdown]");
   const button = place.querySelector("[type=submit]");
   button?.setAttribute("aria-disabled", "true");
-  say(place, count("wait.begin", left()));
+  sayWait(place, page);
   const tick = () => {
-    const seconds = left();
+    const seconds = waits[page] === begun ? secondsLeft(page) : 0;
     countdown.hidden = seconds <= 0;
     countdown.textContent = seconds > 0 ? count("wait.left", seconds) : "";
     if (seconds > 0) return;
     clearInterval(timer);
     button?.removeAttribute("aria-disabled");
-    say(place, t("wait.over"));
+    // Another name did not wait.
+    if (waits[page] === begun) say(place, t("wait.over"));
   };
   const timer = setInterval(tick, 500);
   signal.addEventListener("abort", () => clearInterval(timer));

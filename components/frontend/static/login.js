@@ -1,6 +1,6 @@
 // Logging in; and what is offered to who cannot yet, or not any more.
 
-import { call, Refusal } from "./api.js";
+import { call } from "./api.js";
 import { issuePassword, issueSecondFactor } from "./credentials.js";
 import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
@@ -30,11 +30,11 @@ export async function identify({ username, password, code }) {
   }
 }
 
-/** Who is logged in begins a new document, which knows nothing of what was typed in this one. */
-export function enter({ bySession }) {
-  journey.forget();
-  if (!bySession) throw new Refusal("no_session");
-  location.assign("/dashboard");
+/** Who is logged in begins a new document, which knows nothing of what was typed in this one. Without sessions that was all. */
+export async function enter({ bySession }, go) {
+  journey.begin({ ended: bySession ? "" : "no_session" });
+  if (bySession) location.assign("/dashboard");
+  else await go("/login", { replace: true });
 }
 
 export function start(main, { go, signal }) {
@@ -44,7 +44,7 @@ export function start(main, { go, signal }) {
   if (journey.offer) showOffer();
   onSubmit(form, { page: "login", signal }, async (values) => {
     const known = await identify(values);
-    if (!known.offer) return enter(known);
+    if (!known.offer) return enter(known, go);
     journey.begin(known);
     form.reset();
     showOffer();

@@ -3,6 +3,7 @@
 import { call, Refusal } from "./api.js";
 import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
+import { t } from "./texts.js";
 
 /** Ends the sessions of the account. Where there is none any more, there is nothing to end. */
 export async function logOut() {
@@ -15,6 +16,8 @@ export async function logOut() {
 
 export function start(main, { signal }) {
   const showDone = () => {
+    main.querySelector("h1").textContent = t("logout.done");
+    document.title = document.title.replace(/.* (?=–)/, `${t("logout.done")} `);
     main.querySelector("[data-ask]").hidden = true;
     main.querySelector("[data-done]").hidden = false;
   };
@@ -24,6 +27,6 @@ export function start(main, { signal }) {
     await logOut();
     journey.begin({ ended: "logged_out" });
     showDone();
-    main.querySelector("#done-title").focus();
+    main.querySelector("h1").focus();
   });
 }

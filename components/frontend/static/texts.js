@@ -30,8 +30,10 @@ export function moment(seconds, format) {
   return new Intl.DateTimeFormat(language(), format).format(new Date(seconds * 1000));
 }
 
+/** The language of the page, as the reader's country writes it. */
 function language() {
-  return document.documentElement.lang;
+  const { lang } = document.documentElement;
+  return navigator.languages.find((liked) => liked.split("-")[0] === lang) ?? lang;
 }
 
 function find(key) {

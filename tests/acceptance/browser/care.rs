@@ -18,7 +18,7 @@ async fn logging_out_ends_every_session_and_the_back_button_shows_nothing() {
         browser.see("[data-activity] li").await;
         browser.press_on(button).await;
         browser.arrive("/logout").await;
-        browser.hear_key("#done-title", "logout.done").await;
+        browser.hear_key("h1", "logout.done").await;
         browser.check_view("logout-done").await;
         assert_eq!(browser.cookies().await, [] as [serde_json::Value; 0]);
         app.session(&elsewhere).await.problem(401, "invalid_token");
@@ -41,7 +41,7 @@ async fn a_page_that_was_left_keeps_nothing_for_the_back_button() {
     browser.visit("/logout").await;
     browser.check_view("logout").await;
     browser.press_on("logout.submit").await;
-    browser.hear_key("#done-title", "logout.done").await;
+    browser.hear_key("h1", "logout.done").await;
     browser.go_back().await;
     browser.arrive("/login").await;
     assert!(!browser.sees("[data-activity] li").await);

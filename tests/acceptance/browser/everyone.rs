@@ -176,12 +176,25 @@ async fn what_the_service_does_not_do_is_said_in_plain_words() {
 }
 
 #[tokio::test]
-async fn without_sessions_the_login_says_so() {
+async fn without_sessions_the_pages_say_so_and_work() {
     let app = TestApp::start_with(Settings::variable("policy", "legacy")).await;
     let mut michel = app.provisional_account("michel.ranu").await;
     let browser = Browser::open(&app, Language::French).await;
     log_in(&browser, &mut michel).await;
-    browser.hear_key("[role=alert]", "code.no_session").await;
+    browser.hear_key("[data-status]", "login.no_session").await;
+    assert_eq!(browser.run("return document.querySelector('#password').value", &[]).await, "");
+    // An account that the operator touched asks for proof here too, with a code of its own.
+    app.administer("michel.ranu", "unlock").await.ok();
+    browser.visit("/generate-password").await;
+    browser.fill("username", "michel.ranu").await;
+    browser.fill("password", &michel.password).await;
+    browser.fill("code", &michel.fresh_code()).await;
+    browser.press_on("generate_password.submit").await;
+    browser.hear_key("[role=alert]", "code.next_code").await;
+    browser.fill("password", &michel.password).await;
+    browser.fill("code", &michel.fresh_code()).await;
+    browser.press_on("generate_password.submit").await;
+    assert_ne!(browser.read_qr_code().await, michel.password);
     browser.leave().await;
 }
 
