@@ -35,12 +35,11 @@ export async function start(main, { go, signal }) {
   await attempt(async () => {
     const [read, { entries }] = await Promise.all([readSession(), call("activity", { method: "GET" })]);
     if (signal.aborted) return;
-    show(read);
+    goOn(read);
     listActivity(main.querySelector("[data-activity]"), entries);
     drawChart(main.querySelector("[data-chart]"), entries, clock());
     status.textContent = "";
     content.hidden = false;
-    timer = setInterval(watch, 1000);
     signal.addEventListener("abort", () => clearInterval(timer));
   });
 
@@ -114,18 +113,22 @@ export async function start(main, { go, signal }) {
     showEnd(Date.now() / 1000 + left);
     if (left <= 0) {
       clearInterval(timer);
-      attempt(async () => {
-        show(await readSession());
-        timer = setInterval(watch, 1000);
-      });
+      readSession().then(goOn, leave);
     } else if (left <= WARNING && !isWarned) {
       isWarned = true;
       status.textContent = t("dashboard.ends_soon");
     }
   }
 
+  function goOn(read) {
+    if (signal.aborted) return;
+    show(read);
+    timer = setInterval(watch, 1000);
+  }
+
   /** Nothing stays on the screen. */
   function leave() {
+    if (signal.aborted) return;
     content.remove();
     journey.begin({ ended: session ? "session_over" : "not_logged_in" });
     return go("/login", { replace: true });
