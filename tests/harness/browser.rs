@@ -125,7 +125,7 @@ impl Browser {
             "goog:chromeOptions": { "args": args, "prefs": { "intl.accept_languages": language.tag() } },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         } } });
-        let opened = browser.send(Method::POST, "", Some(capabilities)).await;
+        let opened = browser.send(Method::POST, "", Some(capabilities)).await.expect("a browser");
         browser.session = format!("{}/{}", browser.session, opened["sessionId"].as_str().expect("a session"));
         browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
         browser
@@ -162,22 +162,39 @@ impl Browser {
 
     /// Types into the field of that name, in place of what is there.
     pub async fn fill(&self, field: &str, text: &str) {
-        let element = self.see(&format!("input[name={field}]")).await;
-        self.post(&format!("element/{element}/clear"), json!({})).await;
-        self.post(&format!("element/{element}/value"), json!({ "text": text })).await;
+        let css = format!("input[name={field}]");
+        self.act(&css, "clear", json!({}), async || self.find(&css).await).await;
+        self.act(&css, "value", json!({ "text": text }), async || self.find(&css).await).await;
     }
 
     /// Clicks on what a selector finds first, once it is to be seen.
     pub async fn click(&self, css: &str) {
-        let element = self.see(css).await;
-        self.post(&format!("element/{element}/click"), json!({})).await;
+        self.act(css, "click", json!({}), async || self.find(css).await).await;
     }
 
     /// Clicks on the visible button or link of that text.
     pub async fn press_on(&self, key: &str) {
         let text = self.language.text(key);
-        let found = self.wait_for(&format!("a button “{text}”"), async || self.find_by_text(&text).await).await;
-        self.post(&format!("element/{found}/click"), json!({})).await;
+        self.act(&text, "click", json!({}), async || self.find_by_text(&text).await).await;
+    }
+
+    /// Does something with an element; again, if its page was replaced in between.
+    async fn act(&self, what: &str, action: &str, body: Value, find: impl AsyncFn() -> Option<String>) {
+        self.wait_for(what, async || {
+            let element = find().await?;
+            let done = self.send(Method::POST, &format!("/element/{element}/{action}"), Some(body.clone())).await;
+            match done {
+                Ok(_) => Some(()),
+                Err(error) if error["error"] == "stale element reference" => None,
+                Err(error) => panic!("{action} on {what}: {error:#}"),
+            }
+        })
+        .await;
+    }
+
+    async fn find(&self, css: &str) -> Option<String> {
+        let script = "return [...document.querySelectorAll(arguments[0])].find((element) => element.checkVisibility())";
+        reference(&self.run(script, &[json!(css)]).await)
     }
 
     async fn find_by_text(&self, text: &str) -> Option<String> {
@@ -376,8 +393,7 @@ impl Browser {
 
     /// Waits until what a selector finds first is to be seen; its reference.
     pub async fn see(&self, css: &str) -> String {
-        let script = "return [...document.querySelectorAll(arguments[0])].find((element) => element.checkVisibility())";
-        self.wait_for(css, async || reference(&self.run(script, &[json!(css)]).await)).await
+        self.wait_for(css, async || self.find(css).await).await
     }
 
     /// Waits until something is so.
@@ -402,14 +418,17 @@ impl Browser {
     }
 
     async fn get(&self, command: &str) -> Value {
-        self.send(Method::GET, &format!("/{command}"), None).await
+        let got = self.send(Method::GET, &format!("/{command}"), None).await;
+        got.unwrap_or_else(|error| panic!("{command}: {error:#}"))
     }
 
     async fn post(&self, command: &str, body: Value) -> Value {
-        self.send(Method::POST, &format!("/{command}"), Some(body)).await
+        let done = self.send(Method::POST, &format!("/{command}"), Some(body)).await;
+        done.unwrap_or_else(|error| panic!("{command}: {error:#}"))
     }
 
-    async fn send(&self, method: Method, command: &str, body: Option<Value>) -> Value {
+    /// The value of an answer, or its error.
+    async fn send(&self, method: Method, command: &str, body: Option<Value>) -> Result<Value, Value> {
         let request = Request::builder().method(method).uri(format!("{}{command}", self.session));
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let request = request.body(Full::new(body.into())).expect("a request");
@@ -421,8 +440,8 @@ impl Browser {
         let answer = tokio::time::timeout(4 * PATIENCE, answer).await;
         let (status, body) = answer.unwrap_or_else(|_| panic!("the browser does not answer {command}"));
         let mut answer: Value = serde_json::from_slice(&body).expect("JSON");
-        assert!(status.is_success(), "{command}: {answer:#}");
-        answer["value"].take()
+        let value = answer["value"].take();
+        if status.is_success() { Ok(value) } else { Err(value) }
     }
 }
 

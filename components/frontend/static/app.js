@@ -70,8 +70,9 @@ async function fetchPage(path) {
   const url = new URL(path, location.origin);
   try {
     const page = await request(url);
-    const isOurs = page.documentElement.dataset.version === document.documentElement.dataset.version;
-    if (!isOurs && !journey.holdsSecrets()) throw new Error("another version is served now");
+    const { version } = page.documentElement.dataset;
+    const isSame = version === document.documentElement.dataset.version;
+    if (!version || (!isSame && !journey.holdsSecrets())) throw new Error("no page, or of another version");
     await speak(page.documentElement.lang);
     return way === ways ? page : undefined;
   } catch {
@@ -95,10 +96,10 @@ function request(url) {
 /** The same page in the other language, with what was typed and what the journey has come to; not while an answer is awaited. */
 async function switchLanguage(event) {
   event.preventDefault();
-  if (document.querySelector("[aria-busy]")) return;
+  if (isBusy()) return;
   const { pathname, search } = new URL(event.currentTarget.href);
   const page = await fetchPage(location.origin + pathname + search).catch(() => undefined);
-  if (!page) return;
+  if (!page || isBusy()) return;
   const typed = [...document.querySelectorAll("input")].map(({ name, value, checked }) => ({ name, value, checked }));
   show(page, shown);
   for (const { name, value, checked } of typed) {
@@ -108,14 +109,20 @@ async function switchLanguage(event) {
   document.querySelector(".language").focus();
 }
 
+/** Whether an answer is awaited, which the page that asked for it must show. */
+function isBusy() {
+  return document.querySelector("[aria-busy]") !== null;
+}
+
 addEventListener("popstate", async () => {
   const path = location.pathname;
   // A jump within the page, or back to it, is no other page.
   if (path === shown) return void (ways += 1);
+  if (isBusy()) return history.pushState(null, "", shown);
   const isAway = journey.holdsSecrets() && !journey.steps.includes(path);
   if (isAway && !confirm(t("layout.leave"))) return history.pushState(null, "", shown);
   const page = await fetchPage(location.origin + path).catch(() => history.pushState(null, "", shown));
-  if (!page) return;
+  if (!page || isBusy()) return;
   if (isAway) journey.forget();
   show(page, path);
 });
@@ -124,6 +131,7 @@ addEventListener("popstate", async () => {
 let opensApp = false;
 addEventListener("click", (event) => {
   opensApp = Boolean(event.target.closest?.("[data-link]"));
+  setTimeout(() => (opensApp = false), 1000);
 });
 addEventListener("beforeunload", (event) => {
   if (journey.holdsSecrets() && !opensApp) event.preventDefault();

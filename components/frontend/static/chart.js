@@ -3,14 +3,13 @@
 import { moment, t } from "./texts.js";
 
 const DAYS = 7;
-const DAY = 86_400;
 const HEIGHT = 64;
 const WIDTH = 32;
 
 /** Draws `entries` of the activity up to `now`, in seconds since the Unix epoch; a day is the reader's own. */
 export function drawChart(place, entries, now) {
   const days = Array.from({ length: DAYS }, (_, index) => {
-    const at = now - (DAYS - 1 - index) * DAY;
+    const at = noon(now, DAYS - 1 - index);
     const day = entries.filter((entry) => dayOf(entry.at) === dayOf(at));
     const done = day.filter(({ success }) => success).length;
     return { at, done, refused: day.length - done };
@@ -36,6 +35,14 @@ export function drawChart(place, entries, now) {
 
 function describe({ at, done, refused }) {
   return t("dashboard.chart_day", { day: moment(at, { weekday: "long", day: "numeric", month: "long" }), done, refused });
+}
+
+/** Noon of so many days ago, whatever the clocks did since. */
+function noon(now, days) {
+  const date = new Date(now * 1000);
+  date.setHours(12, 0, 0, 0);
+  date.setDate(date.getDate() - days);
+  return date.getTime() / 1000;
 }
 
 function dayOf(seconds) {

@@ -12,15 +12,27 @@ function ask(name) {
   return callUnknown(name, { username, ...proof });
 }
 
+/** From the moment that it is asked for, a new credential may be the only one that works. */
+async function issue(name, keep) {
+  journey.isIssuing = true;
+  try {
+    await keep(await ask(name));
+  } finally {
+    journey.isIssuing = false;
+  }
+}
+
 /** Replaces the password. The text is read out of the image, which alone has it; it is absent if that fails. */
-export async function issuePassword() {
-  const { qr_code: image } = await ask("generate-password-v2");
-  const text = await readQrCode(image).catch(() => undefined);
-  journey.password = { image, text };
+export function issuePassword() {
+  return issue("generate-password-v2", async ({ qr_code: image }) => {
+    const text = await readQrCode(image).catch(() => undefined);
+    journey.password = { image, text };
+  });
 }
 
 /** Replaces the second factor. */
-export async function issueSecondFactor() {
-  const { qr_code: image, provisioning_uri: link } = await ask("generate-2fa-v2");
-  journey.secondFactor = { image, link, secret: new URL(link).searchParams.get("secret") };
+export function issueSecondFactor() {
+  return issue("generate-2fa-v2", ({ qr_code: image, provisioning_uri: link }) => {
+    journey.secondFactor = { image, link, secret: new URL(link).searchParams.get("secret") };
+  });
 }

@@ -110,14 +110,14 @@ export async function start(main, { go, signal }) {
   /** The end is said in time. When it has come, the session may have been extended elsewhere. */
   function watch() {
     const left = session.expires_at - clock();
-    showEnd(Date.now() / 1000 + left);
     if (left <= 0) {
       clearInterval(timer);
-      readSession().then(goOn, leave);
-    } else if (left <= WARNING && !isWarned) {
-      isWarned = true;
-      status.textContent = t("dashboard.ends_soon");
+      return readSession().then(goOn, leave);
     }
+    showEnd(Date.now() / 1000 + left);
+    if (left > WARNING || isWarned) return;
+    isWarned = true;
+    status.textContent = t("dashboard.ends_soon");
   }
 
   function goOn(read) {
@@ -129,6 +129,7 @@ export async function start(main, { go, signal }) {
   /** Nothing stays on the screen. */
   function leave() {
     if (signal.aborted) return;
+    clearInterval(timer);
     content.remove();
     journey.begin({ ended: session ? "session_over" : "not_logged_in" });
     return go("/login", { replace: true });
@@ -136,6 +137,7 @@ export async function start(main, { go, signal }) {
 
   async function end() {
     await logOut();
+    clearInterval(timer);
     journey.begin({ ended: "logged_out" });
     await go("/logout", { replace: true });
   }

@@ -76,8 +76,7 @@ export function tell(place, page, { code, retryAfter }, signal) {
 
 /** Says something in the place for what went wrong. */
 export function say(place, text) {
-  const alert = place.querySelector("[data-alert]");
-  if (alert) alert.textContent = text;
+  place.querySelector("[data-alert]").textContent = text;
 }
 
 /** Reads the visible fields; nothing if one is ill-formed, which is then said beside it. */
@@ -128,14 +127,16 @@ function wait(place, page, signal) {
   button?.setAttribute("aria-disabled", "true");
   sayWait(place, page);
   const tick = () => {
-    const seconds = waits[page] === begun ? secondsLeft(page) : 0;
+    const current = waits[page];
+    if (current && current !== begun) return clearInterval(timer);
+    const seconds = current ? secondsLeft(page) : 0;
     countdown.hidden = seconds <= 0;
     countdown.textContent = seconds > 0 ? count("wait.left", seconds) : "";
     if (seconds > 0) return;
     clearInterval(timer);
     button?.removeAttribute("aria-disabled");
     // Another name did not wait.
-    if (waits[page] === begun) say(place, t("wait.over"));
+    if (current) say(place, t("wait.over"));
   };
   const timer = setInterval(tick, 500);
   signal.addEventListener("abort", () => clearInterval(timer));

@@ -14,6 +14,8 @@ const nothing = {
   password: null,
   /** A new second factor: `image`, `link`, `secret`. */
   secondFactor: null,
+  /** Whether a new credential is on its way. */
+  isIssuing: false,
   /** What the login offers instead: `renew` or `enrol`. */
   offer: "",
   /** Why there is no session: `session_over`, `not_logged_in` or `logged_out`. */
@@ -38,8 +40,8 @@ export const journey = {
     return this.steps[this.steps.indexOf(path) + 1] ?? "/check-2fa";
   },
 
-  /** Whether something was shown that is lost with the document. */
+  /** Whether there is something, or will be, that is shown once and lost with the document. */
   holdsSecrets() {
-    return Boolean(this.password?.image ?? this.secondFactor);
+    return this.isIssuing || Boolean(this.password?.image ?? this.secondFactor);
   },
 };

@@ -33,8 +33,10 @@ export async function identify({ username, password, code }) {
 /** Who is logged in begins a new document, which knows nothing of what was typed in this one. Without sessions that was all. */
 export async function enter({ bySession }, go) {
   journey.begin({ ended: bySession ? "" : "no_session" });
-  if (bySession) location.assign("/dashboard");
-  else await go("/login", { replace: true });
+  if (!bySession) return go("/login", { replace: true });
+  location.assign("/dashboard");
+  // The form stays busy until the document goes.
+  await new Promise(() => {});
 }
 
 export function start(main, { go, signal }) {
@@ -43,6 +45,7 @@ export function start(main, { go, signal }) {
   // Also after a change of language.
   if (journey.offer) showOffer();
   onSubmit(form, { page: "login", signal }, async (values) => {
+    main.querySelector("[data-status]").textContent = "";
     const known = await identify(values);
     if (!known.offer) return enter(known, go);
     journey.begin(known);

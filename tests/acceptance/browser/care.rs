@@ -2,7 +2,7 @@
 
 use super::{at_the_dashboard, give_code, log_in, sign_up};
 use cofrap_tests::{Browser, Language, TestApp};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -20,7 +20,7 @@ async fn logging_out_ends_every_session_and_the_back_button_shows_nothing() {
         browser.arrive("/logout").await;
         browser.hear_key("h1", "logout.done").await;
         browser.check_view("logout-done").await;
-        assert_eq!(browser.cookies().await, [] as [serde_json::Value; 0]);
+        assert_eq!(browser.cookies().await, [] as [Value; 0]);
         app.session(&elsewhere).await.problem(401, "invalid_token");
         for path in ["/login", "/dashboard"] {
             browser.go_back().await;
@@ -165,6 +165,42 @@ async fn what_is_shown_once_is_not_left_by_accident() {
     assert!(would_ask(&browser).await);
     browser.click("[data-link]").await;
     assert!(!would_ask(&browser).await, "opening the app is no leaving");
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    assert!(would_ask(&browser).await);
+    browser.devtools("Network.emulateNetworkConditions", network(0, true)).await;
+    browser.press_on("layout.continue").await;
+    browser.hear_key("[data-continue] [role=alert]", "code.unreachable").await;
+    browser.devtools("Network.emulateNetworkConditions", network(0, false)).await;
+    browser.press_on("layout.continue").await;
+    browser.arrive("/check-2fa").await;
+    let complaints = browser.complaints().await;
+    assert!(complaints.iter().all(|text| text.contains("ERR_INTERNET_DISCONNECTED")), "{complaints:#?}");
+    browser.leave().await;
+}
+
+/// The network as it is on a bad day.
+fn network(latency_milliseconds: u32, is_offline: bool) -> Value {
+    json!({
+        "offline": is_offline, "latency": latency_milliseconds, "downloadThroughput": -1, "uploadThroughput": -1,
+    })
+}
+
+#[tokio::test]
+async fn a_password_that_is_on_its_way_is_waited_for() {
+    let app = TestApp::start().await;
+    let (browser, _) = at_the_dashboard(&app, Language::French).await;
+    browser.press_on("dashboard.new_password").await;
+    browser.arrive("/generate-password").await;
+    browser.see("[data-ask]").await;
+    browser.devtools("Network.emulateNetworkConditions", network(500, false)).await;
+    let script = "document.querySelector('.language').click();
+        document.querySelector('[data-ask]').requestSubmit();
+        history.back();";
+    browser.run(script, &[]).await;
+    assert!(would_ask(&browser).await);
+    browser.read_qr_code().await;
+    browser.hear_key("h1", "generate_password.title").await;
+    assert_eq!(browser.path().await, "/generate-password");
     browser.leave().await;
 }
 
@@ -174,8 +210,7 @@ async fn nothing_is_sent_twice_and_nothing_changes_under_an_answer() {
     let browser = Browser::open(&app, Language::French).await;
     browser.visit("/signup").await;
     browser.fill("username", "michel.ranu").await;
-    let slow = json!({ "offline": false, "latency": 400, "downloadThroughput": -1, "uploadThroughput": -1 });
-    browser.devtools("Network.emulateNetworkConditions", slow).await;
+    browser.devtools("Network.emulateNetworkConditions", network(400, false)).await;
     let script = "const form = document.querySelector('form');
         form.requestSubmit();
         form.requestSubmit();
