@@ -118,11 +118,13 @@ addEventListener("popstate", async () => {
   const path = location.pathname;
   // A jump within the page, or back to it, is no other page.
   if (path === shown) return void (ways += 1);
-  if (isBusy()) return history.pushState(null, "", shown);
+  const stay = () => history.pushState(null, "", shown);
+  if (isBusy()) return stay();
   const isAway = journey.holdsSecrets() && !journey.steps.includes(path);
-  if (isAway && !confirm(t("layout.leave"))) return history.pushState(null, "", shown);
-  const page = await fetchPage(location.origin + path).catch(() => history.pushState(null, "", shown));
-  if (!page || isBusy()) return;
+  if (isAway && !confirm(t("layout.leave"))) return stay();
+  const page = await fetchPage(location.origin + path).catch(stay);
+  if (!page) return;
+  if (isBusy()) return stay();
   if (isAway) journey.forget();
   show(page, path);
 });
