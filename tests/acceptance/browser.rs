@@ -162,7 +162,7 @@ async fn a_locked_name_is_told_how_long_to_wait_and_when_it_is_over() {
         browser.fill("code", "123456").await;
         browser.press_on("login.submit").await;
         browser.hear("[role=alert]", &language.text("wait.begin.other").replace("{number}", "30")).await;
-        browser.hear("[data-countdown]", &language.text("wait.left.other").replace("{number}", "28")).await;
+        browser.hear("[data-countdown]", &language.text("wait.left.other").replace("{number}", "29")).await;
         browser.check_view("login-locked").await;
         let requests = browser.requested().await.len();
         browser.press_on("login.submit").await;

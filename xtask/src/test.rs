@@ -12,7 +12,10 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
     install_browser_rules()?;
     components::build_with_probe()?;
     say("running the tests");
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let mut child = cargo()
+        // Half as many again: tests wait for clocks, locks and browsers more than they compute.
+        .env("RUST_TEST_THREADS", (cores + cores.div_ceil(2)).to_string())
         .args(["test", "--no-fail-fast"])
         .args(arguments)
         .stdout(Stdio::piped())
