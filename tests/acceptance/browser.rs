@@ -4,7 +4,7 @@ mod care;
 mod everyone;
 
 use cofrap_tests::{Browser, Language, MAX_AGE, Person, STEP, TestApp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Somebody who has just logged in.
 async fn at_the_dashboard(app: &TestApp, language: Language) -> (Browser, Person<'_>) {
@@ -59,6 +59,13 @@ async fn fill_login(browser: &Browser, person: &mut Person<'_>) {
     browser.fill("password", &person.password).await;
     browser.fill("code", &person.fresh_code()).await;
     browser.press_on("login.submit").await;
+}
+
+/// The network as it is on a bad day.
+fn network(latency_milliseconds: u32, is_offline: bool) -> Value {
+    json!({
+        "offline": is_offline, "latency": latency_milliseconds, "downloadThroughput": -1, "uploadThroughput": -1,
+    })
 }
 
 #[tokio::test]

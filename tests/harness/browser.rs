@@ -79,11 +79,6 @@ pub struct Browser {
 impl Browser {
     /// Opens a browser for the pages of an application.
     pub async fn open(app: &TestApp, language: Language) -> Self {
-        Self::open_with(app, language, &[]).await
-    }
-
-    /// The same, with more command-line arguments.
-    pub async fn open_with(app: &TestApp, language: Language, arguments: &[&str]) -> Self {
         let mut driver = Command::new("sh")
             .args(["-c", DRIVER])
             .stdin(Stdio::piped())
@@ -102,7 +97,7 @@ impl Browser {
         let client = Client::builder(TokioExecutor::new()).build_http();
         let driver_url = format!("http://127.0.0.1:{port}/session");
         let mut browser = Self { language, origin: app.url(""), session: driver_url, client, _driver: driver };
-        let mut args: Vec<_> = [
+        let mut args = vec![
             "--headless",
             // The browser ends when the driver does, however that ends.
             "--remote-debugging-pipe",
@@ -113,14 +108,10 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--window-size=1280,900",
-        ]
-        .into_iter()
-        .chain(arguments.iter().copied())
-        .map(str::to_owned)
-        .collect();
+        ];
         // Chromium's sandbox does not work for root.
         if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
-            args.push("--no-sandbox".to_owned());
+            args.push("--no-sandbox");
         }
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": args, "prefs": { "intl.accept_languages": language.tag() } },
@@ -269,17 +260,8 @@ impl Browser {
             self.run("return document.querySelector('img[data-image]').naturalWidth > 0", &[]).await == true
         })
         .await;
-        read_qr_png(&self.picture(&format!("element/{element}/screenshot")).await)
-    }
-
-    /// A picture of the screen.
-    pub async fn screenshot(&self) -> Vec<u8> {
-        self.picture("screenshot").await
-    }
-
-    async fn picture(&self, command: &str) -> Vec<u8> {
-        let picture = self.get(command).await;
-        STANDARD.decode(picture.as_str().expect("base64")).expect("base64")
+        let picture = self.get(&format!("element/{element}/screenshot")).await;
+        read_qr_png(&STANDARD.decode(picture.as_str().expect("base64")).expect("base64"))
     }
 
     /// Runs the body of a function in the page.

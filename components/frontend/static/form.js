@@ -34,18 +34,16 @@ const fields = {
  * (`page.code.<code>`), else in everybody's (`code.<code>`), unless `refused` deals with it and says so.
  */
 export function onSubmit(form, { page, signal, refused = () => false }, send) {
-  let isBusy = false;
+  const button = form.querySelector("[type=submit]");
   form.addEventListener(
     "submit",
     async (event) => {
       event.preventDefault();
-      if (isBusy) return;
+      if (button.hasAttribute("aria-busy")) return;
       if (waits[page]?.end > Date.now() && waits[page].name === nameIn(form)) return sayWait(form, page);
       delete waits[page];
       const values = read(form);
       if (!values) return;
-      const button = form.querySelector("[type=submit]");
-      isBusy = true;
       button.setAttribute("aria-busy", "true");
       say(form, "");
       try {
@@ -54,7 +52,6 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
         if (!(error instanceof Refusal)) throw error;
         if (!signal.aborted && !refused(error)) tell(form, page, error, signal);
       } finally {
-        isBusy = false;
         button.removeAttribute("aria-busy");
       }
     },

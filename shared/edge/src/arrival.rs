@@ -25,7 +25,7 @@ pub(crate) struct Arrival {
     cookie: Option<Zeroizing<String>>,
     /// Whether the session comes in a cookie, or is to go out in one.
     pub(crate) uses_cookie: bool,
-    /// Whether a page of this site sent it, as the browser says.
+    /// Whether a page of this site sent it, as the browser says; asked only of what uses a cookie.
     pub(crate) is_from_this_site: bool,
 }
 
@@ -40,6 +40,7 @@ impl Arrival {
         let is_borne = session == SessionUse::Borne && bearers.is_empty();
         let cookie = if is_borne { session_cookie::read(&Zeroizing::new(values(&headers, "cookie"))) } else { None };
         let wants_cookie = session == SessionUse::Given && values(&headers, WANTS_COOKIE) == ["cookie"];
+        let uses_cookie = cookie.is_some() || wants_cookie;
         Self {
             method: request.method().to_string(),
             query: request
@@ -52,13 +53,14 @@ impl Arrival {
             forwarded: values(&headers, "x-forwarded-for"),
             user_agent: values(&headers, "user-agent").first().map(|value| value.as_str().into()),
             bearers,
-            uses_cookie: cookie.is_some() || wants_cookie,
+            uses_cookie,
             cookie,
-            is_from_this_site: session_cookie::is_from_this_site(
-                &values(&headers, "sec-fetch-site"),
-                &values(&headers, "origin"),
-                request.authority().as_deref(),
-            ),
+            is_from_this_site: uses_cookie
+                && session_cookie::is_from_this_site(
+                    &values(&headers, "sec-fetch-site"),
+                    &values(&headers, "origin"),
+                    request.authority().as_deref(),
+                ),
         }
     }
 

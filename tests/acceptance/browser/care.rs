@@ -1,6 +1,6 @@
 //! What nobody learns, loses or does by accident: other origins, the back button, odd orders, several tabs.
 
-use super::{at_the_dashboard, give_code, log_in, sign_up};
+use super::{at_the_dashboard, give_code, log_in, network, sign_up};
 use cofrap_tests::{Browser, Language, TestApp};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -176,13 +176,6 @@ async fn what_is_shown_once_is_not_left_by_accident() {
     let complaints = browser.complaints().await;
     assert!(complaints.iter().all(|text| text.contains("ERR_INTERNET_DISCONNECTED")), "{complaints:#?}");
     browser.leave().await;
-}
-
-/// The network as it is on a bad day.
-fn network(latency_milliseconds: u32, is_offline: bool) -> Value {
-    json!({
-        "offline": is_offline, "latency": latency_milliseconds, "downloadThroughput": -1, "uploadThroughput": -1,
-    })
 }
 
 #[tokio::test]

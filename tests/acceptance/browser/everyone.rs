@@ -1,6 +1,6 @@
 //! For everyone: by keyboard alone, in either language, without script, and in plain words.
 
-use super::log_in;
+use super::{log_in, network};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cofrap_crypto::{Password, draw_qr_png};
@@ -167,9 +167,8 @@ async fn what_the_service_does_not_do_is_said_in_plain_words() {
     app.database.go_away().await;
     sign_up("sophie", "code.unavailable").await;
     app.database.come_back().await;
-    let offline = json!({ "offline": true, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0 });
     browser.visit("/signup").await;
-    browser.devtools("Network.emulateNetworkConditions", offline).await;
+    browser.devtools("Network.emulateNetworkConditions", network(0, true)).await;
     browser.fill("username", "sophie").await;
     browser.press_on("signup.submit").await;
     browser.hear_key("[role=alert]", "code.unreachable").await;
