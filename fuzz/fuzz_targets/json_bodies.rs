@@ -4,8 +4,8 @@
 
 use cofrap_accounts::Bearer;
 use cofrap_api::{
-    Call, Route, administer_account, authenticate_user_v2, authentication, create_account_secure, generate_2fa,
-    generate_2fa_v2, generate_password, generate_password_v2, rotate_keys, verify_2fa,
+    Call, Route, administer_account, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
+    generate_mfa_v2, generate_password, generate_password_v2, rotate_keys, verify_mfa,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -18,12 +18,12 @@ fn read<R: Route>(body: &[u8]) {
 fuzz_target!(|body: &[u8]| {
     read::<authenticate_user_v2::Request>(body);
     read::<generate_password_v2::Request>(body);
-    read::<generate_2fa_v2::Request>(body);
+    read::<generate_mfa_v2::Request>(body);
     read::<create_account_secure::Request>(body);
     read::<authentication::Request>(body);
-    read::<verify_2fa::Request>(body);
+    read::<verify_mfa::Request>(body);
     read::<generate_password::Request>(body);
-    read::<generate_2fa::Request>(body);
+    read::<generate_mfa::Request>(body);
     read::<administer_account::Request>(body);
     read::<rotate_keys::Request>(body);
 });

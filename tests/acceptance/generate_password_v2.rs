@@ -96,7 +96,7 @@ async fn a_row_of_another_program_is_open_to_nobody_without_proof() {
     let insert = "INSERT INTO users_v2 (username, password, gendate) VALUES ('michel.ranu', 'gAAAAA', 0)";
     app.database.client.batch_execute(insert).await.unwrap();
     app.generate_password("michel.ranu").await.problem(403, "proof_required");
-    app.generate_2fa("michel.ranu").await.problem(403, "proof_required");
+    app.generate_mfa("michel.ranu").await.problem(403, "proof_required");
 }
 
 #[tokio::test]

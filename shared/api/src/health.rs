@@ -3,6 +3,7 @@
 use crate::Problem;
 use cofrap_accounts::{Health, Part};
 use serde::Serialize;
+use std::fmt::Display;
 
 /// The methods that it has.
 pub const METHODS: &[&str] = &["GET"];
@@ -29,15 +30,22 @@ pub struct Parts {
     schema: &'static str,
     /// The keys can be used, and fit what is stored.
     keys: &'static str,
-    /// `strict` or `legacy`; `unavailable` if the configuration cannot be used.
+    /// `strict` or `legacy`; `unavailable` if the settings cannot be used.
     policy: &'static str,
+    /// Every setting that is in force, as `settings` takes them; if they cannot be used, which one and why.
+    settings: String,
 }
 
-/// The answer: a success if every part is there. The cause of what is not is for the log.
+/// The answer: a success if every part is there. The cause of what is not is for the log; what is wrong with the settings is said
+/// here too, by name.
 ///
 /// # Errors
 /// [`crate::Code::Unavailable`] with the parts.
-pub fn answer(health: &Health, cause: Option<String>) -> Result<Response, Problem> {
+pub fn answer(
+    health: &Health,
+    settings: &Result<impl Display, impl Display>,
+    cause: Option<String>,
+) -> Result<Response, Problem> {
     let word = |part| match part {
         Part::Ok => "ok",
         Part::Unavailable => "unavailable",
@@ -48,6 +56,10 @@ pub fn answer(health: &Health, cause: Option<String>) -> Result<Response, Proble
         schema: word(health.schema),
         keys: word(health.keys),
         policy: health.policy.map_or("unavailable", cofrap_accounts::Policy::as_str),
+        settings: match settings {
+            Ok(settings) => settings.to_string(),
+            Err(problem) => problem.to_string(),
+        },
     };
     if health.is_well() { Ok(Response { status: "ok", parts }) } else { Err(Problem::unwell(parts, cause)) }
 }

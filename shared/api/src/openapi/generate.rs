@@ -2,8 +2,8 @@
 
 use crate::problem::{Expired, NotAuthenticated, Weak};
 use crate::{
-    activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_2fa,
-    generate_2fa_v2, generate_password, generate_password_v2, health, jwks, rotate_keys, session, verify_2fa,
+    activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
+    generate_mfa_v2, generate_password, generate_password_v2, health, jwks, rotate_keys, session, verify_mfa,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
@@ -75,14 +75,14 @@ fn of_people(types: &mut SchemaGenerator) -> Vec<Operation> {
             )
         },
         Operation {
-            request: Some(types.subschema_for::<generate_2fa_v2::Request>()),
+            request: Some(types.subschema_for::<generate_mfa_v2::Request>()),
             errors: &[401, 403, 404, 409, 429],
             bearer: Bearer::SessionOrOperator,
             ..Operation::new(
                 "/function/generate-2fa-v2",
                 "post",
                 "The secret of an account's one-time codes; on an active account it waits for its first code",
-                types.subschema_for::<generate_2fa_v2::Response>(),
+                types.subschema_for::<generate_mfa_v2::Response>(),
             )
         },
         Operation {
@@ -165,14 +165,14 @@ fn of_the_first_generation(types: &mut SchemaGenerator) -> Vec<Operation> {
             )
         },
         Operation {
-            request: Some(types.subschema_for::<verify_2fa::Request>()),
+            request: Some(types.subschema_for::<verify_mfa::Request>()),
             gives_session: true,
             errors: &[401, 403, 429],
             ..Operation::new(
                 "/function/verify-2fa",
                 "post",
                 "Judges a code, and uses it up; with a challenge, that is the second step of a login",
-                types.subschema_for::<verify_2fa::Response>(),
+                types.subschema_for::<verify_mfa::Response>(),
             )
         },
         Operation {
@@ -187,14 +187,14 @@ fn of_the_first_generation(types: &mut SchemaGenerator) -> Vec<Operation> {
             )
         },
         Operation {
-            request: Some(types.subschema_for::<generate_2fa_v2::Request>()),
+            request: Some(types.subschema_for::<generate_mfa_v2::Request>()),
             errors: &[401, 403, 404, 409, 429],
             bearer: Bearer::SessionOrOperator,
             ..Operation::new(
                 "/function/generate-2fa",
                 "post",
                 "As `generate-2fa-v2`, with the issuer `MSPR-App` whatever `issuer` says; the secret is in the answer",
-                types.subschema_for::<generate_2fa::Response>(),
+                types.subschema_for::<generate_mfa::Response>(),
             )
         },
     ]

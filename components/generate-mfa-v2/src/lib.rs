@@ -3,7 +3,7 @@
 #![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
 
 use cofrap_accounts::issue_second_factor;
-use cofrap_api::generate_2fa_v2::{Request, Response};
+use cofrap_api::generate_mfa_v2::{Request, Response};
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]

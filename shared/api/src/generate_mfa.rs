@@ -1,6 +1,6 @@
 //! `POST /function/generate-2fa`: as `generate-2fa-v2`, with the secret in the answer and one issuer.
 
-use crate::{Code, Endpoint, Problem, SessionUse, generate_2fa_v2, qr_code};
+use crate::{Code, Endpoint, Problem, SessionUse, generate_mfa_v2, qr_code};
 use cofrap_accounts::{Bearer, IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, Issuer, Scheme};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ const ISSUER: &str = "MSPR-App";
 /// The same fields as the second generation's; `issuer` is not looked at.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub struct Request(generate_2fa_v2::Request);
+pub struct Request(generate_mfa_v2::Request);
 
 impl Endpoint for Request {
     const SESSION: SessionUse = SessionUse::Borne;

@@ -7,7 +7,7 @@ use serde_json::json;
 async fn the_answer_is_the_specification_s_and_its_qr_code_is_the_uri() {
     let app = TestApp::start().await;
     app.generate_password("michel.ranu").await.ok();
-    let answer = app.generate_2fa("michel.ranu").await.ok();
+    let answer = app.generate_mfa("michel.ranu").await.ok();
     let uri = answer.read_qr_code();
     let secret = uri
         .strip_prefix("otpauth://totp/MSPR2-COFRAP:michel.ranu?secret=")
@@ -29,7 +29,7 @@ async fn what_is_stored_is_a_fernet_token_of_the_base32_secret_with_its_birth() 
     let app = TestApp::start().await;
     app.generate_password("michel.ranu").await.ok();
     app.clock.advance(5);
-    let uri = app.generate_2fa("michel.ranu").await.ok().read_qr_code();
+    let uri = app.generate_mfa("michel.ranu").await.ok().read_qr_code();
     let stored = app.database.text("SELECT mfa::text FROM users_v2").await;
     let secret = app.unseal(stored);
     assert!(uri.contains(&format!("?secret={secret}&")));
@@ -73,7 +73,7 @@ async fn an_issuer_that_cannot_be_one_is_refused_by_the_field_s_name() {
 async fn a_second_secret_for_the_same_password_needs_proof() {
     let app = TestApp::start().await;
     let mut michel = app.provisional_account("michel.ranu").await;
-    app.generate_2fa("michel.ranu").await.problem(403, "proof_required");
+    app.generate_mfa("michel.ranu").await.problem(403, "proof_required");
     michel.log_in().await.ok();
 }
 
@@ -82,11 +82,11 @@ async fn unknown_enrolled_and_active_accounts_are_refused_alike() {
     let app = TestApp::start().await;
     let _ = app.provisional_account("enrolled").await;
     let _ = app.active_account("active").await;
-    let unknown = app.generate_2fa("nobody").await;
+    let unknown = app.generate_mfa("nobody").await;
     unknown.problem(403, "proof_required");
-    assert_eq!(app.generate_2fa("enrolled").await.visible(), unknown.visible());
-    assert_eq!(app.generate_2fa("active").await.visible(), unknown.visible());
-    assert_eq!(app.generate_2fa("ENROLLED").await.visible(), unknown.visible());
+    assert_eq!(app.generate_mfa("enrolled").await.visible(), unknown.visible());
+    assert_eq!(app.generate_mfa("active").await.visible(), unknown.visible());
+    assert_eq!(app.generate_mfa("ENROLLED").await.visible(), unknown.visible());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +95,7 @@ async fn of_parallel_enrolments_one_secret_is_given_out_and_it_is_the_stored_one
     for round in 0..20 {
         let name = format!("michel.{round}");
         app.generate_password(&name).await.ok();
-        let (one, other) = tokio::join!(app.generate_2fa(&name), app.generate_2fa(&name));
+        let (one, other) = tokio::join!(app.generate_mfa(&name), app.generate_mfa(&name));
         let (given, refused) = if one.status == 200 { (one, other) } else { (other, one) };
         assert!(matches!(refused.status, 403 | 409), "{}", refused.body);
         let stored = app.database.text(&format!("SELECT mfa::text FROM users_v2 WHERE username = '{name}'")).await;
