@@ -1,6 +1,6 @@
 //! `check_health`: whether the functions can work, and what is missing if they cannot.
 
-use crate::{Policy, Store, StoreError};
+use crate::{HealthReading, Policy, StoreError};
 use cofrap_crypto::Keyring;
 
 /// Whether a part of what the functions need is there.
@@ -35,16 +35,17 @@ impl Health {
     }
 }
 
-/// Looks at everything that the functions need; the first cause of what is missing is for the log.
+/// Looks at everything that the functions need, with what the database answered; the first cause of what is missing is for the
+/// log.
 pub fn check_health(
-    store: &mut impl Store,
+    reading: Result<HealthReading, StoreError>,
     keyring: Option<&Keyring>,
     policy: Option<Policy>,
     schema_version: i64,
 ) -> (Health, Option<StoreError>) {
     let part = |is_there| if is_there { Part::Ok } else { Part::Unavailable };
     let unknown_keys = if keyring.is_some() { Part::Unknown } else { Part::Unavailable };
-    match store.read_health() {
+    match reading {
         Ok(reading) => {
             let fit = keyring.map(|keyring| reading.keys.check(keyring));
             let health = Health {

@@ -5,7 +5,6 @@ use crate::session_cookie;
 use cofrap_accounts::{Bearer, Caller, UserAgent};
 use cofrap_api::SessionUse;
 use spin_sdk::http::{Headers, IncomingRequest};
-use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 /// A request's head.
@@ -67,11 +66,6 @@ impl Arrival {
     /// Whether it changes something, or may, by the cookie that it bears or asks for.
     pub(crate) fn writes_by_cookie(&self) -> bool {
         self.uses_cookie && self.method != "GET"
-    }
-
-    /// Who connected, as the platform says.
-    pub(crate) fn peer(&self) -> Option<IpAddr> {
-        client_address(self.peer.as_deref(), &[], 0)
     }
 
     /// Who asks, behind so many proxies of one's own.

@@ -1,9 +1,13 @@
 //! The accounts in PostgreSQL: what is asked of the domain's store, as statements, and what they answer.
 //!
-//! A request runs at most two of them: one that reads, then one that writes.
+//! A request runs at most two of them: one that reads, then one that writes. A reading one is tried once more if its connection
+//! turns out to be broken; a writing one is not, since nobody knows whether it was done.
+
+#![expect(clippy::result_large_err, reason = "the size of an error is in its WIT signature")]
 
 mod columns;
 mod compact;
+mod errors;
 mod parameters;
 mod statements;
 
@@ -15,46 +19,84 @@ use cofrap_accounts::{
 };
 use cofrap_crypto::{Binding, KeyId, TotpStep};
 use columns::{Columns, read_account, read_entry, read_keys, read_past_password, read_saved};
+use errors::{failed, is_broken};
 use parameters::{Own, shared_parameters};
-use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError, QueryError};
+use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError};
 use statements::{
-    ADMINISTER, CONCLUDE_LOGIN, CREATE_ACCOUNT, END_SESSIONS, FIND, FIND_SESSION, FIND_STALE, MOVE_SECRETS,
-    NOTE_AUDIT_READ, NOTE_FACTOR, PUT_SECOND_FACTOR_BESIDE, READ_AUDIT, REFUSE, REFUSE_LOCKED, RENEW_SESSION,
-    REPLACE_PASSWORD, REPLACE_SECOND_FACTOR, Written,
+    ADMINISTER, CONCLUDE_LOGIN, CREATE_ACCOUNT, END_SESSIONS, Executes, FIND, FIND_SESSION, FIND_STALE, MOVE_SECRETS,
+    NOTE_AUDIT_READ, NOTE_FACTOR, PUT_SECOND_FACTOR_BESIDE, READ_AUDIT, READ_HEALTH, REFUSE, REFUSE_LOCKED,
+    RENEW_SESSION, REPLACE_PASSWORD, REPLACE_SECOND_FACTOR, Reads, Statement, Writes,
 };
+use std::cell::RefCell;
 use zeroize::Zeroizing;
 
-pub use statements::{READ_HEALTH, SCHEMA_VERSION, statements};
+pub use statements::{SCHEMA_VERSION, StatementText, health_statement, statements};
 
 /// Rows of each table that a batch of a rotation takes.
 const ROTATION_BATCH: i64 = 50;
+
+thread_local! {
+    /// The instance's connection: an instance serves one request, on one thread.
+    static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
+}
+
+/// Gives the connection back to the platform's pool; the next statement takes another.
+pub(crate) fn release_connection() {
+    CONNECTION.take();
+}
 
 /// The database. Each statement is a transaction of its own, on a connection of the platform's pool that is taken when the
 /// first one runs.
 pub struct PgStore {
     address: Zeroizing<String>,
-    connection: Option<Connection>,
 }
 
 impl PgStore {
     /// The database at an address.
     #[must_use]
     pub const fn at(address: Zeroizing<String>) -> Self {
-        Self { address, connection: None }
+        Self { address }
     }
 
-    fn query(&mut self, statement: &str, parameters: &[ParameterValue]) -> Result<Vec<Vec<DbValue>>, StoreError> {
-        if self.connection.is_none() {
-            self.connection = Some(Connection::open(&self.address).map_err(|error| unavailable(&error))?);
+    /// Runs `statement` on the connection, which is opened if there is none.
+    fn on_connection<T>(&self, run: impl FnOnce(&Connection) -> Result<T, PgError>) -> Result<T, PgError> {
+        let connection = match CONNECTION.take() {
+            Some(connection) => connection,
+            // Connections come back within seconds: see `idle_session_timeout`.
+            None => Connection::open(&self.address).or_else(|_| Connection::open(&self.address))?,
+        };
+        let answer = run(&connection);
+        if answer.is_ok() {
+            CONNECTION.set(Some(connection));
         }
-        let Some(connection) = &self.connection else { return Ok(Vec::new()) };
-        connection.query(statement, parameters).map(|set| set.rows).map_err(|error| unavailable(&error))
+        answer
+    }
+
+    /// The rows of a reading statement, at least one.
+    fn read(&self, statement: Reads, parameters: &[ParameterValue]) -> Result<Vec<Vec<DbValue>>, StoreError> {
+        let text = statement.text();
+        let query = || self.on_connection(|connection| connection.query(&text, parameters));
+        query()
+            .or_else(|error| if is_broken(&error) { query() } else { Err(error) })
+            .map_err(failed)
+            .map(|set| set.rows)
+    }
+
+    /// The one row of a writing statement.
+    fn write(&self, statement: Writes, parameters: &[ParameterValue]) -> Result<Vec<DbValue>, StoreError> {
+        let rows = self.on_connection(|connection| connection.query(&statement.text(), parameters));
+        // That there is a row, its type says.
+        rows.map_err(failed).map(|set| set.rows.into_iter().next().unwrap_or_default())
+    }
+
+    fn execute(&self, statement: Executes, parameters: &[ParameterValue]) -> Result<(), StoreError> {
+        self.on_connection(|connection| connection.execute(&statement.text(), parameters)).map_err(failed).map(|_| ())
     }
 
     /// Runs a writing statement with the shared parameters and its own.
     fn save(
-        &mut self,
-        statement: Written,
+        &self,
+        statement: Writes,
         attempt: &Attempt<'_>,
         account: Option<AccountId>,
         own: Own,
@@ -62,15 +104,9 @@ impl PgStore {
         self.save_with(statement, shared_parameters(attempt, account, Reason::Overtaken, None), own)
     }
 
-    fn save_with(
-        &mut self,
-        statement: Written,
-        mut parameters: Vec<ParameterValue>,
-        own: Own,
-    ) -> Result<Saved, StoreError> {
+    fn save_with(&self, statement: Writes, mut parameters: Vec<ParameterValue>, own: Own) -> Result<Saved, StoreError> {
         parameters.extend(own.0);
-        let rows = self.query(&statement.text(), &parameters)?;
-        rows.first().map_or(Ok(Saved::Overtaken), |row| read_saved(row))
+        read_saved(&self.write(statement, &parameters)?)
     }
 }
 
@@ -84,7 +120,7 @@ impl Store for PgStore {
             .text(&subjects.address)
             .text(&subjects.generations)
             .text(&subjects.name);
-        let rows = self.query(FIND, &own.0)?;
+        let rows = self.read(FIND, &own.0)?;
         let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "throttles");
         let mut window = || -> Result<Option<Window>, StoreError> {
             let (count, since) = (columns.next::<Option<i64>>("failures")?, columns.next::<Option<i64>>("since")?);
@@ -106,11 +142,11 @@ impl Store for PgStore {
     }
 
     fn find_session(&mut self, account: AccountId) -> Result<Option<SessionAccount>, StoreError> {
-        let rows = self.query(FIND_SESSION, &Own::new().number(account.0).0)?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut columns = Columns::of(row, "users_v2");
+        let rows = self.read(FIND_SESSION, &Own::new().number(account.0).0)?;
+        let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "users_v2");
+        let Some(id) = columns.next("id")? else { return Ok(None) };
         Ok(Some(SessionAccount {
-            id: AccountId(columns.next("id")?),
+            id: AccountId(id),
             username: columns.next("username")?,
             epoch: columns.next("session_epoch")?,
             older_factor_born: UnixTime::from_seconds(columns.next("gendate")?),
@@ -215,7 +251,7 @@ impl Store for PgStore {
     fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError> {
         let mut parameters = shared_parameters(attempt, account, Reason::TooManyAttempts, None);
         parameters.truncate(8);
-        self.query(REFUSE_LOCKED, &parameters).map(|_| ())
+        self.execute(REFUSE_LOCKED, &parameters)
     }
 
     fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved, StoreError> {
@@ -254,13 +290,13 @@ impl Store for PgStore {
             .optional_number(filter.account.map(|account| account.0))
             .optional_number(filter.before)
             .number(filter.limit);
-        self.query(READ_AUDIT, &own.0)?.iter().map(|row| read_entry(row)).collect()
+        self.read(READ_AUDIT, &own.0)?.iter().filter_map(|row| read_entry(row).transpose()).collect()
     }
 
     fn find_stale(&mut self, first: &KeyId, after: &RotationCursor) -> Result<StaleBatch, StoreError> {
         let own = Own::new().text(first.as_str()).number(after.account).number(after.history).number(ROTATION_BATCH);
         let mut batch = StaleBatch { accounts: vec![], history: vec![], rows_left: 0, keys: StoredKeys::default() };
-        for row in self.query(FIND_STALE, &own.0)? {
+        for row in self.read(FIND_STALE, &own.0)? {
             let mut columns = Columns::of(&row, "users_v2");
             batch.rows_left = columns.next("count")?;
             batch.keys = read_keys(&mut columns)?;
@@ -283,15 +319,15 @@ impl Store for PgStore {
         let mut parameters = shared_parameters(attempt, None, Reason::Overtaken, None);
         let (accounts, history) = parameters::moved_secrets(moved);
         parameters.extend(Own::new().text(&accounts).text(&history).text(first.as_str()).flag(is_empty).0);
-        let rows = self.query(&MOVE_SECRETS.text(), &parameters)?;
-        let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "throttles");
+        let row = self.write(MOVE_SECRETS, &parameters)?;
+        let mut columns = Columns::of(&row, "throttles");
         let passed = columns.next("gate")?;
         let count = columns.next("count")?;
         Ok(if passed { Moved::Rows(count) } else { Moved::Locked })
     }
 
     fn read_health(&mut self) -> Result<HealthReading, StoreError> {
-        let rows = self.query(READ_HEALTH, &[])?;
+        let rows = self.read(READ_HEALTH, &[])?;
         let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "refinery_schema_history");
         let schema = columns.next::<Option<i64>>("version")?.unwrap_or(0);
         Ok(HealthReading { schema, keys: read_keys(&mut columns)? })
@@ -303,19 +339,4 @@ impl Store for PgStore {
 pub(crate) enum LoginIs {
     InTime,
     TooLate,
-}
-
-/// What the log may say of a database error: its class and its message, not the row that caused it.
-fn unavailable(error: &PgError) -> StoreError {
-    // PostgreSQL's appendix A: undefined_table, undefined_column.
-    const NOT_MIGRATED: [&str; 2] = ["42P01", "42703"];
-    StoreError::Unavailable(match error {
-        PgError::ConnectionFailed(cause) => format!("connection failed: {cause}"),
-        PgError::QueryFailed(QueryError::DbError(cause)) if NOT_MIGRATED.contains(&cause.code.as_str()) => {
-            return StoreError::SchemaMissing(cause.message.clone());
-        }
-        PgError::QueryFailed(QueryError::DbError(cause)) => format!("{} {}", cause.code, cause.message),
-        PgError::QueryFailed(QueryError::Text(cause)) => format!("query failed: {cause}"),
-        PgError::BadParameter(cause) | PgError::ValueConversionFailed(cause) | PgError::Other(cause) => cause.clone(),
-    })
 }

@@ -1,5 +1,6 @@
 //! Time and randomness, as the platform gives them.
 
+use crate::pg_store::release_connection;
 use cofrap_accounts::{Clock, UnixTime};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
@@ -20,8 +21,10 @@ impl Clock for SystemClock {
     }
 }
 
-/// Nothing interrupts a guest: while it computes, the thread that runs it serves nobody else. A sleep, however short, gives the
-/// thread back for a moment.
-pub(crate) fn let_others_run() {
+/// What a hash does between two slices of its work: it gives back what others wait for. Nothing interrupts a guest, so its thread
+/// would serve nobody else; a sleep, however short, hands the thread on for a moment. A connection would be kept from others, and
+/// ended by the server's `idle_session_timeout`: the store opens another when it needs one.
+pub(crate) fn release_while_hashing() {
+    release_connection();
     std::thread::sleep(Duration::from_nanos(1));
 }

@@ -2,11 +2,13 @@
 
 use crate::arrival::{Arrival, values};
 use crate::body::{self, Body};
-use crate::config::{ReadKeys, SpinVariables, policy, postgres_address, settings};
+use crate::config::{ConfigError, ReadKeys, SpinVariables, checked_connection_string, connection_string};
+use crate::operator_settings::OperatorSettings;
 use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
+use crate::send::send_response;
 use crate::session_cookie;
-use cofrap_accounts::{Env, GenerationKeys, Policy, check_health};
+use cofrap_accounts::{Env, GenerationKeys, Policy, Store, StoreError, check_health};
 use cofrap_api::frontend::{self, Site, Visit};
 use cofrap_api::{BodyIs, Call, Code, Problem, Route, SessionChange, SessionUse, health, jwks, not_found, openapi};
 use cofrap_crypto::TokenKeys;
@@ -52,11 +54,11 @@ pub async fn serve<R: Route, K: ReadKeys>(
     out: ResponseOutparam,
     operation: impl FnOnce(&mut SpinEnv<K>, R::Command) -> Result<R::Response, Problem>,
 ) {
-    respond(request, out, R::METHODS, R::SESSION, |arrival, body| {
+    respond(request, out, R::METHODS, R::SESSION, |arrival, settings, body| {
         let body = accept(R::BODY, arrival, body)?;
         let call = Call { method: &arrival.method, query: &arrival.query, bearer: arrival.bearer(), body: &body };
         let command = R::read(call)?;
-        let mut env = open_env(arrival)?;
+        let mut env = open_env(arrival, usable(settings)?)?;
         check_origin(arrival)?;
         let mut response = operation(&mut env, command)?;
         let cookie = match R::session_change(&mut response) {
@@ -77,28 +79,36 @@ pub async fn serve<R: Route, K: ReadKeys>(
 
 /// Serves one request for a path that no function has.
 pub async fn serve_not_found(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, &[], SessionUse::Ignored, |_, _| Err(not_found::problem())).await;
+    respond(request, out, &[], SessionUse::Ignored, |_, settings, _| {
+        usable(settings)?;
+        Err(not_found::problem())
+    })
+    .await;
 }
 
 /// Serves what the functions need, and whether it is there.
 pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, health::METHODS, SessionUse::Ignored, |_, _| {
-        let keys = GenerationKeys::read(&SpinVariables).map(|keys| keys.keyring);
-        let policy = policy(&SpinVariables).and_then(|policy| settings(&SpinVariables).map(|_| policy));
-        let mut store = PgStore::at(postgres_address(&SpinVariables).map_err(Problem::unavailable)?);
-        let (health, missing) =
-            check_health(&mut store, keys.as_ref().ok(), policy.as_ref().ok().copied(), SCHEMA_VERSION);
-        let cause = keys.err().or(policy.err()).map(|error| error.to_string());
-        let cause = cause.or_else(|| missing.map(|error| error.to_string()));
-        to_json(&health::answer(&health, cause)?)
+    respond(request, out, health::METHODS, SessionUse::Ignored, |_, settings, _| {
+        let reading = match checked_connection_string(&SpinVariables) {
+            Ok(address) => PgStore::at(address).read_health(),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        };
+        let settings = settings.as_ref();
+        let keys = settings.ok().map(|settings| GenerationKeys::read(&SpinVariables, settings));
+        let keyring = keys.as_ref().and_then(|keys| keys.as_ref().ok()).map(|keys| &keys.keyring);
+        let policy = settings.ok().map(|settings| settings.rules.policy);
+        let (health, missing) = check_health(reading, keyring, policy, SCHEMA_VERSION);
+        let wrong = settings.err().or(keys.as_ref().and_then(|keys| keys.as_ref().err()));
+        let cause = wrong.map(ToString::to_string).or_else(|| missing.map(|error| error.to_string()));
+        to_json(&health::answer(&health, &settings, cause)?)
     })
     .await;
 }
 
 /// Serves the public keys of sessions.
 pub async fn serve_key_set(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, jwks::METHODS, SessionUse::Ignored, |_, _| {
-        let keys = TokenKeys::read(&SpinVariables).map_err(Problem::unavailable)?;
+    respond(request, out, jwks::METHODS, SessionUse::Ignored, |_, settings, _| {
+        let keys = TokenKeys::read(&SpinVariables, usable(settings)?).map_err(Problem::unavailable)?;
         to_json(&jwks::Response::from(keys.public_keys()))
     })
     .await;
@@ -106,7 +116,8 @@ pub async fn serve_key_set(request: IncomingRequest, out: ResponseOutparam) {
 
 /// Serves the contract.
 pub async fn serve_openapi(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, openapi::METHODS, SessionUse::Ignored, |_, _| {
+    respond(request, out, openapi::METHODS, SessionUse::Ignored, |_, settings, _| {
+        usable(settings)?;
         Ok(Answer::json(200, openapi::DOCUMENT.as_bytes()))
     })
     .await;
@@ -120,7 +131,8 @@ pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &
     let (cookies, known) = (header("cookie", "; "), header("if-none-match", ", "));
     let (languages, encodings) = (header("accept-language", ", "), header("accept-encoding", ", "));
     drop(headers);
-    respond(request, out, frontend::METHODS, SessionUse::Ignored, |_, _| {
+    respond(request, out, frontend::METHODS, SessionUse::Ignored, |_, settings, _| {
+        usable(settings)?;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let visit =
             Visit { path, query, cookies: &cookies, languages: &languages, encodings: &encodings, known: &known };
@@ -137,13 +149,20 @@ async fn respond(
     out: ResponseOutparam,
     methods: &[&str],
     session: SessionUse,
-    answer: impl FnOnce(&Arrival, Body) -> Result<Answer, Problem>,
+    answer: impl FnOnce(&Arrival, &Result<OperatorSettings, ConfigError>, Body) -> Result<Answer, Problem>,
 ) {
     let arrival = Arrival::of(&request, session);
     let body = body::read(request).await;
+    // Read once: each read costs the platform.
+    let settings = OperatorSettings::read(&SpinVariables);
     let is_offered = methods.is_empty() || methods.contains(&arrival.method.as_str());
-    let answer = if is_offered { answer(&arrival, body) } else { Err(Problem::new(Code::MethodNotAllowed)) };
-    send(out, &arrival, methods, answer).await;
+    let answer = if is_offered { answer(&arrival, &settings, body) } else { Err(Problem::new(Code::MethodNotAllowed)) };
+    send(out, &arrival, settings.as_ref().ok(), methods, answer);
+}
+
+/// What the operator chose. Where it cannot be read, nothing is served: a default could reopen what an operator had closed.
+fn usable(settings: &Result<OperatorSettings, ConfigError>) -> Result<&OperatorSettings, Problem> {
+    settings.as_ref().map_err(Problem::unavailable)
 }
 
 /// The order of the checks is part of the contract. What is written by cookie is declared as JSON, which no form can.
@@ -166,15 +185,14 @@ fn check_origin(arrival: &Arrival) -> Result<(), Problem> {
     Ok(())
 }
 
-fn open_env<K: ReadKeys>(arrival: &Arrival) -> Result<SpinEnv<K>, Problem> {
-    let (settings, trusted_hops) = settings(&SpinVariables).map_err(Problem::unavailable)?;
+fn open_env<K: ReadKeys>(arrival: &Arrival, settings: &OperatorSettings) -> Result<SpinEnv<K>, Problem> {
     Ok(Env {
-        store: PgStore::at(postgres_address(&SpinVariables).map_err(Problem::unavailable)?),
+        store: PgStore::at(connection_string(&SpinVariables).map_err(Problem::unavailable)?),
         clock: SystemClock,
         rng: SystemRng::default(),
-        keys: K::read(&SpinVariables).map_err(Problem::unavailable)?,
-        caller: arrival.caller(trusted_hops),
-        settings,
+        keys: K::read(&SpinVariables, settings).map_err(Problem::unavailable)?,
+        caller: arrival.caller(settings.trusted_proxy_hops),
+        settings: settings.rules.clone(),
     })
 }
 
@@ -200,12 +218,18 @@ fn refuse(problem: &Problem, arrival: &Arrival, methods: &[&str]) -> Answer {
     answer
 }
 
-async fn send(out: ResponseOutparam, arrival: &Arrival, methods: &[&str], answer: Result<Answer, Problem>) {
+fn send(
+    out: ResponseOutparam,
+    arrival: &Arrival,
+    settings: Option<&OperatorSettings>,
+    methods: &[&str],
+    answer: Result<Answer, Problem>,
+) {
     let (mut answer, problem) = match answer {
         Ok(answer) => (answer, None),
         Err(problem) => (refuse(&problem, arrival, methods), Some(problem)),
     };
-    log(arrival, answer.status, problem.as_ref());
+    log(arrival, settings, answer.status, problem.as_ref());
 
     // RFC 9110, section 8.6: what is not sent again would have another length.
     if answer.status != 304 {
@@ -215,7 +239,7 @@ async fn send(out: ResponseOutparam, arrival: &Arrival, methods: &[&str], answer
     let response = OutgoingResponse::new(headers);
     response.set_status_code(answer.status).expect("every status is between 100 and 599");
     // Who does not wait for the answer has it in the log line above.
-    let _ = out.set_with_body(response, answer.body.into_owned()).await;
+    send_response(out, response, &answer.body);
 }
 
 /// One line for each request, as JSON, so that nothing in it can look like another line. No names, no secrets.
@@ -228,27 +252,27 @@ struct LogLine<'a> {
     code: Option<Code>,
     client: Option<String>,
     cause: Option<&'a str>,
-    /// Said of every request while it is not the strict one: each is a start of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<&'static str>,
+    /// What is in force, as far as it is not the default: said of every request, since each is a start of its own.
+    settings: Option<String>,
 }
 
-fn log(arrival: &Arrival, status: u16, problem: Option<&Problem>) {
+fn log(arrival: &Arrival, settings: Option<&OperatorSettings>, status: u16, problem: Option<&Problem>) {
     let cause = problem.and_then(Problem::cause);
-    let lax = policy(&SpinVariables).ok().filter(|policy| *policy != Policy::Strict);
+    let is_lax = settings.is_some_and(|settings| settings.rules.policy != Policy::Strict);
+    let hops = settings.map_or(0, |settings| settings.trusted_proxy_hops);
     let line = LogLine {
-        level: match (&cause, lax) {
+        level: match (&cause, is_lax) {
             (Some(_), _) => "error",
-            (None, Some(_)) => "warning",
-            (None, None) => "info",
+            (None, true) => "warning",
+            (None, false) => "info",
         },
         route: &arrival.route,
         method: &arrival.method,
         status,
         code: problem.map(Problem::code),
-        client: arrival.peer().map(|address| address.to_string()),
+        client: arrival.caller(hops).address.map(|address| address.to_string()),
         cause,
-        policy: lax.map(Policy::as_str),
+        settings: settings.map(OperatorSettings::brief),
     };
     let mut line = serde_json::to_vec(&line).unwrap_or_default();
     line.push(b'\n');

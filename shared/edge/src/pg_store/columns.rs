@@ -139,12 +139,12 @@ pub(super) fn read_saved(row: &[DbValue]) -> Result<Saved, StoreError> {
     Ok(columns.counters().map_or(Saved::Overtaken, Saved::Yes))
 }
 
-/// One row of the audit.
-pub(super) fn read_entry(row: &[DbValue]) -> Result<AuditEntry, StoreError> {
+/// One row of the audit; a row of NULLs is none.
+pub(super) fn read_entry(row: &[DbValue]) -> Result<Option<AuditEntry>, StoreError> {
     let mut columns = Columns::of(row, "auth_logs_v2");
-    let id = columns.next("id")?;
+    let Some(id) = columns.next("id")? else { return Ok(None) };
     columns.id = id;
-    Ok(AuditEntry {
+    Ok(Some(AuditEntry {
         id,
         at: UnixTime::from_seconds(columns.next::<Option<i64>>("created_at")?.unwrap_or(0)),
         action: columns.next("action")?,
@@ -155,7 +155,7 @@ pub(super) fn read_entry(row: &[DbValue]) -> Result<AuditEntry, StoreError> {
         success: columns.next("success")?,
         reason: columns.next("details")?,
         proof: columns.next("details")?,
-    })
+    }))
 }
 
 /// What a column may hold. The SDK's `Decode` does the same with error texts that weigh 20 kB and would show the value.

@@ -10,18 +10,55 @@ use super::compact::{compact, compact_length, sql};
 /// The latest migration that these statements know.
 pub const SCHEMA_VERSION: i64 = 4;
 
-/// A statement that writes: its parts stand between the gates that every one passes first and the audit row that every one adds.
-/// All of them are constants; putting them together when they are sent keeps the gates in a component once.
+/// A statement that returns a row, whatever is stored. Only what is put together below is one: a list of columns of
+/// `(SELECT 1) one`, to which everything else is joined on the left. Spin 4.0 never answers a `query` without rows.
 #[derive(Clone, Copy)]
-pub(super) struct Written {
+pub(super) struct Reads {
+    name: &'static str,
+    text: &'static str,
+}
+
+/// A statement that writes and returns one row: its parts stand between the gates that every one passes first and the audit row
+/// that every one adds. All of them are constants; putting them together when they are sent keeps the gates in a component once.
+#[derive(Clone, Copy)]
+pub(super) struct Writes {
+    name: &'static str,
     parts: &'static str,
     result: &'static str,
 }
 
-impl Written {
-    pub(super) fn text(self) -> String {
-        [GATES, self.parts, AUDIT, self.result].concat()
+/// A statement that is executed: it returns no row.
+#[derive(Clone, Copy)]
+pub(super) struct Executes {
+    name: &'static str,
+    text: &'static str,
+}
+
+/// The text of a statement, as it is sent: its name comes first, for who looks at the server or at a trace.
+pub(super) trait Statement: Copy {
+    fn text(self) -> String;
+}
+
+impl Statement for Reads {
+    fn text(self) -> String {
+        named(self.name, &[self.text])
     }
+}
+
+impl Statement for Writes {
+    fn text(self) -> String {
+        named(self.name, &[GATES, self.parts, AUDIT, self.result])
+    }
+}
+
+impl Statement for Executes {
+    fn text(self) -> String {
+        named(self.name, &[self.text])
+    }
+}
+
+fn named(name: &str, parts: &[&str]) -> String {
+    ["/* ", name, " */ ", &parts.concat()].concat()
 }
 
 /// The parameters that every writing statement shares, see `parameters.rs`:
@@ -110,12 +147,19 @@ const COUNTERS: &str = sql!(
      FROM (SELECT 1) one LEFT JOIN deed d ON TRUE"
 );
 
-macro_rules! written {
-    ($first:expr $(, $more:expr)* ; $result:expr) => {
-        Written { parts: sql!(concat!($first $(, ", ", $more)*)), result: $result }
+macro_rules! writes {
+    ($name:literal: $first:expr $(, $more:expr)* ; $result:expr) => {
+        Writes { name: $name, parts: sql!(concat!($first $(, ", ", $more)*)), result: $result }
     };
-    ($($parts:expr),+) => {
-        written!($($parts),+ ; COUNTERS)
+    ($name:literal: $($parts:expr),+) => {
+        writes!($name: $($parts),+ ; COUNTERS)
+    };
+}
+
+/// `with` may be empty; `joins` are left joins to the one row, so that there is always one.
+macro_rules! reads {
+    ($name:literal: $with:expr, $columns:expr, $joins:expr) => {
+        Reads { name: $name, text: sql!(concat!($with, "SELECT ", $columns, " FROM (SELECT 1) one ", $joins)) }
     };
 }
 
@@ -197,29 +241,36 @@ macro_rules! stale_account {
     };
 }
 
-pub(super) const FIND: &str = sql!(concat!(
+pub(super) const FIND: Reads = reads!(
+    "find":
     "WITH account AS (
          SELECT *, username = $1 AS is_exact, username = $1 AND $3 = ANY (login_places) AS is_known_place
          FROM users_v2 WHERE username = $1 OR username_key = $2
          ORDER BY username = $1 DESC LIMIT 1
      )
-     SELECT a.failures, a.since, g.failures, g.since, n.locked_until, coalesce(u.is_known_place, FALSE), ",
-    stored_keys!(),
-    ", u.is_exact, ",
-    account_columns!(),
-    " FROM (SELECT 1) one
-     LEFT JOIN account u ON TRUE
+     ",
+    concat!(
+        "a.failures, a.since, g.failures, g.since, n.locked_until, coalesce(u.is_known_place, FALSE), ",
+        stored_keys!(),
+        ", u.is_exact, ",
+        account_columns!()
+    ),
+    "LEFT JOIN account u ON TRUE
      LEFT JOIN throttles a ON a.subject = $4 AND a.place = ''
      LEFT JOIN throttles g ON g.subject = $5 AND g.place = ''
      LEFT JOIN throttles n ON n.subject = $6 AND n.place = CASE WHEN u.is_known_place THEN $3 ELSE '' END"
-));
-
-pub(super) const FIND_SESSION: &str = sql!(
-    "SELECT id::bigint, username, session_epoch, least(gendate, mfa_gendate)
-     FROM users_v2 WHERE id = $1::bigint AND disabled_at IS NULL"
 );
 
-pub(super) const CREATE_ACCOUNT: Written = written!(
+/// Of a disabled account, as of one that is gone, only NULLs.
+pub(super) const FIND_SESSION: Reads = reads!(
+    "find_session":
+    "",
+    "u.id::bigint, u.username, u.session_epoch, least(u.gendate, u.mfa_gendate)",
+    "LEFT JOIN users_v2 u ON u.id = $1::bigint AND u.disabled_at IS NULL"
+);
+
+pub(super) const CREATE_ACCOUNT: Writes = writes!(
+    "create_account":
     concat!("deed AS (
          INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, gendate, expired, state,
                                origin, operator_touched, standing_key, standing_binding, legacy, password_generation,
@@ -240,7 +291,8 @@ pub(super) const CREATE_ACCOUNT: Written = written!(
 /// Own parameters from `$24`: five counters and the state as they were seen, the code's step, whether it is a renewal,
 /// standing (operator, key, binding), expiry (mark, moment), legacy, place; then the new password with key and both bindings,
 /// and whether the account starts over.
-pub(super) const REPLACE_PASSWORD: Written = written!(
+pub(super) const REPLACE_PASSWORD: Writes = writes!(
+    "replace_password":
     concat!("deed AS (
          UPDATE users_v2
          SET password = $38, password_key = $33, password_binding = $39, gendate = $5,
@@ -273,7 +325,8 @@ pub(super) const REPLACE_PASSWORD: Written = written!(
 );
 
 /// Own parameters as [`REPLACE_PASSWORD`], up to the place; then the new secret with its binding, and the one that was seen.
-pub(super) const REPLACE_SECOND_FACTOR: Written = written!(
+pub(super) const REPLACE_SECOND_FACTOR: Writes = writes!(
+    "replace_second_factor":
     concat!("deed AS (
          UPDATE users_v2
          SET mfa = $38, mfa_key = $33, mfa_binding = $39, mfa_gendate = $5, mfa_generation = mfa_generation + 1,
@@ -289,7 +342,8 @@ pub(super) const REPLACE_SECOND_FACTOR: Written = written!(
 );
 
 /// Own parameters as [`REPLACE_SECOND_FACTOR`].
-pub(super) const PUT_SECOND_FACTOR_BESIDE: Written = written!(
+pub(super) const PUT_SECOND_FACTOR_BESIDE: Writes = writes!(
+    "put_second_factor_beside":
     concat!("deed AS (
          UPDATE users_v2
          SET pending_mfa = $38, pending_mfa_key = $33, pending_mfa_binding = $39, pending_mfa_gendate = $5,
@@ -307,7 +361,8 @@ pub(super) const PUT_SECOND_FACTOR_BESIDE: Written = written!(
 /// none if it stays; the second factor's birth, the state, the standing's key and binding, the mark's moment; then what was
 /// seen: both generations, the security counter, the mark, the password, the second factor, the one that waited; the keys that rows
 /// need, the limit of wrong codes, and the login counter that a challenge stood on.
-pub(super) const CONCLUDE_LOGIN: Written = written!(
+pub(super) const CONCLUDE_LOGIN: Writes = writes!(
+    "conclude_login":
     concat!("deed AS (
          UPDATE users_v2
          SET state = CASE WHEN $25::boolean THEN state ELSE $35 END, mfa_last_step = coalesce($24::bigint, mfa_last_step),
@@ -345,7 +400,9 @@ pub(super) const CONCLUDE_LOGIN: Written = written!(
 );
 
 /// Own parameters: what is added to the wrong codes in a row, the step of a right one, and the limit of wrong codes.
-pub(super) const REFUSE: Written = written!(concat!(
+pub(super) const REFUSE: Writes = writes!(
+    "refuse":
+    concat!(
     "deed AS (
          UPDATE users_v2
          SET otp_failures = otp_failures + $24::bigint, mfa_last_step = greatest(mfa_last_step, $25::bigint)
@@ -358,7 +415,9 @@ pub(super) const REFUSE: Written = written!(concat!(
 ));
 
 /// One factor that was right. Own parameters: the code's step, and whether the account is marked as expired; then what was seen: both generations, the security counter, the password, the second factor; the limit of wrong codes.
-pub(super) const NOTE_FACTOR: Written = written!(concat!(
+pub(super) const NOTE_FACTOR: Writes = writes!(
+    "note_factor":
+    concat!(
     "deed AS (
          UPDATE users_v2
          SET mfa_last_step = coalesce($24::bigint, mfa_last_step),
@@ -376,16 +435,19 @@ pub(super) const NOTE_FACTOR: Written = written!(concat!(
 ));
 
 /// By an insert alone: nothing is judged, counted or locked. The first of the shared parameters, and the proof as `$8`.
-pub(super) const REFUSE_LOCKED: &str = sql!(
-    "
-    INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
+pub(super) const REFUSE_LOCKED: Executes = Executes {
+    name: "refuse_locked",
+    text: sql!(
+        "INSERT INTO auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
     VALUES ((SELECT id FROM users_v2 WHERE id = $6::bigint), $1, $3::text::inet, $4, FALSE,
             jsonb_strip_nulls(jsonb_build_object('username', $2::text, 'proof', $8::text, 'reason', $7::text)),
             to_timestamp($5::bigint) AT TIME ZONE 'UTC')"
-);
+    ),
+};
 
 /// Own parameter: the epoch that was seen.
-pub(super) const RENEW_SESSION: Written = written!(
+pub(super) const RENEW_SESSION: Writes = writes!(
+    "renew_session":
     "deed AS (
          SELECT id, password_generation, mfa_generation, login_counter, security_counter, session_epoch FROM users_v2
          WHERE id = $6::bigint AND EXISTS (SELECT FROM gate) AND session_epoch = $24::bigint AND disabled_at IS NULL
@@ -393,7 +455,9 @@ pub(super) const RENEW_SESSION: Written = written!(
 );
 
 /// Own parameter: the epoch that was seen.
-pub(super) const END_SESSIONS: Written = written!(concat!(
+pub(super) const END_SESSIONS: Writes = writes!(
+    "end_sessions":
+    concat!(
     "deed AS (
          UPDATE users_v2
          SET session_epoch = session_epoch + 1, security_counter = security_counter + 1,
@@ -408,7 +472,8 @@ pub(super) const END_SESSIONS: Written = written!(concat!(
 
 /// Own parameters: the digest of the name, whether the account is disabled after it, the standing's key and binding; then the
 /// security counter and the state that were seen. What is done follows from `$1`, the action.
-pub(super) const ADMINISTER: Written = written!(
+pub(super) const ADMINISTER: Writes = writes!(
+    "administer":
     "forgotten AS (
          DELETE FROM throttles
          WHERE subject = $24 AND $1::text = 'account_unlocked' AND EXISTS (SELECT FROM gate)
@@ -443,7 +508,8 @@ pub(super) const ADMINISTER: Written = written!(
     registers!("$30")
 );
 
-pub(super) const NOTE_AUDIT_READ: Written = written!(
+pub(super) const NOTE_AUDIT_READ: Writes = writes!(
+    "note_audit_read":
     "deed AS (
          SELECT NULL::integer AS id, 0::bigint AS password_generation, 0::bigint AS mfa_generation,
                 0::bigint AS login_counter, 0::bigint AS security_counter, 0::bigint AS session_epoch
@@ -451,24 +517,32 @@ pub(super) const NOTE_AUDIT_READ: Written = written!(
      )"
 );
 
-pub(super) const READ_AUDIT: &str = sql!(
-    "
-    SELECT id::bigint, extract(epoch FROM created_at)::bigint, action, details ->> 'username', user_id::bigint,
-           host(ip_address), user_agent, success, details ->> 'reason', details ->> 'proof'
-    FROM auth_logs_v2
-    WHERE ($1::text IS NULL OR left(details ->> 'username', 50) = $1 AND details ->> 'username' = $1) AND ($2::bigint IS NULL OR user_id = $2)
-          AND ($3::bigint IS NULL OR id < $3)
-    ORDER BY id DESC LIMIT $4::bigint"
+/// A row each; where there is none, one of NULLs.
+pub(super) const READ_AUDIT: Reads = reads!(
+    "read_audit":
+    "",
+    "l.*",
+    "LEFT JOIN (
+         SELECT id::bigint, extract(epoch FROM created_at)::bigint, action, details ->> 'username', user_id::bigint,
+                host(ip_address), user_agent, success, details ->> 'reason', details ->> 'proof'
+         FROM auth_logs_v2
+         WHERE ($1::text IS NULL OR left(details ->> 'username', 50) = $1 AND details ->> 'username' = $1)
+               AND ($2::bigint IS NULL OR user_id = $2) AND ($3::bigint IS NULL OR auth_logs_v2.id < $3)
+         ORDER BY auth_logs_v2.id DESC LIMIT $4::bigint
+     ) l ON TRUE ORDER BY l.id DESC"
 );
 
 /// Accounts and rows of the history in the same columns; `$1` the first key's name, `$2` and `$3` where the batch before
 /// ended, `$4` its size.
-pub(super) const FIND_STALE: &str = sql!(concat!(
-    "SELECT (SELECT count(*) FROM users_v2 u WHERE ",
+pub(super) const FIND_STALE: Reads = reads!(
+    "find_stale":
+    "",
+    concat!("(SELECT count(*) FROM users_v2 u WHERE ",
     stale_account!(),
     ") + (SELECT count(*) FROM password_history_v2 h WHERE h.password_key IS DISTINCT FROM $1), ",
     stored_keys!(),
-    ", b.* FROM (SELECT 1) one LEFT JOIN (
+    ", b.*"),
+    concat!("LEFT JOIN (
          (SELECT TRUE AS is_account, ",
     account_columns!(),
     " FROM users_v2 u WHERE u.id > $2::bigint AND ",
@@ -480,12 +554,13 @@ pub(super) const FIND_STALE: &str = sql!(concat!(
           FROM password_history_v2 h LEFT JOIN users_v2 o ON o.id = h.user_id
           WHERE h.id > $3::bigint AND h.password_key IS DISTINCT FROM $1
           ORDER BY h.id LIMIT $4::bigint)
-     ) b ON TRUE"
-));
+     ) b ON TRUE")
+);
 
 /// Own parameters: accounts and rows of the history as JSON, the first key's name, and whether there was nothing left to
 /// move. A key is forgotten when no row needs it.
-pub(super) const MOVE_SECRETS: Written = written!(
+pub(super) const MOVE_SECRETS: Writes = writes!(
+    "move_secrets":
     "moved AS (
          UPDATE users_v2 u
          SET password = n.password, password_key = $26, password_binding = n.password_binding,
@@ -539,34 +614,51 @@ pub(super) const MOVE_SECRETS: Written = written!(
 );
 
 /// The latest migration, and the keys that stored secrets need.
-pub const READ_HEALTH: &str =
-    sql!(concat!("SELECT (SELECT max(version)::bigint FROM refinery_schema_history), ", stored_keys!()));
+pub(super) const READ_HEALTH: Reads = reads!(
+    "read_health":
+    "",
+    concat!("(SELECT max(version)::bigint FROM refinery_schema_history), ", stored_keys!()),
+    ""
+);
 
-/// Every statement with its name, for the test that prepares each one on the migrated schema.
+/// A statement's text, for who prepares or runs it from outside.
+#[derive(Debug)]
+pub struct StatementText {
+    /// Its name.
+    pub name: &'static str,
+    /// As it is sent.
+    pub text: String,
+    /// Whether it is queried: then it returns a row whatever is stored.
+    pub returns_a_row: bool,
+}
+
+/// What health reads, for who has no store yet.
 #[must_use]
-pub fn statements() -> Vec<(&'static str, String)> {
-    let plain = [
-        ("find", FIND),
-        ("find_session", FIND_SESSION),
-        ("refuse_locked", REFUSE_LOCKED),
-        ("read_audit", READ_AUDIT),
-        ("find_stale", FIND_STALE),
-        ("read_health", READ_HEALTH),
+pub fn health_statement() -> String {
+    READ_HEALTH.text()
+}
+
+/// Every statement: a test prepares each one on the migrated schema, and runs each that is queried where nothing is stored.
+#[must_use]
+pub fn statements() -> Vec<StatementText> {
+    let reads = [FIND, FIND_SESSION, READ_AUDIT, FIND_STALE, READ_HEALTH];
+    let writes = [
+        CREATE_ACCOUNT,
+        REPLACE_PASSWORD,
+        REPLACE_SECOND_FACTOR,
+        PUT_SECOND_FACTOR_BESIDE,
+        CONCLUDE_LOGIN,
+        NOTE_FACTOR,
+        REFUSE,
+        RENEW_SESSION,
+        END_SESSIONS,
+        ADMINISTER,
+        NOTE_AUDIT_READ,
+        MOVE_SECRETS,
     ];
-    let written = [
-        ("create_account", CREATE_ACCOUNT),
-        ("replace_password", REPLACE_PASSWORD),
-        ("replace_second_factor", REPLACE_SECOND_FACTOR),
-        ("put_second_factor_beside", PUT_SECOND_FACTOR_BESIDE),
-        ("conclude_login", CONCLUDE_LOGIN),
-        ("note_factor", NOTE_FACTOR),
-        ("refuse", REFUSE),
-        ("renew_session", RENEW_SESSION),
-        ("end_sessions", END_SESSIONS),
-        ("administer", ADMINISTER),
-        ("note_audit_read", NOTE_AUDIT_READ),
-        ("move_secrets", MOVE_SECRETS),
-    ];
-    let plain = plain.map(|(name, text)| (name, text.to_owned()));
-    plain.into_iter().chain(written.map(|(name, statement)| (name, statement.text()))).collect()
+    let executes = [REFUSE_LOCKED];
+    let reads = reads.map(|reads| StatementText { name: reads.name, text: reads.text(), returns_a_row: true });
+    let writes = writes.map(|writes| StatementText { name: writes.name, text: writes.text(), returns_a_row: true });
+    let executes = executes.map(|run| StatementText { name: run.name, text: run.text(), returns_a_row: false });
+    reads.into_iter().chain(writes).chain(executes).collect()
 }

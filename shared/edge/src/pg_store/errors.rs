@@ -1,0 +1,105 @@
+//! What the log may say of a database error: its class and SQLSTATE, never a value.
+//!
+//! The platform's texts can hold parts of the address, values of a row, and with `RUST_BACKTRACE` a trace of the stack.
+
+use cofrap_accounts::StoreError;
+use spin_sdk::pg4::{PgError, QueryError};
+
+/// PostgreSQL's appendix A: `undefined_table`, `undefined_column`.
+const NOT_MIGRATED: [&str; 2] = ["42P01", "42703"];
+
+/// Classes of SQLSTATE whose messages speak of the server, a role or the schema, not of what is stored: connection, privileges and
+/// logins, state of the transaction, names, resources, limits, intervention, system.
+const SPEAKING: [&str; 10] = ["08", "25", "28", "3D", "3F", "42", "53", "54", "57", "58"];
+
+/// What a text of the platform says of a connection that failed. The first that stands in it counts.
+const CLASSES: [(&str, &str); 8] = [
+    ("is not permitted", "database_host does not permit the host that database_url names"),
+    ("refused", "refused"),
+    ("imed out", "timed out"),
+    ("imeout", "timed out"),
+    ("lookup address", "the host's name has no address"),
+    ("ertificate", "TLS: the certificate does not hold"),
+    ("tls", "TLS"),
+    ("losed", "closed"),
+];
+
+/// A statement that failed, as the domain knows it.
+pub(super) fn failed(error: PgError) -> StoreError {
+    StoreError::Unavailable(match error {
+        PgError::ConnectionFailed(text) => format!("connection failed: {}", class_of(&text)),
+        PgError::QueryFailed(QueryError::Text(text)) => format!("query failed: {}", class_of(&text)),
+        PgError::QueryFailed(QueryError::DbError(cause)) => {
+            if NOT_MIGRATED.contains(&cause.code.as_str()) {
+                return StoreError::SchemaMissing(cause.message);
+            }
+            let is_speaking = cause.code.get(..2).is_some_and(|class| SPEAKING.contains(&class));
+            if is_speaking { format!("{} {}", cause.code, cause.message) } else { cause.code }
+        }
+        PgError::BadParameter(_) | PgError::ValueConversionFailed(_) => "the platform refused a parameter".to_owned(),
+        PgError::Other(_) => "the platform refused: is database_host host:port?".to_owned(),
+    })
+}
+
+/// Whether the connection broke, so that another one may do: the server ended it, or it was closed on the way.
+pub(super) fn is_broken(error: &PgError) -> bool {
+    match error {
+        // Operator intervention, the end of an idle session (57P05) among it.
+        PgError::QueryFailed(QueryError::DbError(cause)) => cause.code.starts_with("57P"),
+        PgError::QueryFailed(QueryError::Text(_)) => true,
+        _ => false,
+    }
+}
+
+fn class_of(text: &str) -> String {
+    if let Some(state) = sqlstate_in(text) {
+        return format!("SQLSTATE {state}");
+    }
+    let known = CLASSES.iter().find(|(word, _)| text.contains(word));
+    known.map_or("no class is known", |(_, class)| class).to_owned()
+}
+
+/// The SQLSTATE in the driver's own words, `SqlState(E28P01)`.
+fn sqlstate_in(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("SqlState(E")?;
+    let state = rest.get(..5)?;
+    state.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()).then_some(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_connection(text: &str) -> String {
+        failed(PgError::ConnectionFailed(text.to_owned())).to_string()
+    }
+
+    #[test]
+    fn of_a_failed_connection_only_the_class_and_the_sqlstate_are_said() {
+        for (text, class) in [
+            (
+                "db error: FATAL: password authentication failed for user \"canary\" ... code: SqlState(E28P01), ...",
+                "SQLSTATE 28P01",
+            ),
+            (
+                "error connecting to server: Connection refused (os error 111)\n\nStack backtrace:\n 0: canary",
+                "refused",
+            ),
+            ("Timeout(Create) canary", "timed out"),
+            ("failed to lookup address information: canary", "the host's name has no address"),
+            ("invalid configuration: canary", "no class is known"),
+            (
+                "address postgres://canary:1 is not permitted",
+                "database_host does not permit the host that database_url names",
+            ),
+        ] {
+            assert_eq!(of_connection(text), format!("database: connection failed: {class}"));
+        }
+    }
+
+    #[test]
+    fn a_statement_s_text_is_never_said_whole() {
+        let error = failed(PgError::QueryFailed(QueryError::Text("row contains (canary)".to_owned())));
+        assert_eq!(error.to_string(), "database: query failed: no class is known");
+    }
+}
