@@ -2,16 +2,18 @@
 
 use crate::bindings::fermyon::spin::variables;
 use crate::bindings::spin::postgres::postgres;
-use crate::manifest::{ComponentDeclaration, Manifest};
+use crate::manifest::{Application, ComponentDeclaration, ComponentId, Manifest, VariableName};
 use crate::output::{ComponentOutput, OutputSink};
 use crate::postgres::{Connection, OutboundPostgres};
 use crate::routes::Routes;
-use crate::variables::{VariableSource, fill_template, of_component, resolve};
+use crate::template::Template;
+use crate::variables::{VariableSource, resolve};
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use toml::Spanned;
 use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 use wasmtime_wasi::{HostWallClock, Rng, WasiCtx, WasiCtxView, WasiView};
@@ -25,6 +27,9 @@ type HttpAnswer = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), 
 /// Requests that may run at once, and bytes of memory that each may use: what a component keeps of a body is bounded.
 const INSTANCES: u32 = 1000;
 const MEMORY_BYTES: usize = 32 * 1024 * 1024;
+
+/// Characters of a statement that the log shows: its name is among them.
+const STATEMENT_SHOWN: usize = 120;
 
 /// The compiler and the interfaces that components link against; one serves any number of applications.
 #[derive(Clone)]
@@ -70,13 +75,30 @@ fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 /// Gives each request its random source.
 pub type RandomSource = Arc<dyn Fn() -> Box<dyn Rng + Send> + Send + Sync>;
 
-/// Time and randomness of the components, when they are not the machine's: for tests.
+/// A variable whose value the platform looked up. Each costs up to 25 microseconds of its processor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VariableRead {
+    /// The component that caused it.
+    pub component: String,
+    /// The application's variable.
+    pub variable: String,
+    /// Whether the component opened its first connection of a request rather than asking for it: then Spin looks up every variable
+    /// of the application.
+    pub by_connecting: bool,
+}
+
+/// Who is told of every variable that is read.
+pub type ReadObserver = Arc<dyn Fn(VariableRead) + Send + Sync>;
+
+/// Time and randomness of the components, when they are not the machine's, and who watches them: for tests.
 #[derive(Clone, Default)]
 pub struct Ambient {
-    /// Gives the time since the Unix epoch.
-    pub clock: Option<Arc<dyn Fn() -> Duration + Send + Sync>>,
+    /// Gives the time.
+    pub clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
     /// Gives each request its random source.
     pub random: Option<RandomSource>,
+    /// Is told of every variable that is read.
+    pub reads: Option<ReadObserver>,
 }
 
 /// What an application is started with.
@@ -93,6 +115,7 @@ pub struct Options {
 
 /// A loaded application.
 pub struct App {
+    pub(crate) application: Application,
     pub(crate) routes: Routes,
     pub(crate) components: BTreeMap<String, Arc<LoadedComponent>>,
     ambient: Ambient,
@@ -102,8 +125,17 @@ pub struct App {
 pub(crate) struct LoadedComponent {
     pub(crate) pre: ProxyPre<Guest>,
     pub(crate) output: ComponentOutput,
-    variables: BTreeMap<String, String>,
+    variables: BTreeMap<String, ComponentVariable>,
+    /// The names of all variables of the application.
+    application_variables: Arc<[String]>,
     postgres: OutboundPostgres,
+    reads: Option<ReadObserver>,
+}
+
+/// A component's variable: its value, and the application's variables that stand in it.
+struct ComponentVariable {
+    value: String,
+    made_of: Vec<String>,
 }
 
 impl App {
@@ -114,60 +146,101 @@ impl App {
     pub fn load(engine: &Engine, options: Options) -> Result<Self> {
         let Options { manifest, variables, ambient, output } = options;
         let values = resolve(&manifest.variables, &variables)?;
-        let load = |(name, declaration): (&String, &ComponentDeclaration)| {
-            let output = ComponentOutput { component: name.as_str().into(), sink: Arc::clone(&output) };
-            let component = load_component(engine, &manifest.folder, declaration, &values, output);
-            Ok((name.clone(), Arc::new(component.with_context(|| format!("component {name}"))?)))
+        let loader = ComponentLoader {
+            engine,
+            folder: &manifest.folder,
+            application_variables: values.keys().cloned().collect(),
+            values: &values,
+            reads: ambient.reads.as_ref(),
+        };
+        let load = |(id, declaration): (&ComponentId, &ComponentDeclaration)| {
+            let output = ComponentOutput { component: id.as_str().into(), sink: Arc::clone(&output) };
+            let component = loader.load(declaration, output).with_context(|| format!("component {}", id.as_str()))?;
+            Ok((id.as_str().to_owned(), Arc::new(component)))
         };
         let components = manifest.components.iter().map(load).collect::<Result<_>>()?;
-        Ok(Self { routes: Routes::new(manifest.http_triggers())?, components, ambient })
+        let routes = Routes::new(manifest.http_triggers())?;
+        Ok(Self { application: manifest.application, routes, components, ambient })
+    }
+
+    /// The time, as its duration since 1970.
+    ///
+    /// # Errors
+    /// When the clock stands before 1970, of which WASI cannot speak.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the machine's clock is the components', unless they are given another"
+    )]
+    fn now(&self) -> Result<Duration> {
+        let now = self.ambient.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
+        now.duration_since(SystemTime::UNIX_EPOCH).context("the clock stands before 1970: set it")
     }
 
     /// The state of one request's instance.
-    pub(crate) fn guest(&self, component: &Arc<LoadedComponent>) -> Guest {
+    ///
+    /// # Errors
+    /// When the clock stands before 1970.
+    pub(crate) fn guest(self: &Arc<Self>, component: &Arc<LoadedComponent>) -> Result<Guest> {
+        self.now()?;
         let mut wasi = WasiCtx::builder();
         wasi.stdout(component.output.clone()).stderr(component.output.clone());
-        if let Some(clock) = &self.ambient.clock {
-            wasi.wall_clock(FixedClock(Arc::clone(clock)));
-        }
+        wasi.wall_clock(AppClock(Arc::clone(self)));
         if let Some(random) = &self.ambient.random {
             wasi.secure_random(random());
         }
-        Guest {
+        Ok(Guest {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             hooks: NoOutboundHttp,
             table: ResourceTable::new(),
             component: Arc::clone(component),
-        }
+            has_connected: false,
+        })
     }
 }
 
-fn load_component(
-    engine: &Engine,
-    folder: &Path,
-    declaration: &ComponentDeclaration,
-    values: &BTreeMap<String, String>,
-    output: ComponentOutput,
-) -> Result<LoadedComponent> {
-    let source = folder.join(&declaration.source);
-    let compiled = Component::from_file(&engine.wasmtime, &source)
-        .map_err(|error| anyhow!("cannot load {}: {error:#}", source.display()))?;
-    let pre =
-        engine.linker.instantiate_pre(&compiled).and_then(ProxyPre::new).map_err(|error| {
+/// What all components of an application are loaded with.
+struct ComponentLoader<'a> {
+    engine: &'a Engine,
+    folder: &'a Path,
+    values: &'a BTreeMap<String, String>,
+    application_variables: Arc<[String]>,
+    reads: Option<&'a ReadObserver>,
+}
+
+impl ComponentLoader<'_> {
+    fn load(&self, declaration: &ComponentDeclaration, output: ComponentOutput) -> Result<LoadedComponent> {
+        let source = self.folder.join(&declaration.source);
+        let compiled = Component::from_file(&self.engine.wasmtime, &source)
+            .map_err(|error| anyhow!("cannot load {}: {error:#}", source.display()))?;
+        let pre = self.engine.linker.instantiate_pre(&compiled).and_then(ProxyPre::new).map_err(|error| {
             anyhow!("{} asks for something that this host does not offer: {error:#}", source.display())
         })?;
-    let allowed = declaration
-        .allowed_outbound_hosts
-        .iter()
-        .map(|host| fill_template(host, values))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(LoadedComponent {
-        pre,
-        output,
-        variables: of_component(declaration, values)?,
-        postgres: OutboundPostgres::new(&allowed)?,
-    })
+        let hosts = declaration.allowed_outbound_hosts.iter().map(|host| host.get_ref().template().fill(self.values));
+        let variable = |(name, template): (&VariableName, &Spanned<Template>)| {
+            let template = template.get_ref();
+            let made_of = template.variables().map(str::to_owned).collect();
+            Ok((name.as_str().to_owned(), ComponentVariable { value: template.fill(self.values)?, made_of }))
+        };
+        Ok(LoadedComponent {
+            pre,
+            output,
+            variables: declaration.variables.iter().map(variable).collect::<Result<_>>()?,
+            application_variables: Arc::clone(&self.application_variables),
+            postgres: OutboundPostgres::new(&hosts.collect::<Result<Vec<_>>>()?)?,
+            reads: self.reads.cloned(),
+        })
+    }
+}
+
+impl LoadedComponent {
+    fn note_reads(&self, variables: &[String], by_connecting: bool) {
+        let Some(observer) = &self.reads else { return };
+        for variable in variables {
+            let component = self.output.component.to_string();
+            observer(VariableRead { component, variable: variable.clone(), by_connecting });
+        }
+    }
 }
 
 /// What one instance of a component holds.
@@ -177,6 +250,7 @@ pub(crate) struct Guest {
     hooks: NoOutboundHttp,
     table: ResourceTable,
     component: Arc<LoadedComponent>,
+    has_connected: bool,
 }
 
 impl WasiView for Guest {
@@ -211,7 +285,9 @@ impl variables::Host for Guest {
         if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_name) {
             return Err(variables::Error::InvalidName(name));
         }
-        self.component.variables.get(&name).cloned().ok_or(variables::Error::Undefined(name))
+        let Some(variable) = self.component.variables.get(&name) else { return Err(variables::Error::Undefined(name)) };
+        self.component.note_reads(&variable.made_of, false);
+        Ok(variable.value.clone())
     }
 }
 
@@ -219,6 +295,9 @@ impl postgres::Host for Guest {}
 
 impl postgres::HostConnection for Guest {
     async fn open(&mut self, address: String) -> Result<Resource<Connection>, postgres::Error> {
+        if !std::mem::replace(&mut self.has_connected, true) {
+            self.component.note_reads(&self.component.application_variables, true);
+        }
         let connection = self.component.postgres.open(&address).await?;
         self.table.push(connection).map_err(|error| postgres::Error::Other(error.to_string()))
     }
@@ -228,8 +307,18 @@ impl postgres::HostConnection for Guest {
         connection: Resource<Connection>,
         statement: String,
         parameters: Vec<postgres::ParameterValue>,
-    ) -> Result<postgres::RowSet, postgres::Error> {
-        self.connection(&connection)?.query(&statement, &parameters).await
+    ) -> wasmtime::Result<Result<postgres::RowSet, postgres::Error>> {
+        let connection = match self.connection(&connection) {
+            Ok(connection) => connection,
+            Err(error) => return Ok(Err(error)),
+        };
+        let answer = connection.query(&statement, &parameters).await;
+        // Spin 4.0.0 to 4.0.2 never answers then, and keeps the connection: a request that would hang there fails here.
+        if answer.as_ref().is_ok_and(|set| set.rows.is_empty()) {
+            let start: String = statement.chars().take(STATEMENT_SHOWN).collect();
+            wasmtime::bail!("this query returned no row, which Spin 4.0 never answers: {start}");
+        }
+        Ok(answer)
     }
 
     async fn execute(
@@ -253,14 +342,15 @@ impl Guest {
     }
 }
 
-struct FixedClock(Arc<dyn Fn() -> Duration + Send + Sync>);
+struct AppClock(Arc<App>);
 
-impl HostWallClock for FixedClock {
+impl HostWallClock for AppClock {
     fn resolution(&self) -> Duration {
         Duration::from_nanos(1)
     }
 
     fn now(&self) -> Duration {
-        (self.0)()
+        // It was looked at when the request began; one that was set back since stands still.
+        self.0.now().unwrap_or_default()
     }
 }

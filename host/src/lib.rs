@@ -15,11 +15,12 @@ mod output;
 mod postgres;
 mod routes;
 mod server;
+mod template;
 mod variables;
 
-pub use app::{Ambient, App, Engine, Options, RandomSource};
+pub use app::{Ambient, App, Engine, Options, RandomSource, ReadObserver, VariableRead};
 pub use local_postgres::{LocalPostgres, PostgresHome};
 pub use manifest::Manifest;
 pub use output::OutputSink;
 pub use server::serve;
-pub use variables::{VariableSource, from_environment, postgres_variables, read_dotenv};
+pub use variables::{VariableSource, database_variables, from_environment, read_dotenv};

@@ -1,24 +1,28 @@
-//! `spin.toml`, version 2: as much of it as this host offers. Anything else in it is an error.
+//! `spin.toml`, version 2: as much of it as this host offers. What Spin refuses is refused here too, with its line; so is what
+//! this host does not offer.
 
+use crate::postgres::AllowedHost;
+use crate::template::Template;
 use crate::variables::{VariableSource, resolve};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use routefinder::RouteSpec;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 
 /// A parsed manifest.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    spin_manifest_version: u32,
-    #[expect(dead_code, reason = "checked to be there, as Spin does")]
-    application: Application,
+    spin_manifest_version: Spanned<u32>,
+    pub(crate) application: Application,
     #[serde(default)]
-    pub(crate) variables: BTreeMap<String, VariableDeclaration>,
+    pub(crate) variables: BTreeMap<VariableName, Spanned<VariableDeclaration>>,
     trigger: Triggers,
-    /// The components by name.
+    /// The components by id.
     #[serde(rename = "component")]
-    pub(crate) components: BTreeMap<String, ComponentDeclaration>,
+    pub(crate) components: BTreeMap<ComponentId, ComponentDeclaration>,
     /// The folder that the manifest's paths start from.
     #[serde(skip)]
     pub(crate) folder: PathBuf,
@@ -26,11 +30,12 @@ pub struct Manifest {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "for people")]
-struct Application {
-    name: String,
-    version: Option<String>,
+pub(crate) struct Application {
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+    #[expect(dead_code, reason = "for people")]
     description: Option<String>,
+    #[expect(dead_code, reason = "for people")]
     authors: Option<Vec<String>>,
 }
 
@@ -56,8 +61,8 @@ struct Triggers {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HttpTrigger {
-    pub(crate) route: String,
-    pub(crate) component: String,
+    pub(crate) route: RoutePattern,
+    pub(crate) component: Spanned<ComponentId>,
     #[expect(dead_code, reason = "for people")]
     id: Option<String>,
 }
@@ -69,9 +74,9 @@ pub(crate) struct ComponentDeclaration {
     #[expect(dead_code, reason = "for people")]
     description: Option<String>,
     #[serde(default)]
-    pub(crate) allowed_outbound_hosts: Vec<String>,
+    pub(crate) allowed_outbound_hosts: Vec<Spanned<OutboundHost>>,
     #[serde(default)]
-    pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) variables: BTreeMap<VariableName, Spanned<Template>>,
     #[expect(dead_code, reason = "`spin build` reads it")]
     build: Option<Build>,
 }
@@ -85,25 +90,176 @@ struct Build {
     watch: Option<Vec<String>>,
 }
 
+/// A component's id: words with `-` between them. Spin 3.0 to 4.0: each word starts with an ASCII letter, goes on with letters and
+/// digits, and is of one case.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(try_from = "String")]
+pub(crate) struct ComponentId(String);
+
+/// A variable's name: the same with `_`, and in lower case.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(try_from = "String")]
+pub(crate) struct VariableName(String);
+
+/// A route, as `routefinder` takes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct RoutePattern(String);
+
+/// `postgres://host:port`, possibly with variables in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Template")]
+pub(crate) struct OutboundHost(Template);
+
+impl ComponentId {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ComponentId {
+    type Error = String;
+
+    fn try_from(id: String) -> Result<Self, String> {
+        check_words(&id, '-').map_err(|problem| format!("component id `{id}`: {problem}"))?;
+        Ok(Self(id))
+    }
+}
+
+impl VariableName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for VariableName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let is_lower = !name.contains(|c: char| c.is_ascii_uppercase());
+        let checked = if is_lower { check_words(&name, '_') } else { Err("write it in lower case".to_owned()) };
+        checked.map_err(|problem| format!("variable name `{name}`: {problem}"))?;
+        Ok(Self(name))
+    }
+}
+
+fn check_words(id: &str, delimiter: char) -> Result<(), String> {
+    for word in id.split(delimiter) {
+        let Some(first) = word.chars().next() else {
+            return Err(format!("give it words with one `{delimiter}` between two of them"));
+        };
+        if !first.is_ascii_alphabetic() {
+            return Err(format!("let the word `{word}` start with a letter: Spin refuses any other"));
+        }
+        if let Some(odd) = word.chars().find(|c| !c.is_ascii_alphanumeric()) {
+            return Err(format!(
+                "take `{odd}` out: words have letters and digits, and `{delimiter}` stands between them"
+            ));
+        }
+        if word.contains(|c: char| c.is_ascii_alphabetic() && c.is_ascii_uppercase() != first.is_ascii_uppercase()) {
+            return Err(format!("write the word `{word}` in one case"));
+        }
+    }
+    Ok(())
+}
+
+impl RoutePattern {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The pattern in the router's words, where a trailing `/...` is `/*`.
+    pub(crate) fn to_spec(&self) -> Result<RouteSpec, String> {
+        match self.0.strip_suffix("/...") {
+            Some(prefix) => format!("{prefix}/*").parse(),
+            None => self.0.parse(),
+        }
+    }
+}
+
+impl TryFrom<String> for RoutePattern {
+    type Error = String;
+
+    fn try_from(route: String) -> Result<Self, String> {
+        let pattern = Self(route);
+        if !pattern.0.starts_with('/') {
+            return Err(format!("route `{}`: let it start with /", pattern.0));
+        }
+        pattern.to_spec().map_err(|problem| format!("route `{}`: {problem}", pattern.0))?;
+        Ok(pattern)
+    }
+}
+
+impl OutboundHost {
+    pub(crate) const fn template(&self) -> &Template {
+        &self.0
+    }
+}
+
+impl TryFrom<Template> for OutboundHost {
+    type Error = String;
+
+    /// One without variables is read at once, as Spin does; one with variables when they have values.
+    fn try_from(template: Template) -> Result<Self, String> {
+        if template.variables().next().is_none() {
+            AllowedHost::parse(template.as_str()).map_err(|error| error.to_string())?;
+        }
+        Ok(Self(template))
+    }
+}
+
 impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// When it cannot be read, or asks for something that this host does not offer.
+    /// When it cannot be read, when Spin would refuse it, or when it asks for something that this host does not offer; the message
+    /// has the file, the line and what to do.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        // The parser's own message shows the line.
         let manifest: Self = toml::from_str(&text)
-            .with_context(|| format!("{}: this host does not offer everything it asks for", path.display()))?;
-        if manifest.spin_manifest_version != 2 {
-            bail!("{}: spin_manifest_version must be 2", path.display());
-        }
-        for trigger in manifest.http_triggers() {
-            if !manifest.components.contains_key(&trigger.component) {
-                bail!("{}: route {} names the unknown component {}", path.display(), trigger.route, trigger.component);
-            }
+            .map_err(|error| anyhow!("{}: Spin or this host refuses it: {error}", path.display()))?;
+        if let Some((at, problem)) = manifest.first_problem() {
+            let line = text[..at].lines().count().max(1);
+            bail!("{}, line {line}: {problem}", path.display());
         }
         Ok(Self { folder, ..manifest })
+    }
+
+    /// What only shows when one part is held against another, with the byte where it stands.
+    fn first_problem(&self) -> Option<(usize, String)> {
+        if *self.spin_manifest_version.get_ref() != 2 {
+            return Some((self.spin_manifest_version.span().start, "spin_manifest_version must be 2".to_owned()));
+        }
+        for (name, declaration) in &self.variables {
+            let VariableDeclaration { required, default, .. } = declaration.get_ref();
+            if *required == default.is_some() {
+                let problem = format!("variable {}: give it either `required = true` or a `default`", name.as_str());
+                return Some((declaration.span().start, problem));
+            }
+        }
+        for trigger in self.http_triggers() {
+            let component = trigger.component.get_ref();
+            if !self.components.contains_key(component) {
+                let problem = format!(
+                    "route {} names the unknown component {}: declare [component.{1}]",
+                    trigger.route.as_str(),
+                    component.as_str()
+                );
+                return Some((trigger.component.span().start, problem));
+            }
+        }
+        self.components.values().find_map(|component| {
+            let hosts = component.allowed_outbound_hosts.iter().map(|host| (host.span(), host.get_ref().template()));
+            let variables = component.variables.values().map(|template| (template.span(), template.get_ref()));
+            let mut templates = hosts.chain(variables);
+            templates.find_map(|(span, template)| {
+                let unknown = template.variables().find(|name| !self.declares(name))?;
+                let problem = format!("`{template}`: declare the variable `{unknown}` under [variables]");
+                Some((span.start, problem))
+            })
+        })
     }
 
     /// The components' files.
@@ -114,7 +270,7 @@ impl Manifest {
     /// Whether the application has a variable of that name.
     #[must_use]
     pub fn declares(&self, name: &str) -> bool {
-        self.variables.contains_key(name)
+        self.variables.keys().any(|declared| declared.as_str() == name)
     }
 
     /// The application's variables with their values: of several sources, the first that has one wins; then the default.
@@ -125,6 +281,14 @@ impl Manifest {
         resolve(&self.variables, sources)
     }
 
+    /// The variables that a component is granted.
+    pub fn granted(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.components.iter().map(|(id, component)| {
+            let names = component.variables.keys().map(VariableName::as_str);
+            (id.as_str(), names.collect())
+        })
+    }
+
     /// The routes, as they are written.
     pub fn routes(&self) -> impl Iterator<Item = &str> {
         self.trigger.http.iter().map(|trigger| trigger.route.as_str())
@@ -132,5 +296,46 @@ impl Manifest {
 
     pub(crate) fn http_triggers(&self) -> &[HttpTrigger] {
         &self.trigger.http
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Display;
+
+    fn problem_of<T: TryFrom<String, Error: Display>>(text: &str) -> Option<String> {
+        T::try_from(text.to_owned()).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn ids_are_what_spin_takes_for_one() {
+        for id in ["a", "frontend", "generate-mfa-v2", "a1-b2", "HTTP-api"] {
+            assert_eq!(problem_of::<ComponentId>(id), None, "{id}");
+        }
+        for (id, remedy) in [
+            ("generate-2fa-v2", "let the word `2fa` start with a letter"),
+            ("verify-2fa", "let the word `2fa` start with a letter"),
+            ("a_b", "take `_` out"),
+            ("a.b", "take `.` out"),
+            ("é", "start with a letter"),
+            ("a--b", "one `-` between"),
+            ("-a", "one `-` between"),
+            ("", "one `-` between"),
+            ("aB", "write the word `aB` in one case"),
+        ] {
+            let problem = problem_of::<ComponentId>(id).unwrap_or_default();
+            assert!(problem.contains(remedy), "{id}: {problem}");
+        }
+    }
+
+    #[test]
+    fn variable_names_are_lower_case_words() {
+        for name in ["a", "database_url", "a1_b2"] {
+            assert_eq!(problem_of::<VariableName>(name), None, "{name}");
+        }
+        for name in ["A", "a-b", "a__b", "a_", "_a", "a_2b", "2a", ""] {
+            assert!(problem_of::<VariableName>(name).is_some(), "{name}");
+        }
     }
 }

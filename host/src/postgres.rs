@@ -27,27 +27,33 @@ pub(crate) struct OutboundPostgres {
     pools: Mutex<HashMap<String, Pool>>,
 }
 
-/// `postgres://host:port`, either of them possibly `*`.
+/// `postgres://host:port`; the host may be `*`, the port `*` or none: then it is 5432.
 #[derive(Debug, PartialEq, Eq)]
-struct AllowedHost {
+pub(crate) struct AllowedHost {
     host: String,
     port: String,
 }
 
 impl AllowedHost {
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let refused =
-            || anyhow::anyhow!("allowed_outbound_hosts: this host only offers postgres://host:port, not {text}");
-        let (host, port) =
-            text.strip_prefix("postgres://").and_then(|rest| rest.rsplit_once(':')).ok_or_else(refused)?;
-        if host.is_empty() || (port != "*" && port.parse::<u16>().is_err()) {
-            return Err(refused());
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let Some(rest) = text.trim().strip_prefix("postgres://") else {
+            anyhow::bail!("allowed_outbound_hosts: `{text}`: this host offers postgres://host:port alone");
+        };
+        let (host, port) = rest.rsplit_once(':').unwrap_or((rest, "5432"));
+        let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if host != "*" && (host.is_empty() || !host.chars().all(is_of_a_name)) {
+            anyhow::bail!(
+                "allowed_outbound_hosts: `{text}`: write one name or IPv4 address (Spin permits no IPv6 address)"
+            );
+        }
+        if port != "*" && port.parse::<u16>().is_err() {
+            anyhow::bail!("allowed_outbound_hosts: `{text}`: write the port as a number");
         }
         Ok(Self { host: host.to_owned(), port: port.to_owned() })
     }
 
     fn allows(&self, host: &str, port: &str) -> bool {
-        (self.host == "*" || self.host == host) && (self.port == "*" || self.port == port)
+        (self.host == "*" || self.host.eq_ignore_ascii_case(host)) && (self.port == "*" || self.port == port)
     }
 }
 
@@ -268,7 +274,10 @@ mod tests {
     fn only_postgres_hosts_can_be_allowed() {
         assert!(AllowedHost::parse("postgres://db:5432").unwrap().allows("db", "5432"));
         assert!(AllowedHost::parse("postgres://*:5432").unwrap().allows("anything", "5432"));
-        for refused in ["https://example.org", "postgres://db", "postgres://db:port", "*://*:*", "postgres://:5432"] {
+        assert!(AllowedHost::parse("postgres://db").unwrap().allows("db", "5432"));
+        for refused in
+            ["https://example.org", "postgres://[::1]:5432", "postgres://db:port", "*://*:*", "postgres://:5432"]
+        {
             assert!(AllowedHost::parse(refused).is_err(), "{refused}");
         }
     }

@@ -28,16 +28,12 @@ pub(crate) struct RouteMatch {
 impl Routes {
     /// The last of several equal routes wins.
     pub(crate) fn new(triggers: &[HttpTrigger]) -> Result<Self> {
-        let components: BTreeMap<_, _> =
-            triggers.iter().map(|trigger| (trigger.route.as_str(), trigger.component.as_str())).collect();
+        let triggers: BTreeMap<_, _> = triggers.iter().map(|trigger| (trigger.route.as_str(), trigger)).collect();
         let mut router = Router::new();
-        for (raw, component) in components {
-            let pattern = match raw.strip_suffix("/...") {
-                Some(prefix) => format!("{prefix}/*"),
-                None => raw.to_owned(),
-            };
-            let route = Route { component: component.to_owned(), raw: raw.to_owned() };
-            router.add(pattern.as_str(), route).map_err(|error| anyhow!("route {raw}: {error}"))?;
+        for (raw, trigger) in triggers {
+            let spec = trigger.route.to_spec().map_err(|error| anyhow!("route {raw}: {error}"))?;
+            let route = Route { component: trigger.component.get_ref().as_str().to_owned(), raw: raw.to_owned() };
+            router.add(spec, route).map_err(|error| anyhow!("route {raw}: {error}"))?;
         }
         Ok(Self(router))
     }

@@ -2,24 +2,29 @@
 
 use crate::app::{App, LoadedComponent};
 use crate::routes::RouteMatch;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use http::header::{CONTENT_TYPE, HOST};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use std::convert::Infallible;
+use serde::Serialize;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 use wasmtime::Store;
+use wasmtime_wasi_http::Error as HttpError;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
@@ -29,6 +34,10 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a client may take for its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long it may take until its body has come: a client that never ends one would keep an instance for good. Spin has no such
+/// limit, so a gateway must.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Spin answers here itself, whatever the manifest says.
 const PLATFORM_PREFIX: &str = "/.well-known/spin/";
@@ -64,7 +73,7 @@ async fn serve_connection(
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(answer(&app, request, peer).await) }
+        async move { answer(&app, request, peer).await }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -74,27 +83,70 @@ async fn serve_connection(
     let _ = watcher.watch(connection).await;
 }
 
-async fn answer(app: &Arc<App>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<HyperOutgoingBody> {
+/// An error closes the connection without a byte.
+async fn answer(
+    app: &Arc<App>,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<HyperOutgoingBody>> {
     if let Some(rest) = request.uri().path().strip_prefix(PLATFORM_PREFIX) {
-        return if rest == "health" { plain(StatusCode::OK, "OK") } else { plain(StatusCode::NOT_FOUND, "") };
+        return Ok(answer_for_the_platform(app, rest));
     }
-    let Some(route) = app.routes.find(request.uri().path()) else { return plain(StatusCode::NOT_FOUND, "") };
+    let Some(route) = app.routes.find(request.uri().path()) else { return Ok(plain(StatusCode::NOT_FOUND, "")) };
+    let authority = authority_of(&request)?;
     if request.headers().values().any(|value| str::from_utf8(value.as_bytes()).is_err()) {
-        return plain(StatusCode::INTERNAL_SERVER_ERROR, "");
+        return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, ""));
     }
     let uri = request.uri().clone();
-    append_headers(request.headers_mut(), &uri, &route, peer);
+    append_headers(request.headers_mut(), &uri, &authority, &route, peer);
 
     let component = &app.components[&route.component];
-    run(app, component, request).await.unwrap_or_else(|error| {
+    Ok(run(app, component, request).await.unwrap_or_else(|error| {
         (component.output.sink)(&format!("[{}] failed: {error:#}", route.component));
         plain(StatusCode::INTERNAL_SERVER_ERROR, "")
-    })
+    }))
+}
+
+/// What Spin answers itself, by the rest of the path.
+fn answer_for_the_platform(app: &App, rest: &str) -> Response<HyperOutgoingBody> {
+    match rest {
+        "health" => plain(StatusCode::OK, "OK"),
+        "info" => {
+            let info = AppInfo { name: &app.application.name, version: app.application.version.as_deref() };
+            let json = serde_json::to_string_pretty(&info).unwrap_or_default();
+            let mut response = plain(StatusCode::OK, json);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        _ => plain(StatusCode::NOT_FOUND, ""),
+    }
+}
+
+#[derive(Serialize)]
+struct AppInfo<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+}
+
+/// Whom the request is for: what the `Host` header says, or the target, which must not differ.
+fn authority_of(request: &Request<Incoming>) -> Result<String> {
+    if request.method() == Method::CONNECT {
+        bail!("CONNECT has no path");
+    }
+    let host =
+        request.headers().get(HOST).map(|host| host.to_str()).transpose().context("the Host header is no text")?;
+    let host = host.map(str::parse::<Authority>).transpose().context("the Host header is ill-formed")?;
+    match (host, request.uri().authority()) {
+        (Some(host), Some(target)) if host != *target => bail!("the Host header is not the target's"),
+        (Some(host), _) => Ok(host.to_string()),
+        (None, Some(target)) => Ok(target.to_string()),
+        (None, None) => bail!("the request has no Host header"),
+    }
 }
 
 /// Spin's headers come after the client's, of which some may have the same names.
-fn append_headers(headers: &mut HeaderMap, uri: &Uri, route: &RouteMatch, peer: SocketAddr) {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
+fn append_headers(headers: &mut HeaderMap, uri: &Uri, host: &str, route: &RouteMatch, peer: SocketAddr) {
     let path_and_query = uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str());
     let mut append = |name: &str, value: &str| {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -121,8 +173,9 @@ async fn run(
     component: &Arc<LoadedComponent>,
     request: Request<Incoming>,
 ) -> Result<Response<HyperOutgoingBody>> {
-    let mut store = Store::new(component.pre.engine(), app.guest(component));
+    let mut store = Store::new(component.pre.engine(), app.guest(component)?);
     let (sender, receiver) = oneshot::channel();
+    let request = request.map(|body| TimelyBody { body, deadline: Box::pin(tokio::time::sleep(BODY_TIMEOUT)) });
     let request = store.data_mut().http().new_incoming_request(Scheme::Http, request).map_err(into_anyhow)?;
     let out = store.data_mut().http().new_response_outparam(sender).map_err(into_anyhow)?;
 
@@ -146,8 +199,29 @@ fn into_anyhow(error: wasmtime::Error) -> anyhow::Error {
     anyhow!("{error:#}")
 }
 
-fn plain(status: StatusCode, body: &'static str) -> Response<HyperOutgoingBody> {
-    let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {}).boxed_unsync();
+/// A body that ends with an error when it has not come in time.
+struct TimelyBody {
+    body: Incoming,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Body for TimelyBody {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Pending => self.deadline.as_mut().poll(context).map(|()| Some(Err(HttpError::ConnectionReadTimeout))),
+            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(HttpError::Hyper))),
+        }
+    }
+}
+
+fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response<HyperOutgoingBody> {
+    let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response

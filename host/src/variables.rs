@@ -1,18 +1,23 @@
 //! Variables: where their values come from, and what each component sees of them.
 
-use crate::manifest::{ComponentDeclaration, VariableDeclaration};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::manifest::{VariableDeclaration, VariableName};
+use anyhow::{Result, anyhow, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+use toml::Spanned;
 
 /// Values by name, as the manifest spells it: in lower case.
 pub type VariableSource = BTreeMap<String, String>;
 
 /// The prefix of an environment variable that sets a variable.
 const PREFIX: &str = "SPIN_VARIABLE_";
+
+/// What a URL must not hold as it is. RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The variables that this process's environment sets.
 #[expect(clippy::disallowed_methods, reason = "Spin reads the environment")]
@@ -36,27 +41,24 @@ pub fn read_dotenv(path: &Path) -> Result<VariableSource> {
     Ok(named(pairs))
 }
 
-/// The variables that lead components to a database, by this project's names.
+/// The variables that lead components to a database, by this project's names: a URL, and the one place that it names.
 ///
 /// # Errors
 /// When the database is not at one host that a component can reach, or its password is no text.
-pub fn postgres_variables(config: &Config) -> Result<VariableSource> {
+pub fn database_variables(config: &Config) -> Result<VariableSource> {
     let host = match config.get_hosts() {
         [Host::Tcp(host)] if config.get_hostaddrs().is_empty() => host.clone(),
         _ => bail!("the database URL must name one host: components reach no socket files and no second host"),
     };
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let place = format!("{host}:{}", config.get_ports().first().copied().unwrap_or(5432));
+    let user = config.get_user().unwrap_or_default();
     let password = String::from_utf8(config.get_password().unwrap_or_default().to_vec())?;
-    Ok([
-        ("postgres_host", host),
-        ("postgres_port", port.to_string()),
-        ("postgres_db", text(config.get_dbname().or(config.get_user()))),
-        ("postgres_user", text(config.get_user())),
-        ("postgres_password", password),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into())
+    let database = config.get_dbname().unwrap_or(user);
+    let [user, password, database] = [user, &password, database].map(|text| utf8_percent_encode(text, RESERVED));
+    Ok(VariableSource::from([
+        ("database_url".to_owned(), format!("postgres://{user}:{password}@{place}/{database}")),
+        ("database_host".to_owned(), place),
+    ]))
 }
 
 fn named(pairs: impl IntoIterator<Item = (String, String)>) -> VariableSource {
@@ -66,55 +68,30 @@ fn named(pairs: impl IntoIterator<Item = (String, String)>) -> VariableSource {
 
 /// The application's variables with their values.
 pub(crate) fn resolve(
-    declared: &BTreeMap<String, VariableDeclaration>,
+    declared: &BTreeMap<VariableName, Spanned<VariableDeclaration>>,
     sources: &[VariableSource],
 ) -> Result<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
     for (name, declaration) in declared {
-        if declaration.required == declaration.default.is_some() {
-            bail!("variable {name}: either `required = true` or a `default`");
-        }
-        let given = sources.iter().find_map(|source| source.get(name)).or(declaration.default.as_ref());
+        let name = name.as_str();
+        let given = sources.iter().find_map(|source| source.get(name)).or(declaration.get_ref().default.as_ref());
         let value = given.ok_or_else(|| {
             anyhow!("variable {name} is required: set {PREFIX}{} or put it in .env", name.to_uppercase())
         })?;
-        values.insert(name.clone(), value.clone());
+        values.insert(name.to_owned(), value.clone());
     }
     Ok(values)
-}
-
-/// What one component sees: its own variables, with their templates filled in.
-pub(crate) fn of_component(
-    component: &ComponentDeclaration,
-    values: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>> {
-    let fill = |(name, template): (&String, &String)| Ok((name.clone(), fill_template(template, values)?));
-    component.variables.iter().map(fill).collect()
-}
-
-/// Replaces every `{{ name }}`.
-pub(crate) fn fill_template(template: &str, values: &BTreeMap<String, String>) -> Result<String> {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) = after.split_once("}}").with_context(|| format!("`{template}`: `{{{{` without `}}}}`"))?;
-        let name = name.trim();
-        filled.push_str(before);
-        filled.push_str(values.get(name).with_context(|| format!("`{template}`: there is no variable {name}"))?);
-        rest = after;
-    }
-    filled.push_str(rest);
-    Ok(filled)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn declared() -> BTreeMap<String, VariableDeclaration> {
+    fn declared() -> BTreeMap<VariableName, Spanned<VariableDeclaration>> {
         let required = VariableDeclaration { required: true, ..Default::default() };
         let optional = VariableDeclaration { default: Some("default".into()), ..Default::default() };
-        BTreeMap::from([("a_key".into(), required), ("other".into(), optional)])
+        let name = |text: &str| VariableName::try_from(text.to_owned()).unwrap();
+        BTreeMap::from([(name("a_key"), Spanned::new(0..0, required)), (name("other"), Spanned::new(0..0, optional))])
     }
 
     fn source(pairs: &[(&str, &str)]) -> VariableSource {
@@ -153,10 +130,12 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_filled_with_declared_variables_only() {
-        let values = source(&[("host", "db"), ("port", "5432")]);
-        assert_eq!(fill_template("postgres://{{ host }}:{{port}}", &values).unwrap(), "postgres://db:5432");
-        assert!(fill_template("{{ nothing }}", &values).unwrap_err().to_string().contains("nothing"));
-        assert!(fill_template("{{ host", &values).is_err());
+    fn a_database_s_address_is_a_url_whatever_the_password() {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(6432).user("u").password("@/ ?#%'\\+").dbname("d e");
+        let variables = database_variables(&config).unwrap();
+        assert_eq!(variables["database_host"], "127.0.0.1:6432");
+        let read: Config = variables["database_url"].parse().unwrap();
+        assert_eq!((read.get_password(), read.get_dbname()), (config.get_password(), Some("d e")));
     }
 }
