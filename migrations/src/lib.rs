@@ -24,6 +24,9 @@ const LOCK: i64 = 0x434F_4652;
 /// The role whose members may do what the functions do, and no more. Roles belong to the whole server.
 pub const APPLICATION_ROLE: &str = "cofrap_app";
 
+/// How long a session of the functions may be idle: as long as they ask for themselves, see `shared/edge/src/database_url.rs`.
+const IDLE_SESSION_TIMEOUT: &str = "2500ms";
+
 /// Makes the role unless it is there. Who may not make roles goes without: the functions then run with all rights of theirs.
 const CREATE_ROLE: &str = "
     DO $$ BEGIN
@@ -143,6 +146,17 @@ pub async fn ensure_application_user(client: &Client, user: &str, password: &str
     let verb = if found.is_empty() { "CREATE" } else { "ALTER" };
     let statement = format!("{verb} ROLE \"{name}\" LOGIN PASSWORD '{text}'; GRANT {APPLICATION_ROLE} TO \"{name}\"");
     client.batch_execute(&statement).await.context("cannot make the functions a user of their own")
+}
+
+/// Has idle sessions of the functions' user end by themselves. The functions ask for the same when they connect; a pooler between
+/// them and the server may drop what is asked there.
+///
+/// # Errors
+/// When the database refuses: who did not make the user may not change it.
+pub async fn end_idle_sessions(client: &Client, user: &str) -> Result<()> {
+    let name = user.replace('"', "\"\"");
+    let statement = format!("ALTER ROLE \"{name}\" SET idle_session_timeout = '{IDLE_SESSION_TIMEOUT}'");
+    client.batch_execute(&statement).await.context("cannot set idle_session_timeout for the functions' user")
 }
 
 /// Gives every row without a `username_key` its key, the oldest first; of a pair, the other has none. SQL cannot: its `lower`

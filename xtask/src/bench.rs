@@ -1,10 +1,10 @@
 //! `bench`: what only shows under load, as ratios of one run. Machines are noisy: times of two runs say nothing.
 
 use crate::dotenv::random_key;
-use crate::{checkout, components, say};
+use crate::{checkout, components, latency, say};
 use anyhow::{Context, Result};
 use cofrap_host::{
-    Ambient, App, Engine, LocalPostgres, Manifest, Options, PostgresHome, VariableSource, postgres_variables, serve,
+    Ambient, App, Engine, LocalPostgres, Manifest, Options, PostgresHome, VariableSource, database_variables, serve,
 };
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -45,18 +45,20 @@ async fn measure(server: &LocalPostgres) -> Result<()> {
     let (mut client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     cofrap_migrations::migrate(&mut client).await?;
-    let database = postgres_variables(&config)?;
-    let no_limits = ["account_failures_limit", "ip_failures_limit", "otp_failures_limit", "ip_generations_limit"]
-        .map(|name| (name.to_owned(), "0".to_owned()));
+    let database = database_variables(&config)?;
+    let no_limits =
+        "policy=strict account_failures_limit=0 ip_failures_limit=0 otp_failures_limit=0 ip_generations_limit=0";
 
     let mut variables = database;
+    variables.insert("settings".to_owned(), "policy=strict".to_owned());
     for name in ["encryption_key", "jwt_secret"] {
         variables.insert(name.to_owned(), random_key());
     }
     let limited = start(variables.clone()).await?;
-    variables.extend(no_limits);
+    variables.insert("settings".to_owned(), no_limits.to_owned());
     let unlimited = start(variables).await?;
     tokio::task::spawn_blocking(move || -> Result<()> {
+        latency::report(limited)?;
         let create = call(unlimited, "POST", "/function/create-account-secure", &credentials(PASSWORD))?;
         anyhow::ensure!(create.status == 200, "the account was not created: {}", create.status);
         let hash = percentile(50, (0..10).map(|_| log_in(unlimited, PASSWORD).map(|answer| answer.took)))?;

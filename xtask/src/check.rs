@@ -2,7 +2,7 @@
 
 use crate::cargo::{cargo, describe, ensure_target, run};
 use crate::components::{TARGET, names, package_arguments};
-use crate::{checkout, fuzz, say};
+use crate::{checkout, fuzz, manifest, say};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,7 @@ pub(crate) fn check() -> Result<()> {
 
 /// What the shape of the tree promises; see "Invariants" in ARCHITECTURE.md.
 fn structure() -> Result<()> {
-    let mut problems = Vec::new();
-    let manifest = read(&checkout().join("spin.toml"))?;
+    let mut problems = manifest::problems()?;
     for name in names()? {
         let source = read(&checkout().join("components").join(&name).join("src/lib.rs"))?;
         if source.lines().count() > DOOR_LINES {
@@ -45,21 +44,6 @@ fn structure() -> Result<()> {
         for path in [format!("shared/api/src/{module}.rs"), format!("tests/acceptance/{module}.rs")] {
             if !checkout().join(&path).is_file() {
                 problems.push(format!("components/{name} has no {path}"));
-            }
-        }
-        let routes = match name.as_str() {
-            // Where programs look for them.
-            "jwks" => vec!["/.well-known/jwks.json".to_owned()],
-            "openapi" => vec!["/openapi.json".to_owned()],
-            // Pages, and everything that nobody else has.
-            "frontend" => vec!["/...".to_owned()],
-            // It answers everything else under both prefixes.
-            "not-found" => vec!["/function/...".to_owned(), "/f/...".to_owned()],
-            name => vec![format!("/function/{name}"), format!("/f/{name}")],
-        };
-        for route in routes {
-            if !manifest.contains(&format!("route = \"{route}\"\ncomponent = \"{name}\"\n")) {
-                problems.push(format!("spin.toml does not send {route} to {name}"));
             }
         }
     }

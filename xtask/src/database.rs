@@ -5,8 +5,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use cofrap_accounts::{Clock, StoredKeys};
 use cofrap_crypto::{Keyring, PasswordHash};
-use cofrap_edge::{READ_HEALTH, SystemClock, SystemRng, statements};
-use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
+use cofrap_edge::{DatabaseUrl, SystemClock, SystemRng, health_statement, statements};
+use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, database_variables};
 use cofrap_migrations::{
     APPLICATION_ROLE, Expire, Finding, Remark, TakenOver, WRONG_KEYS, What, plan_take_over, take_over,
 };
@@ -26,12 +26,52 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct DatabaseArgs {
     /// A running PostgreSQL, 14 or newer: postgres://user:password@host:port/database [default: a private one]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub(crate) database_url: Option<String>,
+    database_url: Option<String>,
+    #[command(flatten)]
+    seed: SeedNames,
+}
+
+/// The names of the OpenFaaS functions' environment, for who has a database of theirs: `POSTGRES_HOST` and the others lead to it
+/// where no URL does.
+#[derive(Args)]
+struct SeedNames {
+    #[arg(long, env = "POSTGRES_HOST", hide = true)]
+    postgres_host: Option<String>,
+    #[arg(long, env = "POSTGRES_PORT", hide = true, default_value = "5432")]
+    postgres_port: u16,
+    #[arg(long, env = "POSTGRES_DB", hide = true, default_value = DATABASE)]
+    postgres_db: String,
+    #[arg(long, env = "POSTGRES_USER", hide = true)]
+    postgres_user: Option<String>,
+    #[arg(long, env = "POSTGRES_PASSWORD", hide = true, hide_env_values = true, default_value = "")]
+    postgres_password: String,
+    #[arg(long, env = "ENCRYPTION_KEY", hide = true, hide_env_values = true)]
+    encryption_key: Option<String>,
 }
 
 impl DatabaseArgs {
     pub(crate) const fn is_named(&self) -> bool {
-        self.database_url.is_some()
+        self.database_url.is_some() || self.seed.postgres_host.is_some()
+    }
+
+    /// Variables that have another name in the OpenFaaS functions' environment.
+    pub(crate) fn variables(&self) -> VariableSource {
+        self.seed.encryption_key.iter().map(|key| ("encryption_key".to_owned(), key.clone())).collect()
+    }
+
+    /// Where the named database is, if one is named.
+    fn config(&self) -> Result<Option<Config>> {
+        if let Some(url) = &self.database_url {
+            return parse(url).map(Some);
+        }
+        let SeedNames { postgres_host, postgres_port, postgres_db, postgres_user, postgres_password, .. } = &self.seed;
+        let Some(host) = postgres_host else { return Ok(None) };
+        let user = postgres_user.as_ref().context("POSTGRES_HOST names a database: name its user in POSTGRES_USER")?;
+        let mut config = Config::new();
+        config.host(host).port(*postgres_port).dbname(postgres_db).user(user).password(postgres_password);
+        DatabaseUrl::parse(&database_variables(&config)?["database_url"])
+            .map_err(|error| anyhow!("POSTGRES_HOST, POSTGRES_DB and POSTGRES_USER make no address: {error}"))?;
+        Ok(Some(config))
     }
 }
 
@@ -45,9 +85,8 @@ pub(crate) struct Database {
 impl Database {
     /// Connects to the one that is named, or starts the checkout's own.
     pub(crate) async fn open(arguments: &DatabaseArgs) -> Result<Self> {
-        if let Some(url) = &arguments.database_url {
-            let config = parse(url)?;
-            let database = Self { variables: postgres_variables(&config)?, config, private: None };
+        if let Some(config) = arguments.config()? {
+            let database = Self { variables: database_variables(&config)?, config, private: None };
             say("connecting to the named database");
             database.connect().await?;
             return Ok(database);
@@ -55,7 +94,7 @@ impl Database {
         let server = LocalPostgres::start(PostgresHome::Checkout(checkout().to_owned()), say).await?;
         let config = server.config(DATABASE);
         let created = server.ensure_database(DATABASE).await.context("cannot make the private database");
-        let database = Self { variables: postgres_variables(&config)?, config, private: Some(server) };
+        let database = Self { variables: database_variables(&config)?, config, private: Some(server) };
         match created {
             Ok(()) => Ok(database),
             Err(error) => {
@@ -67,7 +106,12 @@ impl Database {
 
     /// Applies what is missing, says what was, takes over what the functions before left, and gives the functions a user of
     /// their own. Its password is the one that `known` has for it, if it does.
-    pub(crate) async fn migrate(&mut self, known: &VariableSource, keyring: &Keyring, expire: Expire) -> Result<()> {
+    pub(crate) async fn migrate(
+        &mut self,
+        known: Option<&DatabaseUrl>,
+        keyring: &Keyring,
+        expire: Expire,
+    ) -> Result<()> {
         say("migrating the database");
         let mut client = self.connect().await?;
         let planned = plan_take_over(&client, keyring, SystemClock.now(), expire).await?;
@@ -79,12 +123,10 @@ impl Database {
             [] => say("the database's schema is current"),
             applied => say(&format!("migrated the database: {}", applied.join(", "))),
         }
-        for (name, statement) in statements() {
-            client.prepare(&statement).await.map_err(|error| {
-                anyhow!(
-                    "the tables are not those of the specification ({name}: {}): nobody could log in",
-                    cause(&error)
-                )
+        for statement in statements() {
+            client.prepare(&statement.text).await.map_err(|error| {
+                let (name, cause) = (statement.name, cause(&error));
+                anyhow!("the tables are not those of the specification ({name}: {cause}): nobody could log in")
             })?;
         }
         match planned.findings.iter().filter(|finding| finding.what == What::PasswordInClear).count() {
@@ -95,8 +137,13 @@ impl Database {
         say_taken_over(&taken_over.context("nothing was taken over")?);
         match self.functions_login(&client, report.has_application_role, known).await {
             Ok((user, password)) => {
-                self.variables.insert("postgres_user".to_owned(), user);
-                self.variables.insert("postgres_password".to_owned(), password);
+                if let Err(error) = cofrap_migrations::end_idle_sessions(&client, &user).await {
+                    say(&format!(
+                        "warning: {error:#}: behind a pooler that drops startup options, idle connections of {user} stay"
+                    ));
+                }
+                let mut config = self.config.clone();
+                self.variables = database_variables(config.user(user).password(password))?;
             }
             Err(error) => say(&format!(
                 "warning: the functions run as the URL's user, with all its rights, for want of one of their own ({error:#}); \
@@ -129,15 +176,15 @@ impl Database {
         &self,
         client: &Client,
         has_role: bool,
-        known: &VariableSource,
+        known: Option<&DatabaseUrl>,
     ) -> Result<(String, String)> {
         if !has_role {
             bail!("the role {APPLICATION_ROLE} is not there, and the URL's user may not make it");
         }
-        if let (Some(user), Some(password)) = (known.get("postgres_user"), known.get("postgres_password"))
+        if let Some((user, password)) = known.map(|url| (url.user(), url.password()))
             && self.is_functions_login(user, password).await
         {
-            return Ok((user.clone(), password.clone()));
+            return Ok((user.to_owned(), password.to_owned()));
         }
         let (user, password) = (self.application_user(), random_password());
         let is_there = client.query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&user]).await?.is_some();
@@ -167,7 +214,7 @@ impl Database {
 
     /// Refuses keys that do not fit what is stored: with them nobody could log in.
     pub(crate) async fn check_keys(&self, keyring: &Keyring) -> Result<()> {
-        let row = match self.connect().await?.query_one(READ_HEALTH, &[]).await {
+        let row = match self.connect().await?.query_one(&health_statement(), &[]).await {
             // There is nothing yet that they could fit.
             Err(error) if error.code().is_some_and(|code| NOT_MIGRATED.contains(code)) => return Ok(()),
             row => row?,
@@ -268,13 +315,11 @@ fn random_password() -> String {
 }
 
 fn parse(url: &str) -> Result<Config> {
-    const SHAPE: &str = "write postgres://user:password@host:port/database, with %40 for an @ in the password";
-    let config: Config = url.parse().map_err(|_| anyhow!("the database URL is no PostgreSQL address: {SHAPE}"))?;
+    // The functions read a URL by the same rules.
+    DatabaseUrl::parse(url).map_err(|error| anyhow!("the database URL: {error}"))?;
+    let config: Config = url.parse().context("the database URL has a parameter with a value that it does not take")?;
     if config.get_ssl_mode() == SslMode::Require {
         bail!("this command speaks no TLS: name the database without sslmode=require, through a local proxy");
-    }
-    if config.get_user().is_none() {
-        bail!("the database URL names no user: {SHAPE}");
     }
     Ok(config)
 }

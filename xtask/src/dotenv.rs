@@ -1,5 +1,6 @@
 //! The checkout's `.env`: what `spin up` and `cargo xtask up` read variables from.
 
+use crate::former_variables::{former_names, with_present_names};
 use crate::say;
 use anyhow::{Context, Result, anyhow};
 use base64::Engine;
@@ -18,6 +19,9 @@ const HEADER: &str = "# Secrets of this checkout, written by `cargo xtask`: keep
 /// What a first start makes up: 32 random bytes each.
 const KEYS: [&str; 2] = ["encryption_key", "jwt_secret"];
 
+/// What a first start sets.
+const FIRST_SETTINGS: &str = "policy=strict";
+
 pub(crate) struct Dotenv {
     path: PathBuf,
 }
@@ -27,33 +31,45 @@ impl Dotenv {
         Self { path: checkout.join(".env") }
     }
 
-    /// Reads the file; keys that are neither there nor in the environment are made and added.
+    /// Reads the file; keys and settings that are neither there nor in the environment are made and added. Names of an older
+    /// version are replaced.
     pub(crate) fn with_keys(&self, environment: &VariableSource) -> Result<VariableSource> {
-        let mut variables = read_dotenv(&self.path)?;
-        let missing: VariableSource = KEYS
+        let found = read_dotenv(&self.path)?;
+        let mut variables = with_present_names(found.clone(), ".env")?;
+        let renamed: VariableSource = variables
             .iter()
-            .filter(|name| !variables.contains_key(**name) && !environment.contains_key(**name))
-            .map(|name| ((*name).to_owned(), random_key()))
+            .filter(|(name, _)| !found.contains_key(*name))
+            .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
+        let is_missing = |name: &str| !variables.contains_key(name) && !environment.contains_key(name);
+        let mut missing: VariableSource =
+            KEYS.iter().filter(|name| is_missing(name)).map(|name| ((*name).to_owned(), random_key())).collect();
+        if is_missing("settings") {
+            missing.insert("settings".to_owned(), FIRST_SETTINGS.to_owned());
+        }
         if !missing.is_empty() {
-            say(&format!("writing fresh keys to {}", self.path.display()));
-            self.set(&missing)?;
-            variables.extend(missing);
+            let names: Vec<_> = missing.keys().map(String::as_str).collect();
+            say(&format!("writing {} to {}", names.join(", "), self.path.display()));
+        }
+        if !missing.is_empty() || !renamed.is_empty() {
+            variables.extend(missing.clone());
+            self.set(&renamed.into_iter().chain(missing).collect())?;
         }
         check_keys(environment, &variables)?;
         self.keep_private()?;
         Ok(variables)
     }
 
-    /// Sets variables in the file; its other lines stay.
+    /// Sets variables in the file; its other lines stay, but for those of an older version.
     pub(crate) fn set(&self, variables: &VariableSource) -> Result<()> {
         let old = if self.path.exists() {
             Zeroizing::new(fs::read_to_string(&self.path).context("cannot read .env")?)
         } else {
             Zeroizing::new(HEADER.to_owned())
         };
+        let names: Vec<_> = variables.keys().map(String::as_str).chain(former_names()).collect();
         let is_replaced =
-            |line: &str| variables.keys().any(|name| line.trim_start().starts_with(&format!("{}=", key(name))));
+            |line: &str| names.iter().any(|name| line.trim_start().starts_with(&format!("{}=", key(name))));
         let mut text = Zeroizing::new(String::new());
         for line in old.lines().filter(|line| !is_replaced(line)) {
             writeln!(text, "{line}")?;
@@ -151,6 +167,7 @@ mod tests {
         let folder = Folder::new("keys");
         let first = folder.dotenv().with_keys(&variables(&[])).unwrap();
         assert!(first["encryption_key"].parse::<Keyring>().is_ok());
+        assert_eq!(first["settings"], "policy=strict");
         assert_eq!(folder.mode(), 0o600);
         fs::set_permissions(folder.0.join(".env"), Permissions::from_mode(0o644)).unwrap();
         assert_eq!(folder.dotenv().with_keys(&variables(&[])).unwrap(), first);
@@ -161,9 +178,23 @@ mod tests {
     #[test]
     fn a_key_of_the_environment_is_not_written() {
         let folder = Folder::new("environment");
-        let given = variables(&[("encryption_key", &random_key()), ("jwt_secret", &random_key())]);
+        let given = [("encryption_key", &*random_key()), ("jwt_secret", &random_key()), ("settings", "policy=strict")];
+        let given = variables(&given);
         folder.dotenv().with_keys(&given).unwrap();
         assert!(!folder.0.join(".env").exists());
+    }
+
+    #[test]
+    fn names_of_an_older_version_are_replaced_in_the_file() {
+        let folder = Folder::new("older");
+        let old =
+            "# mine\nSPIN_VARIABLE_POLICY=legacy\nSPIN_VARIABLE_POSTGRES_HOST=db\nSPIN_VARIABLE_POSTGRES_USER=u\n";
+        fs::write(folder.0.join(".env"), old).unwrap();
+        let read = folder.dotenv().with_keys(&variables(&[])).unwrap();
+        assert_eq!(read["settings"], "policy=legacy");
+        let text = fs::read_to_string(folder.0.join(".env")).unwrap();
+        assert!(text.starts_with("# mine\n") && !text.contains("POSTGRES_") && !text.contains("_POLICY"), "{text}");
+        assert_eq!(folder.dotenv().with_keys(&variables(&[])).unwrap(), read);
     }
 
     #[test]

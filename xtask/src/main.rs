@@ -8,7 +8,10 @@ mod check;
 mod components;
 mod database;
 mod dotenv;
+mod former_variables;
 mod fuzz;
+mod latency;
+mod manifest;
 mod openapi;
 mod rotate_keys;
 mod test;
@@ -43,6 +46,8 @@ enum Command {
     Build,
     /// Runs every test, on the components as they ship and a real PostgreSQL
     Test {
+        #[command(flatten)]
+        elsewhere: test::Elsewhere,
         /// Passed to `cargo test`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -61,10 +66,17 @@ enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Writes spin.toml from the table of routes in shared/api
+    Manifest,
     /// Writes openapi.json and its page from the types of shared/api
     Openapi,
-    /// Measures what only shows under load: whether health answers while clients have bcrypt computed
-    Bench,
+    /// Measures what tests do not: answers that need no database at one client, and whether health answers while clients have
+    /// bcrypt computed
+    Bench {
+        /// Measures the first alone, of functions that run at this http:// URL, on any Spin
+        #[arg(long)]
+        host_url: Option<String>,
+    },
     /// Seals every stored secret under the first key of `encryption_key`, so that the others may leave the list
     RotateKeys {
         #[command(flatten)]
@@ -86,7 +98,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Up { listen, database } => runtime()?.block_on(up::up(&listen, &database)),
         Command::Build => components::build(),
-        Command::Test { arguments } => test::test(&arguments),
+        Command::Test { elsewhere, arguments } => test::test(&elsewhere, &arguments),
         Command::Check => check::check(),
         Command::Migrate { dry_run, expire, database } => {
             let expire = if expire { Expire::Imported } else { Expire::Nobody };
@@ -96,7 +108,9 @@ fn run(command: Command) -> Result<()> {
                 runtime()?.block_on(up::migrate(&database, expire))
             }
         }
-        Command::Bench => runtime()?.block_on(bench::bench()),
+        Command::Bench { host_url: Some(url) } => latency::report(latency::resolve(&url)?),
+        Command::Bench { host_url: None } => runtime()?.block_on(bench::bench()),
+        Command::Manifest => manifest::write(),
         Command::Openapi => openapi::write(),
         Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),
     }

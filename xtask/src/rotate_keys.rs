@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// Calls the function batch by batch until nothing is left, and says how far it has come.
 pub(crate) async fn rotate_keys(arguments: &DatabaseArgs) -> Result<()> {
     let token = random_key();
-    let project = Project::read(VariableSource::from([("admin_token".to_owned(), token.clone())]))?;
+    let project = Project::read(arguments, VariableSource::from([("admin_token".to_owned(), token.clone())]))?;
     // As the URL's user: neither schema nor roles are touched, functions may be running there.
     let database = Database::open(arguments).await?;
     let rotated = load_and_rotate(&project, &database, &token).await;

@@ -3,20 +3,47 @@
 use crate::cargo::{cargo, command, run};
 use crate::{checkout, components, say};
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+/// The acceptance tests that need no control of clock and variables; one after the other, since some end everybody's connections.
+const ANYWHERE: [&str; 5] = ["--test", "acceptance", "--", "anywhere::", "--test-threads=1"];
+
+/// Functions that run elsewhere, on any Spin.
+#[derive(Args)]
+pub(crate) struct Elsewhere {
+    /// Runs the tests that need no control of clock and variables, against functions that run at this http:// URL with
+    /// `trusted_proxy_hops=1`; their operator's token is read from `SPIN_VARIABLE_ADMIN_TOKEN`
+    #[arg(long, requires = "database_url")]
+    host_url: Option<String>,
+    /// Their database, as a user who may look into it and end their sessions
+    #[arg(long, requires = "host_url", hide_env_values = true)]
+    database_url: Option<String>,
+    #[arg(long, env = "SPIN_VARIABLE_ADMIN_TOKEN", hide = true, hide_env_values = true)]
+    admin_token: Option<String>,
+}
+
 /// Builds the components, then runs the tests of every native crate; says in the end how many there were.
-pub(crate) fn test(arguments: &[String]) -> Result<()> {
-    install_browser_rules()?;
-    components::build_with_probe()?;
-    say("running the tests");
+pub(crate) fn test(elsewhere: &Elsewhere, arguments: &[String]) -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "--no-fail-fast"]);
+    if let (Some(host), Some(database)) = (&elsewhere.host_url, &elsewhere.database_url) {
+        say(&format!("running the tests against {host}"));
+        let token =
+            elsewhere.admin_token.as_deref().context("set SPIN_VARIABLE_ADMIN_TOKEN to their operator's token")?;
+        command.env("COFRAP_HOST_URL", host).env("COFRAP_DATABASE_URL", database).env("COFRAP_ADMIN_TOKEN", token);
+        command.args(ANYWHERE);
+    } else {
+        install_browser_rules()?;
+        components::build_with_probe()?;
+        say("running the tests");
+    }
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let mut child = cargo()
+    let mut child = command
         // Half as many again: tests wait for clocks, locks and browsers more than they compute.
         .env("RUST_TEST_THREADS", (cores + cores.div_ceil(2)).to_string())
-        .args(["test", "--no-fail-fast"])
         .args(arguments)
         .stdout(Stdio::piped())
         .spawn()

@@ -3,11 +3,12 @@
 use crate::cargo::run_until;
 use crate::database::{Database, DatabaseArgs};
 use crate::dotenv::{Dotenv, random_key};
+use crate::former_variables::with_present_names;
 use crate::{checkout, components, say};
 use anyhow::{Result, anyhow, bail};
-use cofrap_accounts::Policy;
+use cofrap_accounts::{Policy, Registration};
 use cofrap_crypto::Keyring;
-use cofrap_edge::{ConfigError, ReadKeys, Variables, check_variables};
+use cofrap_edge::{ConfigError, DatabaseUrl, OperatorSettings, ReadKeys, Variables, check_variables};
 use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, from_environment, read_dotenv, serve};
 use cofrap_migrations::Expire;
 use std::io::{ErrorKind, Write};
@@ -27,7 +28,7 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
         }
         _ => anyhow!("cannot listen on {listen}: {error} (write host:port, like 127.0.0.1:8080)"),
     })?;
-    let project = Project::read(VariableSource::new())?;
+    let project = Project::read(database, VariableSource::new())?;
     let mut database = Database::open(database).await?;
     let served = prepare_and_serve(listener, &mut database, &project, shutdown.as_mut()).await;
     database.close().await?;
@@ -38,7 +39,7 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
 /// for `spin up`.
 pub(crate) async fn migrate(arguments: &DatabaseArgs, expire: Expire) -> Result<()> {
     let dotenv = Dotenv::of(checkout());
-    let project = Project::read(VariableSource::new())?;
+    let project = Project::read(arguments, VariableSource::new())?;
     let mut database = Database::open(arguments).await?;
     let migrated = project.migrate(&mut database, expire).await;
     let variables = database.variables().clone();
@@ -46,7 +47,7 @@ pub(crate) async fn migrate(arguments: &DatabaseArgs, expire: Expire) -> Result<
     migrated?;
     if arguments.is_named() {
         dotenv.set(&variables)?;
-        let user = variables.get("postgres_user").map_or("", String::as_str);
+        let user = known_login(&variables).map(|url| url.user().to_owned()).unwrap_or_default();
         say(&format!(
             "the database's address, with the user {user} for the functions, is in .env, where `spin up` reads it"
         ));
@@ -64,7 +65,7 @@ pub(crate) async fn plan(arguments: &DatabaseArgs, expire: Expire) -> Result<()>
     if !arguments.is_named() {
         bail!("there is nothing to look at: name the database with DATABASE_URL or --database-url");
     }
-    let keyring = configured_keyring()?;
+    let keyring = configured_keyring(arguments)?;
     let database = Database::open(arguments).await?;
     let planned = match database.check_keys(&keyring).await {
         Ok(()) => database.plan(&keyring, expire).await,
@@ -75,8 +76,8 @@ pub(crate) async fn plan(arguments: &DatabaseArgs, expire: Expire) -> Result<()>
 }
 
 /// The keys of the environment or `.env`, which a dry run does not write; where there are none, nothing is sealed under any.
-fn configured_keyring() -> Result<Keyring> {
-    let sources = [from_environment(), read_dotenv(&checkout().join(".env"))?];
+fn configured_keyring(arguments: &DatabaseArgs) -> Result<Keyring> {
+    let sources = [from_environment(), arguments.variables(), read_dotenv(&checkout().join(".env"))?];
     let configured = sources.iter().find_map(|source| source.get("encryption_key"));
     if configured.is_none() {
         say("no SPIN_VARIABLE_ENCRYPTION_KEY is configured: whatever is sealed counts as unreadable");
@@ -92,8 +93,9 @@ pub(crate) struct Project {
 
 impl Project {
     /// Reads the environment and `.env`; `given` comes before both. What no function could use is refused now.
-    pub(crate) fn read(given: VariableSource) -> Result<Self> {
-        let environment = from_environment();
+    pub(crate) fn read(arguments: &DatabaseArgs, given: VariableSource) -> Result<Self> {
+        let mut environment = arguments.variables();
+        environment.extend(with_present_names(from_environment(), "the environment")?);
         let dotenv = Dotenv::of(checkout()).with_keys(&environment)?;
         let manifest = Self::manifest()?;
         for name in environment.keys().chain(dotenv.keys()).filter(|name| !manifest.declares(name)) {
@@ -104,17 +106,18 @@ impl Project {
         }
         let project = Self { sources: vec![given, environment, dotenv] };
         // Where the database is, is found out later.
-        let database =
-            ["postgres_host", "postgres_user", "postgres_password"].map(|name| (name.to_owned(), String::new()));
-        let values = Values(project.resolve(&database.into())?);
-        let policy = check_variables(&values)
+        let somewhere = [("database_url", "postgres://nobody@localhost:1/none"), ("database_host", "localhost:1")];
+        let somewhere = somewhere.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let values = Values(project.resolve(&somewhere.into())?);
+        let settings = check_variables(&values)
             .map_err(|error| anyhow!("{error} (SPIN_VARIABLE_<NAME> in the environment, or a line of .env)"))?;
-        let is_closed = values.0.get("registration").is_some_and(|registration| registration == "operator");
+        say(&format!("settings in force: {settings}"));
+        let is_closed = settings.rules.registration == Registration::Operator;
         if is_closed && values.0.get("admin_token").is_some_and(String::is_empty) {
-            say("warning: registration = operator without an admin_token: nobody can create an account");
+            say("warning: registration=operator without an admin_token: nobody can create an account");
         }
-        if policy == Policy::Legacy {
-            say("warning: policy = legacy: generation needs no proof, and there are no sessions");
+        if settings.rules.policy == Policy::Legacy {
+            say("warning: policy=legacy: generation needs no proof, and there are no sessions");
         }
         Ok(project)
     }
@@ -135,11 +138,8 @@ impl Project {
     /// Migrates the database, unless the keys do not fit what is stored there.
     pub(crate) async fn migrate(&self, database: &mut Database, expire: Expire) -> Result<()> {
         self.check_keys(database).await?;
-        let known = ["postgres_user", "postgres_password"].into_iter().filter_map(|name| {
-            let value = self.sources.iter().find_map(|source| source.get(name))?;
-            Some((name.to_owned(), value.clone()))
-        });
-        database.migrate(&known.collect(), &self.keyring(database)?, expire).await?;
+        let known = self.sources.iter().find_map(known_login);
+        database.migrate(known.as_ref(), &self.keyring(database)?, expire).await?;
         self.check_keys(database).await
     }
 
@@ -149,7 +149,8 @@ impl Project {
     }
 
     fn keyring(&self, database: &Database) -> Result<Keyring> {
-        Ok(Keyring::read(&Values(self.resolve(database.variables())?))?)
+        let values = Values(self.resolve(database.variables())?);
+        Ok(Keyring::read(&values, &OperatorSettings::read(&values)?)?)
     }
 
     /// Builds the components and loads them; nothing if `shutdown` comes first.
@@ -172,6 +173,11 @@ impl Project {
         };
         Ok(Some(Arc::new(App::load(&engine, options)?)))
     }
+}
+
+/// The login of the functions that a source of variables has.
+fn known_login(source: &VariableSource) -> Option<DatabaseUrl> {
+    source.get("database_url").and_then(|url| DatabaseUrl::parse(url).ok())
 }
 
 /// Resolved variables, as the functions read them.

@@ -9,14 +9,22 @@ use std::process::Command;
 const KEY: &str = "a2V5IG9mIHRoZSBkb29yJ3MgdGVzdHMsIG5vIG90aGU=";
 const TOKEN_KEY: &str = "YW5vdGhlciBvbmUsIHRvIHNpZ24gdG9rZW5zIHdpdGg=";
 
-/// Runs `up` with keys of the environment, so that no `.env` is written; what it said.
+/// Names of the environment that lead to a database.
+const DATABASE: [&str; 6] =
+    ["DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"];
+
+/// Runs `up` with keys and settings of the environment, so that no `.env` is written; what it said.
 fn refused(arguments: &[&str], environment: &[(&str, &str)]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    for name in DATABASE {
+        command.env_remove(name);
+    }
+    let output = command
         .arg("up")
         .args(arguments)
-        .env_remove("DATABASE_URL")
         .env("SPIN_VARIABLE_ENCRYPTION_KEY", KEY)
         .env("SPIN_VARIABLE_JWT_SECRET", TOKEN_KEY)
+        .env("SPIN_VARIABLE_SETTINGS", "policy=strict")
         .envs(environment.iter().copied())
         .output()
         .unwrap();
@@ -75,20 +83,53 @@ fn a_key_that_is_none_says_how_to_make_one() {
 
 #[test]
 fn a_configuration_that_no_function_could_use_names_the_variable() {
-    for (name, value) in [
-        ("POLICY", "lax"),
-        ("REGISTRATION", "closed"),
-        ("JWT_SECRET", KEY),
-        ("ADMIN_TOKEN", "canary"),
-        ("ADMIN_TOKEN", KEY),
-        ("PASSWORD_MAX_AGE_SECONDS", "0"),
-        ("TRUSTED_PROXY_HOPS", "-1"),
-        ("IP_FAILURES_LIMIT", "many"),
+    for (name, value, words) in [
+        ("SETTINGS", "", "policy is missing"),
+        ("SETTINGS", "policy=lax", "policy must be strict or legacy"),
+        ("SETTINGS", "policy=strict registration=closed", "registration must be open or operator"),
+        ("SETTINGS", "policy=strict policy=strict", "policy is given twice"),
+        ("SETTINGS", "policy=strict password_max_age_seconds=0", "password_max_age_seconds must be a whole number"),
+        ("SETTINGS", "policy=strict trusted_proxy_hops=-1", "trusted_proxy_hops must be a whole number"),
+        ("SETTINGS", "policy=strict,ip_failures_limit=9", "policy must be strict or legacy"),
+        ("SETTINGS", "policy=strict canary=1", "entry 2 is unknown"),
+        ("JWT_SECRET", KEY, "openssl"),
+        ("ADMIN_TOKEN", "canary", "32"),
+        ("ADMIN_TOKEN", KEY, "openssl"),
     ] {
         let said = refused(&["--listen", "127.0.0.1:0"], &[(&format!("SPIN_VARIABLE_{name}"), value)]);
-        assert!(said.contains(&format!("variable {}: ", name.to_lowercase())), "{said}");
+        assert!(said.contains(&format!("variable {}: ", name.to_lowercase())) && said.contains(words), "{said}");
         assert!(!said.contains("canary") && !said.contains(KEY), "{said}");
     }
+}
+
+#[test]
+fn a_variable_of_an_older_version_beside_the_settings_is_refused_with_the_line_to_write() {
+    let said = refused(&["--listen", "127.0.0.1:0"], &[("SPIN_VARIABLE_REGISTRATION", "operator")]);
+    assert!(said.contains("SPIN_VARIABLE_SETTINGS=\"policy=strict registration=operator\""), "{said}");
+}
+
+#[test]
+fn the_names_of_the_functions_before_lead_to_a_database() {
+    let address = free_address();
+    let (host, port) = address.split_once(':').unwrap();
+    let environment =
+        [("POSTGRES_HOST", host), ("POSTGRES_PORT", port), ("POSTGRES_USER", "u"), ("POSTGRES_PASSWORD", "c@n/ary")];
+    let said = refused(&["--listen", "127.0.0.1:0"], &environment);
+    assert!(said.contains("connecting to the named database") && said.contains("is it running"), "{said}");
+    assert!(!said.contains("c@n/ary"), "{said}");
+    assert!(refused(&["--listen", "127.0.0.1:0"], &environment[..2]).contains("POSTGRES_USER"));
+    assert!(
+        refused(&["--listen", "127.0.0.1:0"], &[("POSTGRES_HOST", "a,b"), ("POSTGRES_USER", "u")]).contains("one host")
+    );
+}
+
+#[test]
+fn the_key_of_the_functions_before_is_the_key() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["migrate", "--dry-run", "--database-url", &format!("postgres://u:p@{}/d", free_address())]);
+    let output = command.env("ENCRYPTION_KEY", "short").env_remove("SPIN_VARIABLE_ENCRYPTION_KEY").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("variable encryption_key: "), "{said}");
 }
 
 #[test]
