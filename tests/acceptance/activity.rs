@@ -20,7 +20,7 @@ async fn a_bearer_sees_the_last_20_attempts_on_their_own_account_the_newest_firs
     assert_eq!(seen.len(), 5);
     assert_eq!((&entries[0]["at"], &entries[0]["ip_address"]), (&json!(app.clock.now()), &json!("127.0.0.1")));
     for _ in 0..30 {
-        app.generate_2fa("michel.ranu").await.problem(403, "proof_required");
+        app.generate_mfa("michel.ranu").await.problem(403, "proof_required");
     }
     assert_eq!(app.request_as(&token, Method::GET, PATH).await.ok().0["entries"].as_array().unwrap().len(), 20);
 }

@@ -15,12 +15,12 @@ async fn rows(app: &TestApp) -> Vec<String> {
 #[tokio::test]
 async fn every_attempt_has_one_row_with_its_real_reason() {
     let app = TestApp::start().await;
-    app.generate_2fa("m").await.problem(403, "proof_required");
+    app.generate_mfa("m").await.problem(403, "proof_required");
     let password = app.generate_password("m").await.ok().read_qr_code();
     app.generate_password("M").await.problem(409, "username_taken");
     app.authenticate("m", &password, "123456").await.problem(403, "mfa_enrollment_required");
     let mut m = app.provisional_account("m").await;
-    app.generate_2fa("m").await.problem(403, "proof_required");
+    app.generate_mfa("m").await.problem(403, "proof_required");
     app.authenticate("nobody", "x", Value::Null).await.problem(401, "invalid_credentials");
     app.authenticate("m", "x", "123456").await.problem(401, "invalid_credentials");
     app.authenticate("m", &m.password, Value::Null).await.problem(401, "invalid_credentials");

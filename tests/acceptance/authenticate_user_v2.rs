@@ -234,7 +234,7 @@ async fn an_empty_second_factor_is_none() {
     let password = app.generate_password("michel.ranu").await.ok().read_qr_code();
     app.database.client.batch_execute("UPDATE users_v2 SET mfa = ''").await.unwrap();
     app.authenticate("michel.ranu", &password, "123456").await.problem(403, "mfa_enrollment_required");
-    app.generate_2fa("michel.ranu").await.ok();
+    app.generate_mfa("michel.ranu").await.ok();
 }
 
 #[tokio::test]

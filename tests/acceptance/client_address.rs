@@ -14,7 +14,10 @@ async fn audited(hops: &str, forwarded: &[&str]) -> String {
     let request = forwarded.iter().fold(request, |request, value| request.header("x-forwarded-for", *value));
     let body = r#"{"username":"nobody","password":"x"}"#;
     app.send(request.body(Full::from(body)).unwrap()).await.problem(401, "invalid_credentials");
-    app.database.text("SELECT host(ip_address) FROM auth_logs_v2").await
+    let address = app.database.text("SELECT host(ip_address) FROM auth_logs_v2").await;
+    // The log says the same.
+    assert!(app.log().contains(&format!(r#""client":"{address}""#)), "{address}: {}", app.log());
+    address
 }
 
 #[tokio::test]

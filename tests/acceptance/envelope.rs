@@ -1,6 +1,6 @@
 //! What every function answers before it knows what is asked: methods, media types, sizes, JSON, headers.
 
-use cofrap_tests::{Answer, TestApp};
+use cofrap_tests::{Answer, TestApp, exchange};
 use http::Method;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -47,7 +47,7 @@ fn padded(length: usize) -> String {
 async fn every_answer_has_the_contract_s_headers() {
     let app = TestApp::start().await;
     check_headers(&app.generate_password("michel.ranu").await);
-    check_headers(&app.generate_2fa("michel.ranu").await);
+    check_headers(&app.generate_mfa("michel.ranu").await);
     check_headers(&app.authenticate("michel.ranu", "x", "123456").await);
     for path in ["session", "activity", "audit-log", "health", "administer-account", "rotate-keys"] {
         check_headers(&app.request(Method::GET, &format!("/function/{path}")).await);
@@ -163,6 +163,24 @@ async fn a_body_that_breaks_off_is_not_acted_on() {
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     drop(stream);
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(app.database.count("SELECT count(*) FROM users_v2").await, 0);
+}
+
+/// RFC 9112, section 6.3: chunked wins over a length, so what is not cut into chunks is broken.
+#[tokio::test]
+async fn a_body_with_a_length_and_chunked_at_once_is_400_where_it_is_not_in_chunks() {
+    let app = TestApp::start().await;
+    let body = r#"{"username":"michel.ranu"}"#;
+    let both = [format!("Content-Length: {}", body.len()), "Transfer-Encoding: chunked".to_owned()];
+    for [one, other] in [[&both[0], &both[1]], [&both[1], &both[0]]] {
+        let request = format!(
+            "POST /function/generate-password-v2 HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             {one}\r\n{other}\r\nConnection: close\r\n\r\n{body}",
+            app.address
+        );
+        let answer = exchange(app.address, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("invalid_json"), "{answer}");
+    }
     assert_eq!(app.database.count("SELECT count(*) FROM users_v2").await, 0);
 }
 

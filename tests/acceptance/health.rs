@@ -10,7 +10,12 @@ const PATH: &str = "/function/health";
 #[tokio::test]
 async fn all_is_well_when_the_database_answers_the_schema_is_current_and_the_keys_fit() {
     let app = TestApp::start().await;
-    let well = json!({ "status": "ok", "database": "ok", "schema": "ok", "keys": "ok", "policy": "strict" });
+    let settings = "policy=strict registration=open accept_unbound_rows=true password_max_age_seconds=15768000 \
+                    trusted_proxy_hops=0 account_failures_limit=5 otp_failures_limit=20 ip_failures_limit=30 \
+                    ip_failures_window_seconds=300 ip_generations_limit=100";
+    let well = json!({
+        "status": "ok", "database": "ok", "schema": "ok", "keys": "ok", "policy": "strict", "settings": settings
+    });
     assert_eq!(app.request(Method::GET, PATH).await.ok().0, well);
     let _ = app.active_account("michel.ranu").await;
     assert_eq!(app.request(Method::GET, "/f/health").await.ok().0, well);
@@ -18,15 +23,19 @@ async fn all_is_well_when_the_database_answers_the_schema_is_current_and_the_key
 }
 
 #[tokio::test]
-async fn the_legacy_policy_is_announced_here_and_in_the_log() {
-    let app = TestApp::start_with(Settings::variable("policy", "legacy")).await;
-    assert_eq!(app.request(Method::GET, PATH).await.ok().0["policy"], "legacy");
-    app.generate_password("michel.ranu").await.ok();
-    assert!(app.log().lines().all(|line| line.contains(r#""policy":"legacy""#)), "{}", app.log());
-    assert!(app.log().contains(r#""level":"warning""#));
-    let strict = TestApp::start().await;
-    strict.generate_password("michel.ranu").await.ok();
-    assert!(!strict.log().contains("policy"));
+async fn every_line_of_the_log_says_what_is_in_force_as_far_as_it_is_not_the_default() {
+    for (settings, level, said) in [
+        (Settings::default(), "info", "policy=strict"),
+        (Settings::variable("policy", "legacy"), "warning", "policy=legacy"),
+        (Settings::variable("registration", "operator"), "info", "policy=strict registration=operator"),
+    ] {
+        let app = TestApp::start_with(settings).await;
+        app.request(Method::GET, PATH).await.ok();
+        app.request(Method::GET, "/openapi.json").await.ok();
+        let log = app.log();
+        assert!(log.lines().all(|line| line.contains(&format!(r#""settings":"{said}""#))), "{log}");
+        assert!(log.lines().all(|line| line.contains(&format!(r#""level":"{level}""#))), "{log}");
+    }
 }
 
 async fn parts(app: &TestApp) -> String {
@@ -53,12 +62,36 @@ async fn what_is_not_there_is_named() {
         ("jwt_secret", "votre-cle-secrete-jwt-super-securisee", "ok ok unavailable strict"),
         ("jwt_secret", &*KEY, "ok ok unavailable strict"),
         ("admin_token", "too short", "ok ok unavailable strict"),
-        ("policy", "lax", "ok ok ok unavailable"),
-        ("ip_failures_limit", "many", "ok ok ok unavailable"),
     ] {
         let app = TestApp::start_with(Settings::variable(name, value)).await;
         assert_eq!(parts(&app).await, expected, "{name}={value}");
         assert!(app.log().contains(&format!("variable {name}: ")), "{}", app.log());
+    }
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_used_are_503_on_every_route_and_named_here() {
+    for (settings, said) in [
+        ("", "policy is missing"),
+        ("registration=operator", "policy is missing"),
+        ("policy=lax", "policy must be strict or legacy"),
+        ("policy=strict registration=open registration=operator", "registration is given twice"),
+        ("policy=strict canary=1", "entry 2 is unknown"),
+        ("policy=strict,registration=operator", "policy must be strict or legacy"),
+        ("policy=strict ip_failures_limit=many", "ip_failures_limit must be a whole number"),
+    ] {
+        let app = TestApp::start_with(Settings::variable("settings", settings)).await;
+        assert_eq!(parts(&app).await, "ok ok unavailable unavailable", "{settings}");
+        let body = app.request(Method::GET, PATH).await.problem(503, "unavailable");
+        let expected = format!("variable settings: {said}");
+        assert!(body["settings"].as_str().unwrap().starts_with(&expected), "{body}");
+        app.generate_password("michel.ranu").await.problem(503, "unavailable");
+        app.authenticate("michel.ranu", "x", "123456").await.problem(503, "unavailable");
+        for path in ["/.well-known/jwks.json", "/openapi.json", "/function/session", "/function/nothing", "/", "/login"]
+        {
+            app.request(Method::GET, path).await.problem(503, "unavailable");
+        }
+        assert!(app.log().contains(&expected) && !app.log().contains("canary"), "{}", app.log());
     }
 }
 
@@ -88,7 +121,7 @@ async fn a_key_that_does_not_fit_what_is_stored_is_named_and_no_function_writes_
         assert_eq!(parts(&app).await, "ok ok unavailable strict");
         app.generate_password("michel.ranu").await.problem(503, "unavailable");
         app.generate_password("somebody.new").await.problem(503, "unavailable");
-        app.generate_2fa("michel.ranu").await.problem(503, "unavailable");
+        app.generate_mfa("michel.ranu").await.problem(503, "unavailable");
         app.authenticate("michel.ranu", "x", "123456").await.problem(503, "unavailable");
         app.administer("michel.ranu", "disable").await.problem(503, "unavailable");
         assert_eq!(app.database.dump().await, before);

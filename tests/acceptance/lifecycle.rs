@@ -396,7 +396,7 @@ async fn a_reset_second_factor_may_be_enrolled_with_the_password_for_a_day() {
         app.administer(&name, "reset-2fa").await.ok();
         app.session(&session).await.problem(401, "invalid_token");
         app.clock.advance(age);
-        app.generate_2fa(&name).await.problem(403, "proof_required");
+        app.generate_mfa(&name).await.problem(403, "proof_required");
         let body = json!({ "username": name, "password": michel.password });
         let answer = app.call("generate-2fa-v2", body).await;
         assert_eq!(answer.status, status, "{age}");
@@ -454,14 +454,14 @@ async fn where_the_operator_registers_nobody_else_creates_or_starts_over() {
     let unknown = app.generate_password("nobody").await;
     unknown.problem(403, "proof_required");
     assert_eq!(app.generate_password("before").await.visible(), unknown.visible());
-    assert_eq!(app.generate_2fa("before").await.visible(), unknown.visible());
+    assert_eq!(app.generate_mfa("before").await.visible(), unknown.visible());
     assert_eq!(
         app.call_as("wrong", "generate-password-v2", json!({ "username": "nobody" })).await.visible(),
         unknown.visible()
     );
     let body = json!({ "username": "somebody.new" });
     let password = app.call_as(ADMIN_TOKEN, "generate-password-v2", body.clone()).await.ok().read_qr_code();
-    app.generate_2fa("somebody.new").await.problem(403, "proof_required");
+    app.generate_mfa("somebody.new").await.problem(403, "proof_required");
     let uri = uri(app.call_as(ADMIN_TOKEN, "generate-2fa-v2", body).await);
     Person::new(&app, "somebody.new", password, &uri).log_in().await.ok();
 }
@@ -611,7 +611,7 @@ async fn a_row_that_another_program_adds_later_enrols_with_its_password() {
     let app = TestApp::start().await;
     let insert = "INSERT INTO users_v2 (username, password, gendate) VALUES ('michel.ranu', $1, $2)";
     app.database.client.execute(insert, &[&app.fernet("motdepasse123"), &app.clock.now()]).await.unwrap();
-    app.generate_2fa("michel.ranu").await.problem(403, "proof_required");
+    app.generate_mfa("michel.ranu").await.problem(403, "proof_required");
     let body = json!({ "username": "michel.ranu", "password": "motdepasse123" });
     let uri = uri(app.call("generate-2fa-v2", body).await);
     Person::new(&app, "michel.ranu", "motdepasse123".to_owned(), &uri).log_in().await.ok();

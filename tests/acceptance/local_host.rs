@@ -1,7 +1,7 @@
 //! The local host: what it must copy of Spin, as the components can see it.
 
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource};
-use cofrap_tests::{Database, Probe, TestServer};
+use cofrap_tests::{Database, Probe, TestApp, TestServer};
 use std::time::Duration;
 use tokio_postgres::NoTls;
 
@@ -35,12 +35,9 @@ async fn probe() -> Probe {
 /// A probe with a database, and the database's address.
 async fn probe_with_database() -> (Probe, Database, String) {
     let database = TestServer::get().await.empty_database().await;
-    let given = database.variables_of_the_owner();
-    let probe = Probe::start(ONE_ROUTE, variables(&[("a_secret", "value"), ("port", &given["postgres_port"])])).await;
-    let address = format!(
-        "host=127.0.0.1 port={} dbname={} user={} password={}",
-        given["postgres_port"], given["postgres_db"], given["postgres_user"], given["postgres_password"]
-    );
+    let port = database.port().to_string();
+    let probe = Probe::start(ONE_ROUTE, variables(&[("a_secret", "value"), ("port", &port)])).await;
+    let address = database.url_of_the_owner();
     (probe, database, address)
 }
 
@@ -113,10 +110,45 @@ async fn a_header_that_is_not_utf_8_is_500_before_the_component() {
 }
 
 #[tokio::test]
-async fn the_platform_s_health_route_never_touches_a_component() {
+async fn the_platform_s_own_routes_never_touch_a_component() {
     let probe = probe().await;
     assert_eq!(probe.send("/.well-known/spin/health", &[], "").await, (200, "OK".to_owned()));
+    let (status, info) = probe.send("/.well-known/spin/info", &[], "").await;
+    assert_eq!((status, info.as_str()), (200, "{\n  \"name\": \"probe\"\n}"));
     assert_eq!(probe.send("/.well-known/spin/other", &[], "").await.0, 404);
+    assert!(probe.log().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_for_nobody_or_for_somebody_else_is_closed_without_a_byte() {
+    let probe = probe().await;
+    for head in [
+        "POST /print HTTP/1.1\r\n",
+        "POST /print HTTP/1.1\r\nHost:\r\n",
+        "POST /print HTTP/1.1\r\nHost: a b\r\n",
+        "POST /print HTTP/1.1\r\nHost: \u{e9}\r\n",
+        "POST http://other.test/print HTTP/1.1\r\nHost: probe.test\r\n",
+        "CONNECT probe.test:443 HTTP/1.1\r\nHost: probe.test:443\r\n",
+    ] {
+        assert_eq!(probe.send_raw(&format!("{head}Content-Length: 0\r\n\r\n")).await, "", "{head}");
+    }
+    assert!(probe.log().is_empty(), "{:?}", probe.log());
+    for head in [
+        "POST http://probe.test/requests HTTP/1.1\r\n",
+        "POST http://probe.test/requests HTTP/1.1\r\nHost: probe.test\r\n",
+    ] {
+        let answer = probe.send_raw(&format!("{head}Connection: close\r\nContent-Length: 0\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{head}: {answer}");
+    }
+}
+
+/// Spin has no such limit; see README.md on what must stand before it.
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up_after_thirty_seconds() {
+    let probe = probe().await;
+    let head = "POST /requests HTTP/1.1\r\nHost: probe.test\r\nConnection: close\r\nContent-Length: 5\r\n\r\nab";
+    let answer = tokio::time::timeout(Duration::from_secs(45), probe.send_raw(head)).await.expect("it is given up");
+    assert!(answer.starts_with("HTTP/1.1 200"), "the probe answers with what it has: {answer}");
 }
 
 #[tokio::test]
@@ -141,18 +173,54 @@ async fn a_required_variable_without_a_value_stops_the_start_with_its_name() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_asks_for_more_is_refused() {
-    for (from, to, word) in [
-        ("[component.probe]\n", "[component.probe]\nkey_value_stores = [\"default\"]\n", "key_value_stores"),
-        ("[component.probe]\n", "[component.probe]\nfiles = [\"*\"]\n", "files"),
-        ("postgres://{{ host }}:{{ port }}", "https://example.org", "https://example.org"),
-        ("component = \"probe\"", "component = \"nothing\"", "nothing"),
-        ("spin_manifest_version = 2", "spin_manifest_version = 1", "spin_manifest_version"),
-        ("<{{ a_secret }}>", "{{ nothing }}", "nothing"),
+async fn a_manifest_that_spin_or_this_host_refuses_is_refused_with_its_file_its_line_and_the_remedy() {
+    for (from, to, line, word) in [
+        ("[component.probe]\n", "[component.probe]\nkey_value_stores = [\"default\"]\n", 14, "key_value_stores"),
+        ("[component.probe]\n", "[component.probe]\nfiles = [\"*\"]\n", 14, "files"),
+        ("[application]\n", "[application]\nnmae = \"x\"\n", 4, "nmae"),
+        ("secret = true", "sercet = true", 8, "sercet"),
+        ("postgres://{{ host }}:{{ port }}", "https://example.org", 15, "postgres://host:port"),
+        ("postgres://{{ host }}:{{ port }}", "postgres://[::1]:5432", 15, "IPv6"),
+        ("postgres://{{ host }}:{{ port }}", "postgres://a,b:5432", 15, "write one name"),
+        ("postgres://{{ host }}:{{ port }}", "postgres://{{ host", 15, "close `{{`"),
+        ("postgres://{{ host }}:{{ port }}", "postgres://{{ nothing }}:1", 15, "declare the variable `nothing`"),
+        ("component = \"probe\"", "component = \"nothing\"", 12, "declare [component.nothing]"),
+        ("component = \"probe\"", "component = \"verify-2fa\"", 12, "start with a letter"),
+        ("[component.probe", "[component.verify-2fa", 13, "let the word `2fa` start with a letter"),
+        ("[component.probe", "[component.a_probe", 13, "take `_` out"),
+        ("a_secret = {", "a__secret = {", 8, "one `_` between"),
+        ("seen = ", "Seen = ", 17, "lower case"),
+        ("seen = ", "a-b = ", 17, "take `-` out"),
+        ("<{{ a_secret }}>", "{{ nothing }}", 17, "declare the variable `nothing`"),
+        ("<{{ a_secret }}>", "{{ a_secret", 17, "close `{{`"),
+        ("route = \"/...\"", "route = \"no/slash\"", 11, "let it start with /"),
+        ("route = \"/...\"", "ruote = \"/...\"", 11, "ruote"),
+        ("default = \"unseen\"", "secret = true", 9, "required = true"),
+        ("spin_manifest_version = 2", "spin_manifest_version = 1", 2, "spin_manifest_version"),
     ] {
         let refusal = Probe::refusal(&ONE_ROUTE.replace(from, to), variables(&[("a_secret", "value")]));
-        assert!(refusal.contains(word), "{refusal}");
+        assert!(refusal.contains(".toml") && refusal.contains(word), "{to}: {refusal}");
+        assert!(refusal.contains(&format!("line {line}")), "{to}: line {line}: {refusal}");
     }
+}
+
+#[tokio::test]
+async fn a_value_that_makes_no_allowed_host_stops_the_start() {
+    let given = variables(&[("a_secret", "value"), ("host", "::1")]);
+    assert!(Probe::refusal(ONE_ROUTE, given).contains("IPv6"));
+}
+
+#[tokio::test]
+async fn a_clock_before_1970_is_an_error_and_no_panic() {
+    let app = TestApp::start().await;
+    let now = app.clock.now();
+    app.clock.advance(-now - 1);
+    let (parts, body) =
+        app.fetch(http::Request::get(app.url("/function/health")).body(http_body_util::Full::default()).unwrap()).await;
+    assert_eq!((parts.status.as_u16(), body.len()), (500, 0));
+    assert!(app.log().contains("the clock stands before 1970"), "{}", app.log());
+    app.clock.advance(now + 1);
+    app.request(http::Method::GET, "/function/health").await.ok();
 }
 
 #[tokio::test]
@@ -192,11 +260,15 @@ async fn values_come_back_in_spin_s_types() {
     }
 }
 
+/// Spin 4.0.0 to 4.0.2 never answers it, and keeps its connection for good.
 #[tokio::test]
-async fn without_rows_there_is_no_column_list() {
+async fn a_query_without_rows_fails_loudly_with_the_statement_in_the_log() {
     let (probe, _database, address) = probe_with_database().await;
-    let answer = probe.ask("/query", &format!("{address}\nSELECT 1 WHERE false")).await;
-    assert_eq!(answer, "Ok(RowSet { columns: [], rows: [] })");
+    let query = format!("{address}\n/* nothing_there */ SELECT 1 WHERE false");
+    assert_eq!(probe.send("/query", &[], &query).await, (500, String::new()));
+    let log = probe.log().join("\n");
+    assert!(log.contains("[probe] failed: ") && log.contains("/* nothing_there */ SELECT 1 WHERE false"), "{log}");
+    assert_eq!(probe.ask("/execute", &query).await, "Ok(0)");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod activity;
 mod administer_account;
+mod anywhere;
 mod audit;
 mod audit_log;
 mod authenticate_user_v2;
@@ -15,8 +16,8 @@ mod components;
 mod create_account_secure;
 mod envelope;
 mod frontend;
-mod generate_2fa;
-mod generate_2fa_v2;
+mod generate_mfa;
+mod generate_mfa_v2;
 mod generate_password;
 mod generate_password_v2;
 mod health;
@@ -37,4 +38,4 @@ mod stored_secrets;
 mod take_over;
 mod throttling;
 mod unavailable;
-mod verify_2fa;
+mod verify_mfa;

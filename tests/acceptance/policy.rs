@@ -38,7 +38,7 @@ async fn legacy_generation_needs_no_proof_and_marks_the_account() {
     michel.password = app.generate_password("michel.ranu").await.ok().read_qr_code();
     michel.log_in().await.ok();
     app.clock.advance(30);
-    michel.scan(&app.generate_2fa("michel.ranu").await.ok().read_qr_code());
+    michel.scan(&app.generate_mfa("michel.ranu").await.ok().read_qr_code());
     michel.log_in().await.ok();
     assert_eq!(app.database.count("SELECT count(*) FROM users_v2 WHERE legacy").await, 1);
     let strict = TestApp::start().await;
@@ -55,7 +55,7 @@ async fn legacy_never_opens_disabled_or_operator_touched_accounts() {
     app.administer("touched", "unlock").await.ok();
     for name in ["disabled", "touched"] {
         app.generate_password(name).await.problem(403, "proof_required");
-        app.generate_2fa(name).await.problem(403, "proof_required");
+        app.generate_mfa(name).await.problem(403, "proof_required");
     }
 }
 
@@ -64,7 +64,7 @@ async fn legacy_asks_for_the_code_only_of_accounts_that_have_a_second_factor() {
     let app = TestApp::start_with(legacy()).await;
     let password = app.generate_password("michel.ranu").await.ok().read_qr_code();
     app.authenticate("michel.ranu", &password, Value::Null).await.ok();
-    let uri = app.generate_2fa("michel.ranu").await.ok().read_qr_code();
+    let uri = app.generate_mfa("michel.ranu").await.ok().read_qr_code();
     app.authenticate("michel.ranu", &password, Value::Null).await.problem(401, "invalid_credentials");
     Person::new(&app, "michel.ranu", password, &uri).log_in().await.ok();
 }
@@ -89,7 +89,7 @@ async fn legacy_says_what_was_wrong_and_strict_does_not() {
         assert_eq!(text("michel.ranu", "x", json!(used)).await, "Mot de passe incorrect");
     }
     let app = TestApp::start_with(legacy()).await;
-    let problem = app.generate_2fa("nobody").await.problem(404, "unknown_user");
+    let problem = app.generate_mfa("nobody").await.problem(404, "unknown_user");
     assert_eq!(problem["error"], "Utilisateur inexistant");
 }
 
@@ -116,5 +116,5 @@ async fn legacy_weakens_no_throttling_and_no_audit() {
 async fn any_other_policy_is_refused() {
     let app = TestApp::start_with(Settings::variable("policy", "Legacy")).await;
     app.generate_password("michel.ranu").await.problem(503, "unavailable");
-    assert!(app.log().contains("variable policy: one of strict, legacy is expected"), "{}", app.log());
+    assert!(app.log().contains("variable settings: policy must be strict or legacy"), "{}", app.log());
 }

@@ -52,7 +52,7 @@ async fn an_enrolment_is_overtaken_by_a_login_a_new_password_and_another_enrolme
     for change in [ACTIVATED, PASSWORD_REPLACED, SECOND_FACTOR_REPLACED, SECOND_FACTOR_WRITTEN, DELETED] {
         let (app, wire) = TestApp::start_on_a_wire().await;
         app.generate_password("michel.ranu").await.ok();
-        interrupted(&app, &wire, change, app.generate_2fa("michel.ranu")).await.problem(409, "overtaken");
+        interrupted(&app, &wire, change, app.generate_mfa("michel.ranu")).await.problem(409, "overtaken");
         assert!(["x", "none"].contains(&stored(&app, "coalesce(mfa, 'none')").await.as_str()), "{change}");
     }
 }

@@ -63,7 +63,7 @@ async fn rows_move_as_they_are_used_the_rotation_finishes_the_rest_and_then_the_
     app.authenticate("michel.ranu", &michel_password, michel.code_at(app.clock.now())).await.ok();
     let eve = eve.with_second_factor(&uri);
     app.authenticate("eve", &eve_password, eve.code_at(app.clock.now())).await.ok();
-    app.generate_2fa("provisional.7").await.ok();
+    app.generate_mfa("provisional.7").await.ok();
     assert_eq!(app.database.count("SELECT count(*) FROM password_history_v2 WHERE password_binding IS NULL").await, 0);
 }
 

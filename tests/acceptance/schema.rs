@@ -1,8 +1,11 @@
 //! The database: what migrations promise.
 
-use cofrap_edge::{SCHEMA_VERSION, statements};
-use cofrap_migrations::{ensure_application_user, migrate};
+use cofrap_edge::{SCHEMA_VERSION, StatementText, statements};
+use cofrap_migrations::{end_idle_sessions, ensure_application_user, migrate};
 use cofrap_tests::{CHOSEN_PASSWORD, MAX_AGE, Person, Settings, TestApp, TestServer, now_at_start};
+use std::time::Duration;
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::SqlState;
 
 /// The tables as the functions on OpenFaaS made them.
 const SEED: &str = "
@@ -45,11 +48,59 @@ const SEED: &str = "
 #[tokio::test]
 async fn every_statement_is_prepared_on_the_migrated_schema() {
     let database = TestServer::get().await.migrated_database().await;
-    for (name, statement) in statements() {
-        if let Err(error) = database.client.prepare(&statement).await {
+    for StatementText { name, text, .. } in statements() {
+        if let Err(error) = database.client.prepare(&text).await {
             panic!("{name}: {error:?}");
         }
     }
+}
+
+/// Spin 4.0 never answers a query without rows.
+#[tokio::test]
+async fn whatever_is_queried_returns_a_row_where_nothing_is_stored_and_every_parameter_is_null() {
+    let database = TestServer::get().await.migrated_database().await;
+    let mut answered = 0;
+    for StatementText { name, text, .. } in statements().into_iter().filter(|statement| statement.returns_a_row) {
+        let count = database.client.prepare(&text).await.unwrap().params().len();
+        let nulls = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
+        database.client.batch_execute(&format!("PREPARE \"{name}\" AS {text}")).await.unwrap();
+        match database.client.simple_query(&format!("EXECUTE \"{name}\"{nulls}")).await {
+            Ok(messages) => {
+                let rows = messages.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count();
+                assert!(rows >= 1, "{name}");
+                answered += 1;
+            }
+            // An action is no NULL: a statement that writes says so, which is an answer too.
+            Err(error) => assert_eq!(error.code(), Some(&SqlState::NOT_NULL_VIOLATION), "{name}: {error:?}"),
+        }
+    }
+    assert!(answered >= 5, "{answered}");
+}
+
+#[tokio::test]
+async fn idle_sessions_of_the_functions_end_by_the_server_s_own_clock() {
+    let app = TestApp::start().await;
+    app.generate_password("michel.ranu").await.ok();
+    let ours =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'cofrap_functions'";
+    assert_eq!(app.database.count(ours).await, 1);
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while app.database.count(ours).await > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .expect("the session ends");
+    app.generate_password("michel.ranu").await.ok();
+}
+
+#[tokio::test]
+async fn behind_a_pooler_the_user_itself_has_idle_sessions_end() {
+    let database = TestServer::get().await.migrated_database().await;
+    ensure_application_user(&database.client, "idle_functions", "a password").await.unwrap();
+    end_idle_sessions(&database.client, "idle_functions").await.unwrap();
+    let settings = "SELECT array_to_string(rolconfig, ',') FROM pg_roles WHERE rolname = 'idle_functions'";
+    assert_eq!(database.text(settings).await, "idle_session_timeout=2500ms");
 }
 
 #[tokio::test]
@@ -117,7 +168,7 @@ async fn no_request_takes_more_than_two_statements() {
     check(wire.take_statements());
     michel.log_in().await.ok();
     check(wire.take_statements());
-    app.generate_2fa("michel.ranu").await.problem(403, "proof_required");
+    app.generate_mfa("michel.ranu").await.problem(403, "proof_required");
     check(wire.take_statements());
     let session = michel.session().await;
     check(wire.take_statements());

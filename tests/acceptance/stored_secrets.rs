@@ -61,7 +61,7 @@ async fn a_row_whose_standing_was_edited_in_the_database_does_not_authenticate()
         app.complete_login(&michel.username, &code, &challenge).await.problem(401, "invalid_credentials");
         michel.log_in().await.problem(401, "invalid_credentials");
         app.generate_password(&michel.username).await.problem(403, "proof_required");
-        app.generate_2fa(&michel.username).await.problem(403, "proof_required");
+        app.generate_mfa(&michel.username).await.problem(403, "proof_required");
         let reason = "SELECT details ->> 'reason' FROM auth_logs_v2 ORDER BY id DESC LIMIT 1";
         assert_eq!(app.database.text(reason).await, "altered_row", "{edit}");
     }

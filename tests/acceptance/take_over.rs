@@ -145,7 +145,7 @@ async fn people_of_the_first_generation_log_in_with_what_they_have_through_both_
         person.log_in().await.ok();
         app.call("generate-password", json!({ "username": name })).await.problem(403, "proof_required");
         app.generate_password(name).await.problem(403, "proof_required");
-        app.generate_2fa(name).await.problem(403, "proof_required");
+        app.generate_mfa(name).await.problem(403, "proof_required");
     }
     let ours = "SELECT concat_ws('\\n', (SELECT string_agg(to_jsonb(u)::text, '\\n') FROM users_v2 u),
                        (SELECT string_agg(to_jsonb(h)::text, '\\n') FROM password_history_v2 h),
@@ -330,7 +330,7 @@ async fn what_cannot_be_read_keeps_its_name_and_lets_nobody_in_until_its_key_is_
         let mut person = person(&app, name, "Motdepasse-1");
         person.log_in().await.problem(401, "invalid_credentials");
         app.generate_password(name).await.problem(403, "proof_required");
-        app.generate_2fa(name).await.problem(403, "proof_required");
+        app.generate_mfa(name).await.problem(403, "proof_required");
         let body = json!({ "username": name });
         let given = app.call_as(cofrap_tests::ADMIN_TOKEN, "generate-password-v2", body).await.ok();
         person.password = given.read_qr_code();

@@ -1,13 +1,16 @@
 //! A database or keys that cannot be used: 503, nothing changed, nothing told.
 
-use cofrap_tests::{Answer, Settings, TestApp};
-use serde_json::Value;
-use std::time::Instant;
+use cofrap_migrations::ensure_application_user;
+use cofrap_tests::{Answer, Settings, TestApp, TestServer};
+use futures_util::future::join_all;
+use http::Method;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// Every function says so, each within 5 seconds.
 async fn check(app: &TestApp) {
     check_answer(app.generate_password("michel.ranu")).await;
-    check_answer(app.generate_2fa("michel.ranu")).await;
+    check_answer(app.generate_mfa("michel.ranu")).await;
     check_answer(app.authenticate("michel.ranu", "x", Value::Null)).await;
 }
 
@@ -43,16 +46,70 @@ async fn a_database_that_refuses_is_503_and_all_is_well_once_it_is_back() {
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_503() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
+    let port = listener.local_addr().unwrap().port();
     drop(listener);
-    check(&TestApp::start_with(Settings::variable("postgres_port", &port)).await).await;
+    let database = TestServer::get().await.migrated_database().await;
+    let settings = Settings::variables(database.variables_at(port));
+    let app = TestApp::start_on(database, settings).await;
+    check(&app).await;
+    assert!(app.log().contains("connection failed: refused"), "{}", app.log());
 }
 
 #[tokio::test]
-async fn a_wrong_database_password_is_503_and_is_not_shown() {
-    let app = TestApp::start_with(Settings::variable("postgres_password", "canary-password")).await;
-    check(&app).await;
-    assert!(app.log().contains(r#""level":"error""#) && !app.log().contains("canary-password"), "{}", app.log());
+async fn a_wrong_database_password_is_503_and_no_part_of_it_is_shown() {
+    for password in ["canary-password", r"can@ary/pa?ss#wo%rd' \ with spaces", "canary%40+&x=canary"] {
+        let database = TestServer::get().await.migrated_database().await;
+        let settings = Settings::variables(database.variables_with_password(password));
+        let app = TestApp::start_on(database, settings).await;
+        check(&app).await;
+        let log = app.log();
+        assert!(log.contains(r#""level":"error""#) && log.contains("connection failed: SQLSTATE 28P01"), "{log}");
+        for part in ["canary", "can@", "ary/", "wo%", "spaces", "cofrap_functions"] {
+            assert!(!log.contains(part), "{part}: {log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_user_may_have_any_password() {
+    let password = r#"p@/?#%'\ :&=+" é"#;
+    let database = TestServer::get().await.migrated_database().await;
+    ensure_application_user(&database.client, "odd functions@", password).await.unwrap();
+    let variables = database.variables_of("odd functions@", password);
+    let app = TestApp::start_on(database, Settings::variables(variables)).await;
+    app.generate_password("michel.ranu").await.ok();
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_used_is_503_and_the_log_names_the_variable_alone() {
+    for (name, value, said) in [
+        ("database_url", "canary", "variable database_url: write postgres://"),
+        (
+            "database_url",
+            "postgres://u:canary@127.0.0.1:1/d?options=-c%20canary",
+            "variable database_url: its parameters",
+        ),
+        (
+            "database_url",
+            "postgres://u:canary@127.0.0.1:1/d?hostaddr=203.0.113.7",
+            "variable database_url: its parameters",
+        ),
+        ("database_url", "postgres://u:canary@127.0.0.1,canary/d", "variable database_url: it needs one host"),
+        ("database_url", "postgres://u:canary@127.0.0.1:1/d", "database_host does not permit the host"),
+        ("database_host", "127.0.0.1:1", "database_host does not permit the host"),
+    ] {
+        let app = TestApp::start_with(Settings::variable(name, value)).await;
+        check(&app).await;
+        let health = app.request(Method::GET, "/function/health").await.problem(503, "unavailable");
+        assert_eq!(health["database"], "unavailable");
+        let log = app.log();
+        assert!(log.contains(said), "{name}={value}: {log}");
+        assert!(
+            log.lines().last().unwrap().contains(&format!("variable {name}: ")) || name == "database_host",
+            "{log}"
+        );
+        assert!(!log.contains("canary"), "{log}");
+    }
 }
 
 #[tokio::test]
@@ -135,4 +192,79 @@ async fn a_read_only_database_is_503_and_healthy_again_after() {
     settle(format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
     app.generate_password("michel.ranu").await.ok();
     assert_eq!(app.database.count("SELECT count(*) FROM auth_logs_v2").await, 1);
+}
+
+/// A hash takes a third of a second, and the server ends idle sessions.
+#[tokio::test]
+async fn no_connection_is_held_while_a_password_is_hashed() {
+    let database = TestServer::get().await.migrated_database().await;
+    // One connection for the whole user: a request that held it would shut the other out.
+    database
+        .client
+        .batch_execute("CREATE ROLE one_functions LOGIN PASSWORD 'one' CONNECTION LIMIT 1 IN ROLE cofrap_app")
+        .await
+        .unwrap();
+    let variables = database.variables_of("one_functions", "one");
+    let app = TestApp::start_on(database, Settings::variables(variables)).await;
+    let login = app.begin_login("somebody", "wrong");
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        app.begin_login("nobody", "wrong").await
+    };
+    let (one, other) = tokio::join!(login, meanwhile);
+    one.problem(401, "invalid_credentials");
+    other.problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_while_a_password_is_hashed_is_opened_again() {
+    let app = TestApp::start().await;
+    let login = app.create_account("michel.ranu", cofrap_tests::CHOSEN_PASSWORD);
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        app.database.end_sessions().await;
+    };
+    tokio::join!(login, meanwhile).0.ok();
+}
+
+/// Whether it was done, nobody knows.
+#[tokio::test]
+async fn a_reading_statement_on_a_broken_connection_is_tried_again_and_a_writing_one_is_not() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    wire.take_statements();
+    let reading = wire.interrupt("/* find */", app.generate_password("michel.ranu"), app.database.end_sessions());
+    reading.await.ok();
+    let finds = wire.take_statements().iter().filter(|statement| statement.starts_with("/* find */")).count();
+    assert_eq!(finds, 2);
+
+    let writing =
+        wire.interrupt("/* create_account */", app.generate_password("somebody.new"), app.database.end_sessions());
+    writing.await.problem(503, "unavailable");
+    let writes = wire.take_statements();
+    assert_eq!(
+        writes.iter().filter(|statement| statement.starts_with("/* create_account */")).count(),
+        1,
+        "{writes:#?}"
+    );
+    assert_eq!(app.database.text("SELECT string_agg(username, ' ') FROM users_v2").await, "michel.ranu");
+}
+
+/// 70 requests at once to each of two functions take every connection that the server has for them.
+#[tokio::test]
+async fn after_a_burst_on_a_small_server_every_function_answers_within_five_seconds() {
+    let database = TestServer::get().await.migrated_database().await;
+    database
+        .client
+        .batch_execute("CREATE ROLE few_functions LOGIN PASSWORD 'few' CONNECTION LIMIT 97 IN ROLE cofrap_app")
+        .await
+        .unwrap();
+    let variables = database.variables_of("few_functions", "few");
+    let app = TestApp::start_on(database, Settings::without_limits().with(variables)).await;
+    let body = |number| json!({ "username": format!("n{number}"), "password": "wrong", "2FA_code": "123456", "token": "123456" });
+    let codes = join_all((0..70).map(|number| app.call("verify-2fa", body(number))));
+    let logins = join_all((0..70).map(|number| app.call("authenticate-user-v2", body(number))));
+    tokio::join!(codes, logins);
+    let ours = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'few_functions'";
+    assert!(app.database.count(ours).await > 60);
+    app.every_function_answers_soon().await;
 }

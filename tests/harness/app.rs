@@ -4,8 +4,9 @@ use crate::openapi::check_documented;
 use crate::{Answer, Database, Person, TestClock, TestServer, Wire};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cofrap_api::routes::ROUTES;
 use cofrap_crypto::{Keyring, Sealed, Slot, TokenKeys};
-use cofrap_host::{Ambient, App, Engine, Manifest, Options, RandomSource, VariableSource, serve};
+use cofrap_host::{Ambient, App, Engine, Manifest, Options, RandomSource, VariableRead, VariableSource, serve};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -15,9 +16,11 @@ use hyper_util::rt::TokioExecutor;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// The test run's keys: made up here, for nothing else.
@@ -46,28 +49,59 @@ pub struct TestApp {
     pub address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
     log: Arc<Mutex<String>>,
+    reads: Arc<Mutex<Vec<VariableRead>>>,
+    /// The address that a proxy is said to have seen, where a test has one for all its requests.
+    address_header: Option<String>,
+    /// The operator's token.
+    pub operator: String,
 }
+
+/// Every variable of the functions.
+const VARIABLES: [&str; 6] =
+    ["database_url", "database_host", "encryption_key", "jwt_secret", "admin_token", "settings"];
 
 /// What one test sets otherwise.
 #[derive(Default)]
 pub struct Settings {
     /// Variables, which come before the test run's own.
     pub variables: VariableSource,
+    /// Pairs of the variable `settings`.
+    pub pairs: BTreeMap<String, String>,
     /// The seed of every request's random source, when it is not the machine's.
     pub seed: Option<u64>,
 }
 
 impl Settings {
-    /// One variable.
+    /// One variable, or one name of `settings`.
     pub fn variable(name: &str, value: &str) -> Self {
         Self::default().and(name, value)
     }
 
-    /// One more variable.
+    /// Several variables.
+    pub fn variables(variables: VariableSource) -> Self {
+        Self { variables, ..Self::default() }
+    }
+
+    /// More variables.
+    #[must_use]
+    pub fn with(mut self, variables: VariableSource) -> Self {
+        self.variables.extend(variables);
+        self
+    }
+
+    /// One more variable, or name of `settings`.
     #[must_use]
     pub fn and(mut self, name: &str, value: &str) -> Self {
-        self.variables.insert(name.to_owned(), value.to_owned());
+        let map = if VARIABLES.contains(&name) { &mut self.variables } else { &mut self.pairs };
+        map.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// What `settings` is.
+    fn text(&self) -> String {
+        let policy = self.pairs.get("policy").map_or("strict", String::as_str);
+        let others = self.pairs.iter().filter(|(name, _)| *name != "policy");
+        others.fold(format!("policy={policy}"), |text, (name, value)| format!("{text} {name}={value}"))
     }
 
     /// No limit on how often things may fail.
@@ -95,11 +129,43 @@ impl TestApp {
         Self::start_on(database, settings).await
     }
 
+    /// The functions wherever they run: the ones that `cargo xtask test --host-url` names, or fresh ones on this host with the
+    /// machine's clock. Each test has names and an address of its own: the functions must trust one proxy
+    /// (`trusted_proxy_hops=1`).
+    #[expect(clippy::disallowed_methods, reason = "`cargo xtask test` passes on what its flags say")]
+    pub async fn anywhere() -> Self {
+        let address = format!("2001:db8:{:x}:{:x}::1", rand_u16(), rand_u16());
+        let variable = |name: &str| std::env::var(name).ok();
+        let (Some(url), Some(database)) = (variable("COFRAP_HOST_URL"), variable("COFRAP_DATABASE_URL")) else {
+            let database = TestServer::get().await.migrated_database().await;
+            let clock = TestClock::of_the_machine();
+            let app = Self::start_at(Arc::new(database), clock, Settings::behind_a_proxy()).await;
+            return Self { address_header: Some(address), ..app };
+        };
+        let place = url.strip_prefix("http://").expect("the host's URL is http://host:port").trim_end_matches('/');
+        let address_of_host = tokio::net::lookup_host(place).await.expect("the host has an address").next();
+        Self {
+            clock: TestClock::of_the_machine(),
+            database: Arc::new(Database::at(&database).await),
+            address: address_of_host.expect("an address"),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            log: Arc::default(),
+            reads: Arc::default(),
+            address_header: Some(address),
+            operator: variable("COFRAP_ADMIN_TOKEN").unwrap_or_default(),
+        }
+    }
+
+    /// A name that no other test, and no other run, has.
+    pub fn unique_name(&self, name: &str) -> String {
+        format!("{name}.{:x}{:x}", rand_u16(), rand_u16())
+    }
+
     /// Starts the functions on a fresh database at the end of a wire.
     pub async fn start_on_a_wire() -> (Self, Wire) {
         let database = TestServer::get().await.migrated_database().await;
-        let wire = Wire::to(database.variables()["postgres_port"].parse().expect("a port")).await;
-        let settings = Settings::variable("postgres_port", &wire.port().to_string());
+        let wire = Wire::to(database.port()).await;
+        let settings = Settings::variables(database.variables_at(wire.port()));
         (Self::start_on(database, settings).await, wire)
     }
 
@@ -115,6 +181,8 @@ impl TestApp {
             variables.insert(name.to_owned(), value.clone());
         }
         variables.insert("admin_token".to_owned(), ADMIN_TOKEN.to_owned());
+        variables.insert("settings".to_owned(), settings.text());
+        let reads = Arc::new(Mutex::new(Vec::new()));
         let options = Options {
             manifest: Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable"),
             variables: vec![settings.variables, variables],
@@ -123,6 +191,12 @@ impl TestApp {
                 random: settings
                     .seed
                     .map(|seed| -> RandomSource { Arc::new(move || Box::new(ChaCha20Rng::seed_from_u64(seed))) }),
+                reads: {
+                    let reads = Arc::clone(&reads);
+                    Some(Arc::new(move |read| {
+                        reads.lock().expect("no test panics while it holds the reads").push(read);
+                    }))
+                },
             },
             output: {
                 let log = Arc::clone(&log);
@@ -138,7 +212,7 @@ impl TestApp {
         let address = listener.local_addr().expect("an address");
         tokio::spawn(serve(app, listener, std::future::pending()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { clock, database, address, client, log }
+        Self { clock, database, address, client, log, reads, address_header: None, operator: ADMIN_TOKEN.to_owned() }
     }
 
     /// The same functions with other settings, on the same database and clock.
@@ -186,6 +260,31 @@ impl TestApp {
         self.send(request.body(Full::default()).expect("a request")).await
     }
 
+    /// Asks any route as the operator, with a body where the method has one.
+    pub async fn ask_as_operator(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let bytes = if method == Method::GET { String::new() } else { body.to_string() };
+        let request = Request::builder().method(method).uri(self.url(path)).header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {}", self.operator));
+        self.send(request.body(Full::new(bytes.into())).expect("a request")).await
+    }
+
+    /// Within five seconds, no function is left that says 503.
+    pub async fn every_function_answers_soon(&self) {
+        let body = json!({
+            "username": "nobody", "password": "x", "2FA_code": "123456", "token": "123456", "action": "unlock"
+        });
+        let all = async {
+            for route in ROUTES.iter().filter(|route| route.paths[0].starts_with("/function/")) {
+                let method = if route.methods.first() == Some(&"POST") { Method::POST } else { Method::GET };
+                let path = route.paths[0].replace("...", "nothing");
+                while self.ask_as_operator(method.clone(), &path, &body).await.status == 503 {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), all).await.expect("every function answers again");
+    }
+
     /// Sends what a page of this site sends, with a browser's cookie and more headers.
     pub async fn from_page(
         &self,
@@ -203,7 +302,10 @@ impl TestApp {
     }
 
     /// Sends a request, and takes whatever bytes come back.
-    pub async fn fetch(&self, request: Request<Full<Bytes>>) -> (http::response::Parts, Bytes) {
+    pub async fn fetch(&self, mut request: Request<Full<Bytes>>) -> (http::response::Parts, Bytes) {
+        if let Some(address) = &self.address_header {
+            request.headers_mut().append("x-forwarded-for", address.parse().expect("an address is ASCII"));
+        }
         let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
         (parts, body.collect().await.expect("a body").to_bytes())
     }
@@ -225,7 +327,7 @@ impl TestApp {
 
     /// `administer-account`
     pub async fn administer(&self, username: &str, action: &str) -> Answer {
-        self.call_as(ADMIN_TOKEN, "administer-account", json!({ "username": username, "action": action })).await
+        self.call_as(&self.operator, "administer-account", json!({ "username": username, "action": action })).await
     }
 
     /// `session`, of a bearer.
@@ -239,7 +341,7 @@ impl TestApp {
     }
 
     /// `generate-2fa-v2`
-    pub async fn generate_2fa(&self, username: &str) -> Answer {
+    pub async fn generate_mfa(&self, username: &str) -> Answer {
         self.call("generate-2fa-v2", json!({ "username": username })).await
     }
 
@@ -280,7 +382,7 @@ impl TestApp {
     /// Somebody with a password and an enrolled authenticator who has not logged in yet.
     pub async fn provisional_account(&self, username: &str) -> Person<'_> {
         let password = self.generate_password(username).await.ok().read_qr_code();
-        let uri = self.generate_2fa(username).await.ok().read_qr_code();
+        let uri = self.generate_mfa(username).await.ok().read_qr_code();
         Person::new(self, username, password, &uri)
     }
 
@@ -312,10 +414,22 @@ impl TestApp {
         keyring().open(&sealed, Slot::Password.of("")).expect("it opens under the test run's key").clear.to_string()
     }
 
+    /// The variables that were read since the last call.
+    pub fn take_reads(&self) -> Vec<VariableRead> {
+        std::mem::take(&mut *self.reads.lock().expect("no test panics while it holds the reads"))
+    }
+
     /// What signs the functions' tokens.
     pub fn token_keys(&self) -> TokenKeys {
         TOKEN_KEY.parse().expect("a key")
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "names that no other run has")]
+fn rand_u16() -> u16 {
+    let mut bytes = [0; 2];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    u16::from_le_bytes(bytes)
 }
 
 fn keyring() -> Keyring {
@@ -325,6 +439,13 @@ fn keyring() -> Keyring {
 /// The `.wasm` files that the manifest names.
 pub fn component_files() -> Vec<PathBuf> {
     Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable").component_files().collect()
+}
+
+/// The variables that the manifest grants each component.
+pub fn granted_variables() -> Vec<(String, Vec<String>)> {
+    let manifest = Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable");
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    manifest.granted().map(|(component, names)| (component.to_owned(), owned(names))).collect()
 }
 
 /// The routes that the manifest names.

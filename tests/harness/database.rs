@@ -1,7 +1,7 @@
 //! One PostgreSQL server for a test run, one database for each test, cloned from one that was migrated once.
 
 use crate::Wire;
-use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, postgres_variables};
+use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, database_variables};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, Config, NoTls};
@@ -76,6 +76,24 @@ pub struct Database {
 }
 
 impl Database {
+    /// The one of functions that run elsewhere, as a user who may look into it and end their sessions.
+    pub(crate) async fn at(url: &str) -> Self {
+        let config: Config = url.parse().expect("the database's URL is one");
+        let name = config.get_dbname().expect("the URL names a database").to_owned();
+        Self { client: connect(&config).await, admin: connect(&config).await, name, config }
+    }
+
+    /// Ends every session of the functions.
+    pub async fn end_sessions(&self) {
+        self.admin
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'cofrap'",
+                &[&self.name],
+            )
+            .await
+            .expect("answers");
+    }
+
     /// Another connection.
     pub async fn connect(&self) -> Client {
         connect(&self.config).await
@@ -142,12 +160,31 @@ impl Database {
 
     /// The variables that lead the functions here, as the user with their rights and no more.
     pub fn variables(&self) -> VariableSource {
-        postgres_variables(&self.functions_config()).expect("it has one host")
+        database_variables(&self.functions_config()).expect("it has one host")
     }
 
-    /// The variables that lead there as the superuser, for components that are no functions of ours.
-    pub fn variables_of_the_owner(&self) -> VariableSource {
-        postgres_variables(&self.config).expect("it has one host")
+    /// The same, by way of another port of this machine.
+    pub fn variables_at(&self, port: u16) -> VariableSource {
+        let config = self.functions_config();
+        let mut elsewhere = Config::new();
+        elsewhere.host("127.0.0.1").port(port).dbname(&self.name);
+        elsewhere.user(config.get_user().expect("a user")).password(config.get_password().expect("a password"));
+        database_variables(&elsewhere).expect("it has one host")
+    }
+
+    /// The same, with another password.
+    pub fn variables_with_password(&self, password: &str) -> VariableSource {
+        self.variables_of(FUNCTIONS.0, password)
+    }
+
+    /// The same, as another user.
+    pub fn variables_of(&self, user: &str, password: &str) -> VariableSource {
+        database_variables(self.functions_config().user(user).password(password)).expect("it has one host")
+    }
+
+    /// The superuser's address, for components that are no functions of ours.
+    pub fn url_of_the_owner(&self) -> String {
+        database_variables(&self.config).expect("it has one host").remove("database_url").expect("a URL")
     }
 
     /// A connection with the functions' rights.

@@ -17,13 +17,13 @@ mod qr;
 mod wire;
 
 pub use answer::{Answer, Success};
-pub use app::{ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, Settings, TestApp, component_files, routes};
+pub use app::{ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, Settings, TestApp, component_files, granted_variables, routes};
 pub use browser::{Browser, Language};
 pub use caseless::caseless;
 pub use clock::{TestClock, now_at_start};
 pub use database::{Database, TestServer};
 pub use person::Person;
-pub use probe::Probe;
+pub use probe::{Probe, exchange};
 pub use qr::read_qr_png;
 pub use wire::Wire;
 

@@ -2,6 +2,7 @@
 
 use crate::{Answer, STEP, TestApp};
 use serde_json::{Value, json};
+use std::time::Duration;
 use totp_rs::{Builder, Secret, Totp};
 
 /// Somebody who knows their password and has the authenticator at hand.
@@ -66,9 +67,17 @@ impl<'a> Person<'a> {
         other
     }
 
-    /// A code that was not used yet; the clock moves to its step if it must.
+    /// A code that was not used yet; the clock moves to its step if it must. Of the machine's clock, the code of the next step is
+    /// accepted too, and then it is waited for.
     pub fn fresh_code(&mut self) -> String {
         let clock = &self.app.clock;
+        if clock.is_real() {
+            self.used = (self.used + 1).max(clock.now() / STEP);
+            while self.used > clock.now() / STEP + 1 {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            return self.code_at(self.used * STEP);
+        }
         let step = clock.now() / STEP;
         if step <= self.used {
             clock.advance((self.used + 1) * STEP - clock.now());

@@ -78,14 +78,31 @@ impl Probe {
         }
         request.extend_from_slice(b"\r\n");
         request.extend_from_slice(body.as_bytes());
-        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
-        stream.write_all(&request).await.expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("UTF-8");
+        let answer = self.exchange(&request).await;
         let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
         let body = if head.contains("chunked") { unchunk(body) } else { body.to_owned() };
         (head[9..12].parse().expect("a status"), body)
     }
+}
+
+impl Probe {
+    /// Sends bytes as they are; all that comes back.
+    pub async fn send_raw(&self, request: &str) -> String {
+        self.exchange(request.as_bytes()).await
+    }
+
+    async fn exchange(&self, request: &[u8]) -> String {
+        exchange(self.address, request).await
+    }
+}
+
+/// Sends bytes on a connection of their own; all that comes back.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(request).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("UTF-8");
+    answer
 }
 
 fn load(
