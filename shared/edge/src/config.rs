@@ -50,6 +50,21 @@ pub enum ConfigError {
     SharedKey,
 }
 
+impl ConfigError {
+    /// The variable that it is about.
+    #[must_use]
+    pub const fn variable(&self) -> &'static str {
+        match self {
+            Self::Variable { name, .. } | Self::Keys { name, .. } => name,
+            Self::Settings(_) => "settings",
+            Self::DatabaseUrl(_) | Self::OtherHost => "database_url",
+            Self::DatabaseHost => "database_host",
+            Self::OperatorToken(_) | Self::TokenIsKey => "admin_token",
+            Self::SharedKey => "jwt_secret",
+        }
+    }
+}
+
 /// Where values come from: a variable's name to its value, or to why it has none.
 pub trait Variables {
     /// The value of a variable.
@@ -143,24 +158,16 @@ impl OperatorSettings {
     }
 }
 
-/// The database's address, as the platform takes it. Whether it is the one place that `database_host` names, Spin asks at every
-/// connection.
+/// The database's address, as the platform takes it. It is the one place that `database_host` names, which Spin's allow-list is made
+/// of: a wildcard or a network there would let a component connect elsewhere.
 pub(crate) fn connection_string(variables: &impl Variables) -> Result<Zeroizing<String>, ConfigError> {
-    Ok(database_url(variables)?.connection_string())
-}
-
-/// The same, compared with `database_host`: health and the start say which of the two is wrong.
-pub(crate) fn checked_connection_string(variables: &impl Variables) -> Result<Zeroizing<String>, ConfigError> {
-    let (url, host) = (database_url(variables)?, variables.get("database_host")?);
+    let url = DatabaseUrl::parse(&variables.get("database_url")?)?;
+    let host = variables.get("database_host")?;
     if !is_host_and_port(&host) {
         return Err(ConfigError::DatabaseHost);
     }
     let is_same = url.host_and_port().eq_ignore_ascii_case(&host);
     if is_same { Ok(url.connection_string()) } else { Err(ConfigError::OtherHost) }
-}
-
-fn database_url(variables: &impl Variables) -> Result<DatabaseUrl, ConfigError> {
-    Ok(DatabaseUrl::parse(&variables.get("database_url")?)?)
 }
 
 /// Reads every variable that any function reads: what is wrong is said at the start, not at the first request.
@@ -169,7 +176,7 @@ fn database_url(variables: &impl Variables) -> Result<DatabaseUrl, ConfigError> 
 /// The [`ConfigError`] of the first that cannot be used.
 pub fn check_variables(variables: &impl Variables) -> Result<OperatorSettings, ConfigError> {
     let settings = OperatorSettings::read(variables)?;
-    checked_connection_string(variables)?;
+    connection_string(variables)?;
     GenerationKeys::read(variables, &settings)?;
     let token = variables.get("admin_token")?;
     for name in ["encryption_key", "jwt_secret"] {

@@ -5,28 +5,66 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use zeroize::Zeroizing;
 
 /// Server settings of every connection: an answer comes within seconds, the server speaks UTC, and a session that nobody uses
 /// ends. The platform's pools never shrink, so without `idle_session_timeout` (PostgreSQL 14) one burst would keep a server's
 /// connections for good. Milliseconds.
 const SERVER_OPTIONS: &str = "-c statement_timeout=3000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=5000 \
-     -c idle_session_timeout=2500 -c timezone=UTC";
+     -c idle_session_timeout=2000 -c timezone=UTC";
 
-/// Connection parameters, as libpq names them, that a URL may set; with the value that it has otherwise, if any. `options`,
-/// `host`, `hostaddr` (it passes by Spin's allow-list), `port`, `user`, `password` and `dbname` are not among them.
-const PARAMETERS: [(&str, Option<&str>); 10] = [
-    ("application_name", Some("cofrap")),
-    ("channel_binding", None),
-    // Twice, when the first attempt fails, stays within the five seconds in which a request is answered.
-    ("connect_timeout", Some("2")),
-    ("keepalives", None),
-    ("keepalives_idle", None),
-    ("keepalives_interval", None),
-    ("keepalives_retries", None),
-    ("sslmode", None),
-    ("target_session_attrs", None),
-    ("tcp_user_timeout", None),
+/// A connection parameter that a URL may set.
+struct Parameter {
+    /// As libpq names it.
+    name: &'static str,
+    /// Its value where the URL sets none.
+    default: Option<&'static str>,
+    takes: Takes,
+}
+
+/// What a parameter may be.
+enum Takes {
+    OneOf(&'static [&'static str]),
+    Number(RangeInclusive<u32>),
+    Name,
+}
+
+impl Takes {
+    fn takes(&self, value: &str) -> bool {
+        match self {
+            Self::OneOf(words) => words.contains(&value),
+            Self::Number(range) => {
+                value.bytes().all(|byte| byte.is_ascii_digit())
+                    && value.parse().is_ok_and(|number| range.contains(&number))
+            }
+            // PostgreSQL keeps 63 bytes of it.
+            Self::Name => (1..=63).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic()),
+        }
+    }
+}
+
+/// A day, in seconds.
+const TIMES: RangeInclusive<u32> = 0..=86_400;
+
+const fn parameter(name: &'static str, takes: Takes) -> Parameter {
+    Parameter { name, default: None, takes }
+}
+
+/// `options`, `host`, `hostaddr` (it passes by Spin's allow-list), `port`, `user`, `password` and `dbname` are not among them.
+static PARAMETERS: [Parameter; 10] = [
+    Parameter { name: "application_name", default: Some("cofrap"), takes: Takes::Name },
+    parameter("channel_binding", Takes::OneOf(&["disable", "prefer", "require"])),
+    // Seconds. Twice, when the first attempt fails, stays within the five in which a request is answered.
+    Parameter { name: "connect_timeout", default: Some("2"), takes: Takes::Number(1..=2) },
+    parameter("keepalives", Takes::Number(0..=1)),
+    parameter("keepalives_idle", Takes::Number(TIMES)),
+    parameter("keepalives_interval", Takes::Number(TIMES)),
+    parameter("keepalives_retries", Takes::Number(0..=100)),
+    // The platform's. With `require` it verifies the certificate and the name.
+    parameter("sslmode", Takes::OneOf(&["disable", "prefer", "require"])),
+    parameter("target_session_attrs", Takes::OneOf(&["any", "read-write", "read-only"])),
+    parameter("tcp_user_timeout", Takes::Number(TIMES)),
 ];
 
 /// The port of a URL that names none.
@@ -66,9 +104,15 @@ pub enum DatabaseUrlError {
          keepalives_interval, keepalives_retries, sslmode, target_session_attrs and tcp_user_timeout, each once"
     )]
     Parameter,
-    /// `sslmode` is not one that Spin knows.
-    #[error("sslmode must be disable, prefer or require (with require, Spin verifies the certificate and the name)")]
-    SslMode,
+    /// A parameter has a value that it does not take.
+    #[error(
+        "{0} has a value that it does not take (sslmode: disable, prefer or require, with which Spin verifies the certificate and \
+         the name; connect_timeout: 1 or 2 seconds)"
+    )]
+    Value(&'static str),
+    /// It has white space or a line break.
+    #[error("it has white space or a line break in it, or around it")]
+    WhiteSpace,
 }
 
 /// A database's address, parsed.
@@ -89,6 +133,9 @@ impl DatabaseUrl {
     /// # Errors
     /// The [`DatabaseUrlError`] of the first part that cannot be used.
     pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
+        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(DatabaseUrlError::WhiteSpace);
+        }
         let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
         let rest = rest.filter(|rest| !rest.contains('#')).ok_or(DatabaseUrlError::Scheme)?;
         let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -140,13 +187,30 @@ impl DatabaseUrl {
         let (user, password, database) = (encoded(user), encoded(password), encoded(database));
         let _ =
             write!(url, "postgres://{user}:{password}@{host}:{port}/{database}?options={}", encoded(SERVER_OPTIONS));
-        for (name, default) in PARAMETERS {
-            let given = parameters.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str());
-            if let Some(value) = given.or(default) {
+        for Parameter { name, default, .. } in &PARAMETERS {
+            let given = parameters.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+            if let Some(value) = given.or(*default) {
                 let _ = write!(url, "&{name}={}", encoded(value));
             }
         }
         url
+    }
+
+    /// Its parameters as they stand in a URL, with the question mark; empty where it has none.
+    #[must_use]
+    pub fn query(&self) -> String {
+        let pairs = self
+            .parameters
+            .iter()
+            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+        let pairs: Vec<_> = pairs.collect();
+        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+    }
+
+    /// Whether both lead to one database, whoever logs in.
+    #[must_use]
+    pub fn is_same_database_as(&self, other: &Self) -> bool {
+        (&self.host, self.port, &self.database) == (&other.host, other.port, &other.database)
     }
 }
 
@@ -178,16 +242,15 @@ fn parse_parameters(query: &str) -> Result<Vec<(&'static str, String)>, Database
     let mut parameters: Vec<(&'static str, String)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or(DatabaseUrlError::Parameter)?;
-        let known = PARAMETERS.iter().find(|(known, _)| *known == name);
-        let (name, _) = known.ok_or(DatabaseUrlError::Parameter)?;
-        let value = decode(value)?.to_string();
-        if value.is_empty() || parameters.iter().any(|(given, _)| given == name) {
+        let known = PARAMETERS.iter().find(|known| known.name == name).ok_or(DatabaseUrlError::Parameter)?;
+        if parameters.iter().any(|(given, _)| *given == known.name) {
             return Err(DatabaseUrlError::Parameter);
         }
-        if *name == "sslmode" && !["disable", "prefer", "require"].contains(&value.as_str()) {
-            return Err(DatabaseUrlError::SslMode);
+        let value = decode(value)?.to_string();
+        if !known.takes.takes(&value) {
+            return Err(DatabaseUrlError::Value(known.name));
         }
-        parameters.push((name, value));
+        parameters.push((known.name, value));
     }
     Ok(parameters)
 }
@@ -215,7 +278,7 @@ mod tests {
     fn what_every_connection_is_given_is_added_once() {
         let text = string_of("postgres://functions:secret@db.example:6432/accounts");
         assert!(text.starts_with("postgres://functions:secret@db.example:6432/accounts?options="), "{text}");
-        for default in ["&application_name=cofrap", "&connect_timeout=2", "idle%5Fsession%5Ftimeout%3D2500"] {
+        for default in ["&application_name=cofrap", "&connect_timeout=2", "idle%5Fsession%5Ftimeout%3D2000"] {
             assert!(text.contains(default), "{text}");
         }
         let text = string_of("postgresql://u@h?sslmode=require&connect_timeout=1");
@@ -236,10 +299,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_and_no_part_of_it_said() {
-        use DatabaseUrlError::{Encoding, Host, Parameter, Path, Port, Scheme, SslMode, User};
+        use DatabaseUrlError::{Encoding, Host, Parameter, Path, Port, Scheme, User, Value, WhiteSpace};
         for (url, expected) in [
             ("", Scheme),
-            ("host=canary user=u", Scheme),
+            ("host=canary", Scheme),
+            ("host=canary user=u", WhiteSpace),
+            ("postgres://u:canary@h/d\n", WhiteSpace),
+            (" postgres://u:canary@h/d", WhiteSpace),
             ("mysql://u:canary@h/d", Scheme),
             ("postgres://u:p@h/d#canary", Scheme),
             ("postgres://canary/d", User),
@@ -266,7 +332,14 @@ mod tests {
             ("postgres://u:p@h/d?password=canary", Parameter),
             ("postgres://u:p@h/d?canary", Parameter),
             ("postgres://u:p@h/d?connect_timeout=1&connect_timeout=2", Parameter),
-            ("postgres://u:p@h/d?sslmode=verify-full", SslMode),
+            ("postgres://u:p@h/d?sslmode=verify-full", Value("sslmode")),
+            ("postgres://u:p@h/d?connect_timeout=canary", Value("connect_timeout")),
+            ("postgres://u:p@h/d?connect_timeout=0", Value("connect_timeout")),
+            ("postgres://u:p@h/d?connect_timeout=3", Value("connect_timeout")),
+            ("postgres://u:p@h/d?keepalives=canary", Value("keepalives")),
+            ("postgres://u:p@h/d?target_session_attrs=canary", Value("target_session_attrs")),
+            ("postgres://u:p@h/d?channel_binding=", Value("channel_binding")),
+            ("postgres://u:p@h/d?application_name=%0A", Value("application_name")),
         ] {
             let error = DatabaseUrl::parse(url).err();
             assert_eq!(error, Some(expected), "{url}");

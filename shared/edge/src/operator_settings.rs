@@ -163,9 +163,8 @@ fn join<'a>(pairs: impl Iterator<Item = (&'static str, &'a str)>) -> String {
 }
 
 fn one_of<T>(name: &'static str, value: &str, words: [(&str, T); 2]) -> Result<T, SettingsError> {
-    let expected = || format!("{} or {}", words[0].0, words[1].0);
     match words.iter().position(|(word, _)| *word == value) {
-        None => Err(SettingsError::Value { name, expected: expected() }),
+        None => Err(wrong_value(name, value, format!("{} or {}", words[0].0, words[1].0))),
         Some(position) => Ok(words.into_iter().nth(position).expect("it was found there").1),
     }
 }
@@ -174,10 +173,17 @@ fn one_of<T>(name: &'static str, value: &str, words: [(&str, T); 2]) -> Result<T
 fn parse_number(name: &'static str, value: &str, range: RangeInclusive<u64>) -> Result<u64, SettingsError> {
     let is_plain = value.bytes().all(|byte| byte.is_ascii_digit()) && (value == "0" || !value.starts_with('0'));
     let number = if is_plain { value.parse().ok() } else { None };
-    number.filter(|number| range.contains(number)).ok_or_else(|| SettingsError::Value {
-        name,
-        expected: format!("a whole number from {} to {}", range.start(), range.end()),
-    })
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| wrong_value(name, value, format!("a whole number from {} to {}", range.start(), range.end())))
+}
+
+/// Whoever put another sign between two entries is told so.
+fn wrong_value(name: &'static str, value: &str, mut expected: String) -> SettingsError {
+    if value.contains([',', ';', '\u{a0}']) {
+        expected.push_str(" (entries are separated by white space alone)");
+    }
+    SettingsError::Value { name, expected }
 }
 
 #[cfg(test)]
@@ -218,7 +224,10 @@ mod tests {
             ("policy = strict", "entry 1 is not name=value"),
             ("policy=strict canary=1", "entry 2 is unknown; there are policy, registration,"),
             ("policy=strict Registration=open", "entry 2 is unknown"),
-            ("policy=strict,registration=operator", "policy must be strict or legacy"),
+            (
+                "policy=strict,registration=operator",
+                "policy must be strict or legacy (entries are separated by white space",
+            ),
             ("policy=strict;registration=operator", "policy must be strict or legacy"),
             ("policy=strict\u{a0}registration=operator", "policy must be strict or legacy"),
             ("policy=", "policy must be strict or legacy"),

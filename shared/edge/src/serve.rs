@@ -2,13 +2,13 @@
 
 use crate::arrival::{Arrival, values};
 use crate::body::{self, Body};
-use crate::config::{ConfigError, ReadKeys, SpinVariables, checked_connection_string, connection_string};
+use crate::config::{ConfigError, ReadKeys, SpinVariables, connection_string};
 use crate::operator_settings::OperatorSettings;
 use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
 use crate::send::send_response;
 use crate::session_cookie;
-use cofrap_accounts::{Env, GenerationKeys, Policy, Store, StoreError, check_health};
+use cofrap_accounts::{Env, GenerationKeys, Part, Policy, Store, StoreError, check_health};
 use cofrap_api::frontend::{self, Site, Visit};
 use cofrap_api::{BodyIs, Call, Code, Problem, Route, SessionChange, SessionUse, health, jwks, not_found, openapi};
 use cofrap_crypto::TokenKeys;
@@ -89,7 +89,7 @@ pub async fn serve_not_found(request: IncomingRequest, out: ResponseOutparam) {
 /// Serves what the functions need, and whether it is there.
 pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
     respond(request, out, health::METHODS, SessionUse::Ignored, |_, settings, _| {
-        let reading = match checked_connection_string(&SpinVariables) {
+        let reading = match connection_string(&SpinVariables) {
             Ok(address) => PgStore::at(address).read_health(),
             Err(error) => Err(StoreError::Unavailable(error.to_string())),
         };
@@ -97,7 +97,10 @@ pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
         let keys = settings.ok().map(|settings| GenerationKeys::read(&SpinVariables, settings));
         let keyring = keys.as_ref().and_then(|keys| keys.as_ref().ok()).map(|keys| &keys.keyring);
         let policy = settings.ok().map(|settings| settings.rules.policy);
-        let (health, missing) = check_health(reading, keyring, policy, SCHEMA_VERSION);
+        let (mut health, missing) = check_health(reading, keyring, policy, SCHEMA_VERSION);
+        if settings.is_err() {
+            health.keys = Part::Unknown;
+        }
         let wrong = settings.err().or(keys.as_ref().and_then(|keys| keys.as_ref().err()));
         let cause = wrong.map(ToString::to_string).or_else(|| missing.map(|error| error.to_string()));
         to_json(&health::answer(&health, &settings, cause)?)
@@ -157,7 +160,7 @@ async fn respond(
     let settings = OperatorSettings::read(&SpinVariables);
     let is_offered = methods.is_empty() || methods.contains(&arrival.method.as_str());
     let answer = if is_offered { answer(&arrival, &settings, body) } else { Err(Problem::new(Code::MethodNotAllowed)) };
-    send(out, &arrival, settings.as_ref().ok(), methods, answer);
+    send(out, &arrival, &settings, methods, answer);
 }
 
 /// What the operator chose. Where it cannot be read, nothing is served: a default could reopen what an operator had closed.
@@ -221,7 +224,7 @@ fn refuse(problem: &Problem, arrival: &Arrival, methods: &[&str]) -> Answer {
 fn send(
     out: ResponseOutparam,
     arrival: &Arrival,
-    settings: Option<&OperatorSettings>,
+    settings: &Result<OperatorSettings, ConfigError>,
     methods: &[&str],
     answer: Result<Answer, Problem>,
 ) {
@@ -256,8 +259,11 @@ struct LogLine<'a> {
     settings: Option<String>,
 }
 
-fn log(arrival: &Arrival, settings: Option<&OperatorSettings>, status: u16, problem: Option<&Problem>) {
-    let cause = problem.and_then(Problem::cause);
+fn log(arrival: &Arrival, settings: &Result<OperatorSettings, ConfigError>, status: u16, problem: Option<&Problem>) {
+    // What is refused before the settings are looked at says that they are wrong, too.
+    let wrong = settings.as_ref().err().map(ToString::to_string);
+    let settings = settings.as_ref().ok();
+    let cause = problem.and_then(Problem::cause).or(wrong.as_deref());
     let is_lax = settings.is_some_and(|settings| settings.rules.policy != Policy::Strict);
     let hops = settings.map_or(0, |settings| settings.trusted_proxy_hops);
     let line = LogLine {
