@@ -250,6 +250,18 @@ impl Manifest {
                 return Some((trigger.component.span().start, problem));
             }
         }
+        let defaults: BTreeMap<_, _> = self
+            .variables
+            .iter()
+            .filter_map(|(name, declaration)| Some((name.as_str().to_owned(), declaration.get_ref().default.clone()?)))
+            .collect();
+        for host in self.components.values().flat_map(|component| &component.allowed_outbound_hosts) {
+            // With its defaults alone it must make sense too, as Spin has it.
+            let filled = host.get_ref().template().fill(&defaults).ok();
+            if let Some(error) = filled.and_then(|filled| AllowedHost::parse(&filled).err()) {
+                return Some((host.span().start, format!("with the default of its variables: {error}")));
+            }
+        }
         self.components.values().find_map(|component| {
             let hosts = component.allowed_outbound_hosts.iter().map(|host| (host.span(), host.get_ref().template()));
             let variables = component.variables.values().map(|template| (template.span(), template.get_ref()));

@@ -67,8 +67,9 @@ impl OutboundPostgres {
         let config: Config =
             address.parse().map_err(|error: tokio_postgres::Error| Error::ConnectionFailed(error.to_string()))?;
         self.check_allowed(&config)?;
-        let client =
-            self.pool(address, config)?.get().await.map_err(|error| Error::ConnectionFailed(format!("{error:?}")))?;
+        // Spin's words: its error wraps the pool's.
+        let failed = |error| Error::ConnectionFailed(format!("{:?}", anyhow::Error::from(error)));
+        let client = self.pool(address, config)?.get().await.map_err(failed)?;
         Ok(Connection { client })
     }
 

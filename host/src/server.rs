@@ -70,7 +70,6 @@ async fn serve_connection(
     peer: SocketAddr,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let app = Arc::clone(&app);
         async move { answer(&app, request, peer).await }

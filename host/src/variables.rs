@@ -1,7 +1,7 @@
 //! Variables: where their values come from, and what each component sees of them.
 
 use crate::manifest::{VariableDeclaration, VariableName};
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,18 +27,35 @@ pub fn from_environment() -> VariableSource {
     named(std::env::vars_os().filter_map(text))
 }
 
-/// The variables that a `.env` file sets; none when there is no file.
+/// The variables that a `.env` file sets; none when there is no file. Of a file with one bad line, Spin takes nothing at all.
 ///
 /// # Errors
-/// When the file cannot be read or parsed.
+/// When the file cannot be read or parsed, with the line, or sets a variable twice.
 pub fn read_dotenv(path: &Path) -> Result<VariableSource> {
     if !path.exists() {
         return Ok(VariableSource::new());
     }
-    let pairs = dotenvy::from_path_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|_| anyhow!("{} is not a list of NAME=value lines", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let pairs = parse_dotenv(&text).ok_or_else(|| {
+        // What the parser says has the value in it.
+        let bad = text.lines().position(|line| parse_dotenv(line).is_none()).unwrap_or(0);
+        let name = text.lines().nth(bad).and_then(|line| line.split_once('=')).map_or("", |(name, _)| name.trim());
+        anyhow!(
+            "{}, line {} ({name}): write NAME=value; a value with spaces needs quotes: NAME=\"one two\"",
+            path.display(),
+            bad + 1
+        )
+    })?;
+    let mut names: Vec<_> = pairs.iter().map(|(name, _)| name).filter(|name| name.starts_with(PREFIX)).collect();
+    names.sort_unstable();
+    if let Some([name, _]) = names.array_windows().find(|[one, other]| one == other) {
+        bail!("{}: {name} stands in two lines: take one of them out", path.display());
+    }
     Ok(named(pairs))
+}
+
+fn parse_dotenv(text: &str) -> Option<Vec<(String, String)>> {
+    dotenvy::from_read_iter(text.as_bytes()).collect::<Result<_, _>>().ok()
 }
 
 /// The variables that lead components to a database, by this project's names: a URL, and the one place that it names.
@@ -123,8 +140,18 @@ mod tests {
         let text = "# a comment\nSPIN_VARIABLE_A_KEY=1=\nOTHER=2\nSPIN_VARIABLE_OTHER=\"a \\\"b\\\" \\$c\"\n";
         std::fs::write(&path, text).unwrap();
         assert_eq!(read_dotenv(&path).unwrap(), source(&[("a_key", "1="), ("other", "a \"b\" $c")]));
-        std::fs::write(&path, "no equals sign").unwrap();
-        assert!(read_dotenv(&path).is_err());
+        for (text, said) in [
+            ("no equals sign", "line 1 ()"),
+            (
+                "# one\nSPIN_VARIABLE_A_KEY=canary two\n",
+                "line 2 (SPIN_VARIABLE_A_KEY): write NAME=value; a value with spaces",
+            ),
+            ("SPIN_VARIABLE_A_KEY=1\nSPIN_VARIABLE_A_KEY=canary\n", "SPIN_VARIABLE_A_KEY stands in two lines"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = read_dotenv(&path).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains("canary"), "{error}");
+        }
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read_dotenv(&path).unwrap(), source(&[]));
     }

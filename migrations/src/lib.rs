@@ -24,8 +24,14 @@ const LOCK: i64 = 0x434F_4652;
 /// The role whose members may do what the functions do, and no more. Roles belong to the whole server.
 pub const APPLICATION_ROLE: &str = "cofrap_app";
 
-/// How long a session of the functions may be idle: as long as they ask for themselves, see `shared/edge/src/database_url.rs`.
-const IDLE_SESSION_TIMEOUT: &str = "2500ms";
+/// What sessions of the functions have: the same that they ask for, see `shared/edge/src/database_url.rs`.
+const SESSION_DEFAULTS: [(&str, &str); 5] = [
+    ("statement_timeout", "3000ms"),
+    ("lock_timeout", "2000ms"),
+    ("idle_in_transaction_session_timeout", "5000ms"),
+    ("idle_session_timeout", "2000ms"),
+    ("timezone", "UTC"),
+];
 
 /// Makes the role unless it is there. Who may not make roles goes without: the functions then run with all rights of theirs.
 const CREATE_ROLE: &str = "
@@ -148,15 +154,15 @@ pub async fn ensure_application_user(client: &Client, user: &str, password: &str
     client.batch_execute(&statement).await.context("cannot make the functions a user of their own")
 }
 
-/// Has idle sessions of the functions' user end by themselves. The functions ask for the same when they connect; a pooler between
-/// them and the server may drop what is asked there.
+/// Sets for the functions' user what the functions ask for when they connect: a pooler between them and the server may drop that.
 ///
 /// # Errors
 /// When the database refuses: who did not make the user may not change it.
-pub async fn end_idle_sessions(client: &Client, user: &str) -> Result<()> {
+pub async fn set_session_defaults(client: &Client, user: &str) -> Result<()> {
     let name = user.replace('"', "\"\"");
-    let statement = format!("ALTER ROLE \"{name}\" SET idle_session_timeout = '{IDLE_SESSION_TIMEOUT}'");
-    client.batch_execute(&statement).await.context("cannot set idle_session_timeout for the functions' user")
+    let set = |(setting, value)| format!("ALTER ROLE \"{name}\" SET {setting} = '{value}'");
+    let statements = SESSION_DEFAULTS.map(set).join("; ");
+    client.batch_execute(&statements).await.context("cannot set the session defaults of the functions' user")
 }
 
 /// Gives every row without a `username_key` its key, the oldest first; of a pair, the other has none. SQL cannot: its `lower`

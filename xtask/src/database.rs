@@ -37,8 +37,9 @@ pub(crate) struct DatabaseArgs {
 struct SeedNames {
     #[arg(long, env = "POSTGRES_HOST", hide = true)]
     postgres_host: Option<String>,
+    /// Text: Kubernetes sets `tcp://...` under this name for a service called postgres.
     #[arg(long, env = "POSTGRES_PORT", hide = true, default_value = "5432")]
-    postgres_port: u16,
+    postgres_port: String,
     #[arg(long, env = "POSTGRES_DB", hide = true, default_value = DATABASE)]
     postgres_db: String,
     #[arg(long, env = "POSTGRES_USER", hide = true)]
@@ -67,8 +68,9 @@ impl DatabaseArgs {
         let SeedNames { postgres_host, postgres_port, postgres_db, postgres_user, postgres_password, .. } = &self.seed;
         let Some(host) = postgres_host else { return Ok(None) };
         let user = postgres_user.as_ref().context("POSTGRES_HOST names a database: name its user in POSTGRES_USER")?;
+        let port = postgres_port.parse().map_err(|_| anyhow!("POSTGRES_PORT must be a number from 1 to 65535"))?;
         let mut config = Config::new();
-        config.host(host).port(*postgres_port).dbname(postgres_db).user(user).password(postgres_password);
+        config.host(host).port(port).dbname(postgres_db).user(user).password(postgres_password);
         DatabaseUrl::parse(&database_variables(&config)?["database_url"])
             .map_err(|error| anyhow!("POSTGRES_HOST, POSTGRES_DB and POSTGRES_USER make no address: {error}"))?;
         Ok(Some(config))
@@ -79,6 +81,8 @@ impl DatabaseArgs {
 pub(crate) struct Database {
     config: Config,
     variables: VariableSource,
+    /// The URL that names it, if one does.
+    given: Option<DatabaseUrl>,
     private: Option<LocalPostgres>,
 }
 
@@ -86,7 +90,8 @@ impl Database {
     /// Connects to the one that is named, or starts the checkout's own.
     pub(crate) async fn open(arguments: &DatabaseArgs) -> Result<Self> {
         if let Some(config) = arguments.config()? {
-            let database = Self { variables: database_variables(&config)?, config, private: None };
+            let given = arguments.database_url.as_deref().map(DatabaseUrl::parse).transpose()?;
+            let database = Self { variables: database_variables(&config)?, config, given, private: None };
             say("connecting to the named database");
             database.connect().await?;
             return Ok(database);
@@ -94,7 +99,7 @@ impl Database {
         let server = LocalPostgres::start(PostgresHome::Checkout(checkout().to_owned()), say).await?;
         let config = server.config(DATABASE);
         let created = server.ensure_database(DATABASE).await.context("cannot make the private database");
-        let database = Self { variables: database_variables(&config)?, config, private: Some(server) };
+        let database = Self { variables: database_variables(&config)?, config, given: None, private: Some(server) };
         match created {
             Ok(()) => Ok(database),
             Err(error) => {
@@ -137,13 +142,17 @@ impl Database {
         say_taken_over(&taken_over.context("nothing was taken over")?);
         match self.functions_login(&client, report.has_application_role, known).await {
             Ok((user, password)) => {
-                if let Err(error) = cofrap_migrations::end_idle_sessions(&client, &user).await {
+                if let Err(error) = cofrap_migrations::set_session_defaults(&client, &user).await {
                     say(&format!(
-                        "warning: {error:#}: behind a pooler that drops startup options, idle connections of {user} stay"
+                        "warning: {error:#}: behind a pooler that drops startup options, nothing limits the sessions of {user}"
                     ));
                 }
                 let mut config = self.config.clone();
-                self.variables = database_variables(config.user(user).password(password))?;
+                let mut variables = database_variables(config.user(user).password(password))?;
+                if let Some(url) = variables.get_mut("database_url") {
+                    url.push_str(&self.parameters_of_the_functions(url, known)?);
+                }
+                self.variables = variables;
             }
             Err(error) => say(&format!(
                 "warning: the functions run as the URL's user, with all its rights, for want of one of their own ({error:#}); \
@@ -189,10 +198,21 @@ impl Database {
         let (user, password) = (self.application_user(), random_password());
         let is_there = client.query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&user]).await?.is_some();
         if is_there && self.private.is_none() {
-            bail!("{user} is there already, and its password is neither in the environment nor in .env");
+            bail!(
+                "{user} is there already, and its password is neither in the environment nor in .env: put it into \
+                 SPIN_VARIABLE_DATABASE_URL there, or give it another with ALTER ROLE"
+            );
         }
         cofrap_migrations::ensure_application_user(client, &user, &password).await?;
         Ok((user, password))
+    }
+
+    /// The parameters of the functions' address: those that were given now, otherwise those that it had before.
+    fn parameters_of_the_functions(&self, url: &str, known: Option<&DatabaseUrl>) -> Result<String> {
+        let url = DatabaseUrl::parse(url)?;
+        let before = known.filter(|known| known.is_same_database_as(&url)).map(DatabaseUrl::query);
+        let given = self.given.as_ref().map(DatabaseUrl::query).filter(|query| !query.is_empty());
+        Ok(given.or(before).unwrap_or_default())
     }
 
     /// Whether somebody else than the owner logs in like this, with the functions' rights.

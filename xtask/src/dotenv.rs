@@ -14,7 +14,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-const HEADER: &str = "# Secrets of this checkout, written by `cargo xtask`: keep the file, do not share it.\n";
+const HEADER: &str = "# Secrets of this checkout, written by `cargo xtask`: keep the file, do not share it. One line for each name; values with\n\
+                      # spaces in quotes: SPIN_VARIABLE_SETTINGS=\"policy=strict registration=operator\"\n";
 
 /// What a first start makes up: 32 random bytes each.
 const KEYS: [&str; 2] = ["encryption_key", "jwt_secret"];
@@ -35,7 +36,7 @@ impl Dotenv {
     /// version are replaced.
     pub(crate) fn with_keys(&self, environment: &VariableSource) -> Result<VariableSource> {
         let found = read_dotenv(&self.path)?;
-        let mut variables = with_present_names(found.clone(), ".env")?;
+        let mut variables = with_present_names(found.clone(), environment)?;
         let renamed: VariableSource = variables
             .iter()
             .filter(|(name, _)| !found.contains_key(*name))
@@ -53,7 +54,14 @@ impl Dotenv {
         }
         if !missing.is_empty() || !renamed.is_empty() {
             variables.extend(missing.clone());
+            let names: Vec<_> = renamed.keys().map(|name| key(name)).collect();
             self.set(&renamed.into_iter().chain(missing).collect())?;
+            if !names.is_empty() {
+                say(&format!(
+                    "rewrote .env, which was of an older version: {} in the place of its former lines",
+                    names.join(", ")
+                ));
+            }
         }
         check_keys(environment, &variables)?;
         self.keep_private()?;
@@ -68,8 +76,8 @@ impl Dotenv {
             Zeroizing::new(HEADER.to_owned())
         };
         let names: Vec<_> = variables.keys().map(String::as_str).chain(former_names()).collect();
-        let is_replaced =
-            |line: &str| names.iter().any(|name| line.trim_start().starts_with(&format!("{}=", key(name))));
+        let names: Vec<_> = names.into_iter().map(key).collect();
+        let is_replaced = |line: &str| name_in(line).is_some_and(|set| names.iter().any(|name| name == set));
         let mut text = Zeroizing::new(String::new());
         for line in old.lines().filter(|line| !is_replaced(line)) {
             writeln!(text, "{line}")?;
@@ -118,12 +126,18 @@ pub(crate) fn random_key() -> String {
     STANDARD.encode(*key)
 }
 
+/// The name that a line sets: dotenv files may say `export`, and have spaces around the sign.
+fn name_in(line: &str) -> Option<&str> {
+    let (name, _) = line.split_once('=')?;
+    Some(name.trim().strip_prefix("export ").unwrap_or(name).trim())
+}
+
 fn key(name: &str) -> String {
     format!("SPIN_VARIABLE_{}", name.to_uppercase())
 }
 
 fn quoted(value: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "+/=._:-".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+/._:-".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
         return value.to_owned();
     }
@@ -187,8 +201,7 @@ mod tests {
     #[test]
     fn names_of_an_older_version_are_replaced_in_the_file() {
         let folder = Folder::new("older");
-        let old =
-            "# mine\nSPIN_VARIABLE_POLICY=legacy\nSPIN_VARIABLE_POSTGRES_HOST=db\nSPIN_VARIABLE_POSTGRES_USER=u\n";
+        let old = "# mine\nSPIN_VARIABLE_POLICY=legacy\nSPIN_VARIABLE_POSTGRES_HOST=db\nSPIN_VARIABLE_POSTGRES_USER=u\nexport SPIN_VARIABLE_POSTGRES_PASSWORD=p\n";
         fs::write(folder.0.join(".env"), old).unwrap();
         let read = folder.dotenv().with_keys(&variables(&[])).unwrap();
         assert_eq!(read["settings"], "policy=legacy");

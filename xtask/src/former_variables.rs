@@ -1,7 +1,6 @@
 //! Variables of an older version: ten of them are in `settings` now, and six in `database_url` and `database_host`.
 
-use crate::say;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow};
 use cofrap_edge::{DatabaseUrl, OperatorSettings};
 use cofrap_host::{VariableSource, database_variables};
 use tokio_postgres::Config;
@@ -16,50 +15,73 @@ pub(crate) fn former_names() -> Vec<&'static str> {
     settings.values().map(|(name, _)| name).chain(DATABASE).collect()
 }
 
-/// The same variables under the names that they have now; `place` is where they stand, for people.
-pub(crate) fn with_present_names(mut source: VariableSource, place: &str) -> Result<VariableSource> {
-    let former = former_names();
-    let found: VariableSource =
-        former.iter().filter_map(|name| source.remove_entry(*name)).filter(|(_, value)| !value.is_empty()).collect();
-    if found.is_empty() {
-        return Ok(source);
+/// Refuses former names in the environment: what they and `.env` say together, nobody can tell.
+pub(crate) fn refuse_former_names(environment: &VariableSource) -> Result<()> {
+    match former_names().into_iter().find(|name| environment.contains_key(*name)) {
+        Some(name) if DATABASE.contains(&name) => Err(refusal(name, "the environment", DATABASE_LINES)),
+        Some(name) => {
+            let pair = format!("{name}={}", environment[name].trim());
+            let pair = if name == "policy" { pair } else { format!("policy=strict {pair}") };
+            Err(refusal(
+                name,
+                "the environment",
+                &format!("SPIN_VARIABLE_SETTINGS=\"{pair}\" (and the other settings)"),
+            ))
+        }
+        None => Ok(()),
     }
-    let refused = |name: &str, line: &str| {
-        let former = format!("SPIN_VARIABLE_{}", name.to_uppercase());
-        anyhow!("{former} in {place} is no variable any more: take it out and write {line}")
-    };
+}
+
+/// The variables of `.env` under the names that they have now. What cannot be read is refused with the line to write.
+pub(crate) fn with_present_names(mut source: VariableSource, environment: &VariableSource) -> Result<VariableSource> {
+    let place = ".env";
+    let former = former_names();
+    let found: VariableSource = former.iter().filter_map(|name| source.remove_entry(*name)).collect();
     let settings: Vec<_> = found.iter().filter(|(name, _)| !DATABASE.contains(&name.as_str())).collect();
     if let Some((name, _)) = settings.first() {
         let policy = found.get("policy").map_or("strict", String::as_str);
         let others = settings.iter().filter(|(name, _)| *name != "policy");
         let line =
             others.fold(format!("policy={policy}"), |line, (name, value)| format!("{line} {name}={}", value.trim()));
-        if source.contains_key("settings") || line.parse::<OperatorSettings>().is_err() {
-            return Err(refused(name, &format!("SPIN_VARIABLE_SETTINGS=\"{line}\"")));
+        if source.contains_key("settings") || environment.contains_key("settings") {
+            let line =
+                format!("it into SPIN_VARIABLE_SETTINGS, which is there and counts alone (\"{line}\" is all of them)");
+            return Err(refusal(name, place, &line));
         }
-        say(&format!("{place} has settings of an older version: they are now SPIN_VARIABLE_SETTINGS=\"{line}\""));
+        if let Err(error) = line.parse::<OperatorSettings>() {
+            return Err(refusal(name, place, &format!("SPIN_VARIABLE_SETTINGS=\"{line}\", where {error}")));
+        }
         source.insert("settings".to_owned(), line);
     }
-    if let Some(host) = found.get("postgres_host") {
+    if let Some(name) = DATABASE.into_iter().find(|name| found.contains_key(*name)) {
         if source.contains_key("database_url") {
-            bail!("{place} has SPIN_VARIABLE_POSTGRES_HOST beside SPIN_VARIABLE_DATABASE_URL: take the former out");
+            return Err(refusal(name, place, "nothing: SPIN_VARIABLE_DATABASE_URL is there and counts alone"));
         }
-        let line = "SPIN_VARIABLE_DATABASE_URL=postgres://user:password@host:port/database and \
-                    SPIN_VARIABLE_DATABASE_HOST=host:port instead";
-        let address = address_of(host, &found).map_err(|_| refused("postgres_host", line))?;
-        say(&format!(
-            "{place} has a database's address of an older version: it is now SPIN_VARIABLE_DATABASE_URL and _HOST"
-        ));
-        source.extend(address);
+        let refused = |error| refusal(name, place, &format!("{DATABASE_LINES} ({error})"));
+        source.extend(address_of(&found).map_err(refused)?);
     }
     Ok(source)
 }
 
-fn address_of(host: &str, found: &VariableSource) -> Result<VariableSource> {
+/// What is written in the place of the former names of a database.
+const DATABASE_LINES: &str = "SPIN_VARIABLE_DATABASE_URL=postgres://user:password@host:port/database and \
+                              SPIN_VARIABLE_DATABASE_HOST=host:port";
+
+fn refusal(name: &str, place: &str, line: &str) -> Error {
+    let former = format!("SPIN_VARIABLE_{}", name.to_uppercase());
+    anyhow!("{former} in {place} is no variable any more: take it out and write {line}")
+}
+
+/// The address, if all of it is there: a password that is kept elsewhere would be lost.
+fn address_of(found: &VariableSource) -> Result<VariableSource> {
     let value = |name: &str, default| found.get(name).map_or(default, String::as_str);
+    let given = |name: &str| {
+        let value = found.get(name).filter(|value| !value.is_empty());
+        value.with_context(|| format!("SPIN_VARIABLE_{} is missing", name.to_uppercase()))
+    };
     let mut config = Config::new();
-    config.host(host).port(value("postgres_port", "5432").parse()?).dbname(value("postgres_db", "mspr2_cofrap"));
-    config.user(value("postgres_user", "")).password(value("postgres_password", ""));
+    config.host(given("postgres_host")?).user(given("postgres_user")?).password(given("postgres_password")?);
+    config.port(value("postgres_port", "5432").parse()?).dbname(value("postgres_db", "mspr2_cofrap"));
     let mut address = database_variables(&config)?;
     // libpq's keywords become the URL's parameters, as far as one may have them.
     let options: Vec<_> = value("postgres_options", "").split_whitespace().collect();
@@ -91,30 +113,65 @@ mod tests {
             ("postgres_password", "p@/"),
             ("postgres_options", "sslmode=require connect_timeout=1"),
         ]);
-        let new = with_present_names(old, ".env").unwrap();
+        let new = with_present_names(old, &source(&[])).unwrap();
         assert_eq!(new["settings"], "policy=strict registration=operator");
         assert_eq!(new["database_host"], "db:5432");
         assert_eq!(new["database_url"], "postgres://u:p%40%2F@db:5432/mspr2_cofrap?sslmode=require&connect_timeout=1");
         assert_eq!(new["encryption_key"], "k");
         assert_eq!(new.len(), 4);
-        assert_eq!(with_present_names(new.clone(), ".env").unwrap(), new);
+        assert_eq!(with_present_names(new.clone(), &source(&[])).unwrap(), new);
     }
 
     #[test]
     fn what_cannot_be_read_is_refused_with_the_line_to_write() {
-        for (old, line) in [
-            (source(&[("policy", "lax")]), "SPIN_VARIABLE_SETTINGS=\"policy=lax\""),
+        let settings = source(&[("settings", "policy=strict")]);
+        let nothing = source(&[]);
+        for (old, environment, line) in [
+            (source(&[("policy", "lax")]), &nothing, "SPIN_VARIABLE_SETTINGS=\"policy=lax\", where policy must be"),
             (
                 source(&[("settings", "policy=strict"), ("ip_failures_limit", "5")]),
-                "SPIN_VARIABLE_SETTINGS=\"policy=strict ip_failures_limit=5\"",
+                &nothing,
+                "which is there and counts alone (\"policy=strict ip_failures_limit=5\"",
             ),
             (
-                source(&[("postgres_host", "db"), ("postgres_user", "u"), ("postgres_options", "options=x")]),
+                source(&[("registration", "operator")]),
+                &settings,
+                "which is there and counts alone (\"policy=strict registration=operator\"",
+            ),
+            (
+                source(&[
+                    ("postgres_host", "db"),
+                    ("postgres_user", "u"),
+                    ("postgres_password", "p"),
+                    ("postgres_options", "options=x"),
+                ]),
+                &nothing,
                 "SPIN_VARIABLE_DATABASE_URL=",
             ),
+            // The password is elsewhere; an orphan.
+            (
+                source(&[("postgres_host", "db"), ("postgres_user", "u")]),
+                &nothing,
+                "SPIN_VARIABLE_POSTGRES_PASSWORD is missing",
+            ),
+            (source(&[("postgres_password", "p")]), &nothing, "SPIN_VARIABLE_DATABASE_URL="),
         ] {
-            let error = with_present_names(old, ".env").unwrap_err().to_string();
+            let error = with_present_names(old, environment).unwrap_err().to_string();
             assert!(error.contains(line), "{error}");
         }
+    }
+
+    #[test]
+    fn the_environment_is_never_guessed_at() {
+        for (name, line) in [
+            ("registration", "SPIN_VARIABLE_SETTINGS=\"policy=strict registration=canary\""),
+            ("policy", "SPIN_VARIABLE_SETTINGS=\"policy=canary\""),
+            ("postgres_password", "SPIN_VARIABLE_DATABASE_URL="),
+        ] {
+            let error = refuse_former_names(&source(&[(name, "canary")])).unwrap_err().to_string();
+            assert!(error.contains(line), "{error}");
+            assert!(name != "postgres_password" || !error.contains("canary"), "{error}");
+        }
+        assert!(refuse_former_names(&source(&[("settings", "policy=strict")])).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 use crate::cargo::run_until;
 use crate::database::{Database, DatabaseArgs};
 use crate::dotenv::{Dotenv, random_key};
-use crate::former_variables::with_present_names;
+use crate::former_variables::refuse_former_names;
 use crate::{checkout, components, say};
 use anyhow::{Result, anyhow, bail};
 use cofrap_accounts::{Policy, Registration};
@@ -51,10 +51,16 @@ pub(crate) async fn migrate(arguments: &DatabaseArgs, expire: Expire) -> Result<
         say(&format!(
             "the database's address, with the user {user} for the functions, is in .env, where `spin up` reads it"
         ));
-        if !read_dotenv(&checkout().join(".env"))?.contains_key("encryption_key") {
-            say(
-                "note: encryption_key is in the environment alone: put it into .env, or set it for `up` and `spin up` too",
-            );
+        let dotenv = read_dotenv(&checkout().join(".env"))?;
+        let alone: Vec<_> = ["encryption_key", "jwt_secret", "settings"]
+            .into_iter()
+            .filter(|name| !dotenv.contains_key(*name))
+            .collect();
+        if !alone.is_empty() {
+            let names = alone.join(", ");
+            say(&format!(
+                "note: {names} in the environment alone: put it into .env, or set it for `up` and `spin up` too"
+            ));
         }
     }
     Ok(())
@@ -95,7 +101,8 @@ impl Project {
     /// Reads the environment and `.env`; `given` comes before both. What no function could use is refused now.
     pub(crate) fn read(arguments: &DatabaseArgs, given: VariableSource) -> Result<Self> {
         let mut environment = arguments.variables();
-        environment.extend(with_present_names(from_environment(), "the environment")?);
+        environment.extend(from_environment());
+        refuse_former_names(&environment)?;
         let dotenv = Dotenv::of(checkout()).with_keys(&environment)?;
         let manifest = Self::manifest()?;
         for name in environment.keys().chain(dotenv.keys()).filter(|name| !manifest.declares(name)) {
@@ -109,17 +116,35 @@ impl Project {
         let somewhere = [("database_url", "postgres://nobody@localhost:1/none"), ("database_host", "localhost:1")];
         let somewhere = somewhere.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let values = Values(project.resolve(&somewhere.into())?);
-        let settings = check_variables(&values)
-            .map_err(|error| anyhow!("{error} (SPIN_VARIABLE_<NAME> in the environment, or a line of .env)"))?;
+        let settings = check_variables(&values).map_err(|error| {
+            let name = error.variable();
+            let place = if project.sources[1].contains_key(name) { "the environment" } else { ".env" };
+            anyhow!("{error} (SPIN_VARIABLE_{} in {place})", name.to_uppercase())
+        })?;
         say(&format!("settings in force: {settings}"));
         let is_closed = settings.rules.registration == Registration::Operator;
         if is_closed && values.0.get("admin_token").is_some_and(String::is_empty) {
-            say("warning: registration=operator without an admin_token: nobody can create an account");
+            say("warning: registration=operator without SPIN_VARIABLE_ADMIN_TOKEN: nobody can create an account");
         }
         if settings.rules.policy == Policy::Legacy {
             say("warning: policy=legacy: generation needs no proof, and there are no sessions");
         }
+        if !arguments.is_named() {
+            project.say_whose_address_is_left_alone();
+        }
         Ok(project)
+    }
+
+    /// `database_url` is for Spin: who expects `up` and `migrate` to use it is told how they would.
+    fn say_whose_address_is_left_alone(&self) {
+        match self.sources.iter().find_map(|source| source.get("database_url")).map(|url| DatabaseUrl::parse(url)) {
+            Some(Ok(url)) => say(&format!(
+                "note: this uses the private database; SPIN_VARIABLE_DATABASE_URL ({}) is for `spin up`: to use it here, set DATABASE_URL",
+                url.host_and_port()
+            )),
+            Some(Err(error)) => say(&format!("warning: SPIN_VARIABLE_DATABASE_URL, which `spin up` reads: {error}")),
+            None => {}
+        }
     }
 
     fn manifest() -> Result<Manifest> {

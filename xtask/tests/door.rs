@@ -106,6 +106,8 @@ fn a_configuration_that_no_function_could_use_names_the_variable() {
 fn a_variable_of_an_older_version_beside_the_settings_is_refused_with_the_line_to_write() {
     let said = refused(&["--listen", "127.0.0.1:0"], &[("SPIN_VARIABLE_REGISTRATION", "operator")]);
     assert!(said.contains("SPIN_VARIABLE_SETTINGS=\"policy=strict registration=operator\""), "{said}");
+    let said = refused(&["--listen", "127.0.0.1:0"], &[("SPIN_VARIABLE_SETTINGS", "policy=lax")]);
+    assert!(said.contains("(SPIN_VARIABLE_SETTINGS in the environment)"), "{said}");
 }
 
 #[test]
