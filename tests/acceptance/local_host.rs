@@ -142,7 +142,7 @@ async fn a_request_for_nobody_or_for_somebody_else_is_closed_without_a_byte() {
     }
 }
 
-/// Spin has no such limit; see README.md on what must stand before it.
+/// Spin has no such limit; see docs/spin.md on what must stand before it.
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up_after_thirty_seconds() {
     let probe = probe().await;
@@ -191,6 +191,8 @@ async fn a_manifest_that_spin_or_this_host_refuses_is_refused_with_its_file_its_
         ("a_secret = {", "a__secret = {", 8, "one `_` between"),
         ("seen = ", "Seen = ", 17, "lower case"),
         ("seen = ", "a-b = ", 17, "take `-` out"),
+        ("default = \"127.0.0.1\"", "default = \"\"", 15, "with the default of its variables"),
+        ("default = \"127.0.0.1\"", "default = \"::1\"", 15, "IPv6"),
         ("<{{ a_secret }}>", "{{ nothing }}", 17, "declare the variable `nothing`"),
         ("<{{ a_secret }}>", "{{ a_secret", 17, "close `{{`"),
         ("route = \"/...\"", "route = \"no/slash\"", 11, "let it start with /"),

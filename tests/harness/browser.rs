@@ -253,15 +253,18 @@ impl Browser {
         }
     }
 
-    /// What the QR code on the page says, read off the screen.
+    /// What the QR code on the page says, read off the screen. An element of a page that another has just replaced is stale: the
+    /// next look finds the new one.
     pub async fn read_qr_code(&self) -> String {
-        let element = self.see("img[data-image]").await;
-        self.until("the image", async || {
-            self.run("return document.querySelector('img[data-image]').naturalWidth > 0", &[]).await == true
-        })
-        .await;
-        let picture = self.get(&format!("element/{element}/screenshot")).await;
-        read_qr_png(&STANDARD.decode(picture.as_str().expect("base64")).expect("base64"))
+        let picture = self.wait_for("the QR code", async || {
+            let is_loaded = "return document.querySelector('img[data-image]')?.naturalWidth > 0";
+            let element = self.find("img[data-image]").await?;
+            if self.run(is_loaded, &[]).await != true {
+                return None;
+            }
+            self.send(Method::GET, &format!("/element/{element}/screenshot"), None).await.ok()
+        });
+        read_qr_png(&STANDARD.decode(picture.await.as_str().expect("base64")).expect("base64"))
     }
 
     /// Runs the body of a function in the page.
