@@ -36,31 +36,32 @@ impl Health {
 }
 
 /// Looks at everything that the functions need, with what the database answered; the first cause of what is missing is for the
-/// log.
+/// log. `configured` has the policy, and the keys if they can be used; without settings nobody can tell either.
 pub fn check_health(
     reading: Result<HealthReading, StoreError>,
-    keyring: Option<&Keyring>,
-    policy: Option<Policy>,
+    configured: Option<(Policy, Option<&Keyring>)>,
     schema_version: i64,
 ) -> (Health, Option<StoreError>) {
     let part = |is_there| if is_there { Part::Ok } else { Part::Unavailable };
-    let unknown_keys = if keyring.is_some() { Part::Unknown } else { Part::Unavailable };
+    let policy = configured.map(|(policy, _)| policy);
+    let keyring = configured.and_then(|(_, keyring)| keyring);
+    let unchecked_keys = if configured.is_some() && keyring.is_none() { Part::Unavailable } else { Part::Unknown };
     match reading {
         Ok(reading) => {
             let fit = keyring.map(|keyring| reading.keys.check(keyring));
             let health = Health {
                 database: Part::Ok,
                 schema: part(reading.schema == schema_version),
-                keys: part(matches!(fit, Some(Ok(_)))),
+                keys: fit.as_ref().map_or(unchecked_keys, |fit| part(fit.is_ok())),
                 policy,
             };
             (health, fit.and_then(Result::err))
         }
         Err(error @ StoreError::SchemaMissing(_)) => {
-            (Health { database: Part::Ok, schema: Part::Unavailable, keys: unknown_keys, policy }, Some(error))
+            (Health { database: Part::Ok, schema: Part::Unavailable, keys: unchecked_keys, policy }, Some(error))
         }
         Err(error) => {
-            (Health { database: Part::Unavailable, schema: Part::Unknown, keys: unknown_keys, policy }, Some(error))
+            (Health { database: Part::Unavailable, schema: Part::Unknown, keys: unchecked_keys, policy }, Some(error))
         }
     }
 }

@@ -86,11 +86,15 @@ impl PgStore {
             .map(|set| set.rows)
     }
 
+    /// The row of a reading statement that has no more than one.
+    fn read_one(&self, statement: Reads, parameters: &[ParameterValue]) -> Result<Vec<DbValue>, StoreError> {
+        self.read(statement, parameters).map(first)
+    }
+
     /// The one row of a writing statement.
     fn write(&self, statement: Writes, parameters: &[ParameterValue]) -> Result<Vec<DbValue>, StoreError> {
-        let rows = self.on_connection(|connection| connection.query(&statement.text(), parameters));
-        // That there is a row, its type says.
-        rows.map_err(failed).map(|set| set.rows.into_iter().next().unwrap_or_default())
+        let set = self.on_connection(|connection| connection.query(&statement.text(), parameters));
+        set.map_err(failed).map(|set| first(set.rows))
     }
 
     fn execute(&self, statement: Executes, parameters: &[ParameterValue]) -> Result<(), StoreError> {
@@ -114,6 +118,11 @@ impl PgStore {
     }
 }
 
+/// That there is a row, the statement's type says.
+fn first(rows: Vec<Vec<DbValue>>) -> Vec<DbValue> {
+    rows.into_iter().next().unwrap_or_default()
+}
+
 impl Store for PgStore {
     fn find(&mut self, username: &Username, spelling: Spelling, subjects: &Subjects) -> Result<Reading, StoreError> {
         let key = (spelling == Spelling::InAnyCase).then(|| username.case_key());
@@ -124,8 +133,8 @@ impl Store for PgStore {
             .text(&subjects.address)
             .text(&subjects.generations)
             .text(&subjects.name);
-        let rows = self.read(FIND, &own.0)?;
-        let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "throttles");
+        let row = self.read_one(FIND, &own.0)?;
+        let mut columns = Columns::of(&row, "throttles");
         let mut window = || -> Result<Option<Window>, StoreError> {
             let (count, since) = (columns.next::<Option<i64>>("failures")?, columns.next::<Option<i64>>("since")?);
             Ok(count.zip(since).map(|(count, since)| Window { count, since: UnixTime::from_seconds(since) }))
@@ -146,8 +155,8 @@ impl Store for PgStore {
     }
 
     fn find_session(&mut self, account: AccountId) -> Result<Option<SessionAccount>, StoreError> {
-        let rows = self.read(FIND_SESSION, &Own::new().number(account.0).0)?;
-        let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "users_v2");
+        let row = self.read_one(FIND_SESSION, &Own::new().number(account.0).0)?;
+        let mut columns = Columns::of(&row, "users_v2");
         let Some(id) = columns.next("id")? else { return Ok(None) };
         Ok(Some(SessionAccount {
             id: AccountId(id),
@@ -331,8 +340,8 @@ impl Store for PgStore {
     }
 
     fn read_health(&mut self) -> Result<HealthReading, StoreError> {
-        let rows = self.read(READ_HEALTH, &[])?;
-        let mut columns = Columns::of(rows.first().map_or(&[][..], Vec::as_slice), "refinery_schema_history");
+        let row = self.read_one(READ_HEALTH, &[])?;
+        let mut columns = Columns::of(&row, "refinery_schema_history");
         let schema = columns.next::<Option<i64>>("version")?.unwrap_or(0);
         Ok(HealthReading { schema, keys: read_keys(&mut columns)? })
     }

@@ -8,7 +8,7 @@ use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
 use crate::send::send_response;
 use crate::session_cookie;
-use cofrap_accounts::{Env, GenerationKeys, Part, Policy, Store, StoreError, check_health};
+use cofrap_accounts::{Env, GenerationKeys, Policy, Store, StoreError, check_health};
 use cofrap_api::frontend::{self, Site, Visit};
 use cofrap_api::{BodyIs, Call, Code, Problem, Route, SessionChange, SessionUse, health, jwks, not_found, openapi};
 use cofrap_crypto::TokenKeys;
@@ -96,11 +96,8 @@ pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
         let settings = settings.as_ref();
         let keys = settings.ok().map(|settings| GenerationKeys::read(&SpinVariables, settings));
         let keyring = keys.as_ref().and_then(|keys| keys.as_ref().ok()).map(|keys| &keys.keyring);
-        let policy = settings.ok().map(|settings| settings.rules.policy);
-        let (mut health, missing) = check_health(reading, keyring, policy, SCHEMA_VERSION);
-        if settings.is_err() {
-            health.keys = Part::Unknown;
-        }
+        let configured = settings.ok().map(|settings| (settings.rules.policy, keyring));
+        let (health, missing) = check_health(reading, configured, SCHEMA_VERSION);
         let wrong = settings.err().or(keys.as_ref().and_then(|keys| keys.as_ref().err()));
         let cause = wrong.map(ToString::to_string).or_else(|| missing.map(|error| error.to_string()));
         to_json(&health::answer(&health, &settings, cause)?)
