@@ -8,6 +8,7 @@ mod kept;
 
 pub use findings::{Finding, Remark, TakenOver, What};
 
+use crate::refused;
 use anyhow::{Context, Result, anyhow, bail};
 use cofrap_accounts::{AccountId, Scheme, Standing, UnixTime, Username, case_key};
 use cofrap_crypto::{Binding, KeyId, Keyring, PasswordHash, Sealed, Slot, TotpSecret};
@@ -132,14 +133,6 @@ async fn carry_out(
     }
     transaction.commit().await.map_err(refused).context("cannot end the take-over")?;
     Ok(report)
-}
-
-/// What the database said, without the row that it said it about.
-fn refused(error: tokio_postgres::Error) -> anyhow::Error {
-    match error.as_db_error() {
-        Some(cause) => anyhow!("{} {}", cause.code().code(), cause.message()),
-        None => anyhow!(error),
-    }
 }
 
 /// A row of `users`.

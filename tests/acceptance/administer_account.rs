@@ -98,8 +98,6 @@ async fn an_action_is_overtaken_by_another_one() {
     let (app, wire) = TestApp::start_on_a_wire().await;
     let _ = app.active_account("michel.ranu").await;
     let other = app.database.client.batch_execute("UPDATE users_v2 SET security_counter = security_counter + 1");
-    wire.interrupt("WITH generation_gate", app.administer("michel.ranu", "disable"), other)
-        .await
-        .problem(409, "overtaken");
+    wire.interrupt("/* administer */", app.administer("michel.ranu", "disable"), other).await.problem(409, "overtaken");
     assert_eq!(app.database.count("SELECT count(*) FROM users_v2 WHERE disabled_at IS NOT NULL").await, 0);
 }

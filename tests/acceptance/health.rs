@@ -1,6 +1,6 @@
 //! `GET /function/health`: what an operator can rely on.
 
-use cofrap_edge::SCHEMA_VERSION;
+use cofrap_migrations::{SCHEMA_VERSION, schema_of};
 use cofrap_tests::{KEY, Settings, TestApp, TestServer};
 use http::Method;
 use serde_json::json;
@@ -14,7 +14,8 @@ async fn all_is_well_when_the_database_answers_the_schema_is_current_and_the_key
                     trusted_proxy_hops=0 account_failures_limit=5 otp_failures_limit=20 ip_failures_limit=30 \
                     ip_failures_window_seconds=300 ip_generations_limit=100";
     let well = json!({
-        "status": "ok", "database": "ok", "schema": "ok", "keys": "ok", "policy": "strict", "settings": settings
+        "status": "ok", "database": "ok", "schema": "ok", "keys": "ok", "policy": "strict", "settings": settings,
+        "expected_schema": schema_of(SCHEMA_VERSION), "schemas": [schema_of(SCHEMA_VERSION)], "sequences": "ok"
     });
     assert_eq!(app.request(Method::GET, PATH).await.ok().0, well);
     let _ = app.active_account("michel.ranu").await;
@@ -101,11 +102,14 @@ async fn settings_that_cannot_be_used_are_503_on_every_route_and_named_here() {
 
 #[tokio::test]
 async fn an_older_or_newer_schema_is_not_the_one_that_the_functions_know() {
-    for version in [SCHEMA_VERSION + 1, 0] {
+    for version in [SCHEMA_VERSION + 1, SCHEMA_VERSION - 1] {
         let app = TestApp::start().await;
-        let update = format!("UPDATE refinery_schema_history SET version = {version} WHERE version = {SCHEMA_VERSION}");
-        app.database.client.batch_execute(&update).await.unwrap();
-        assert_eq!(parts(&app).await, "ok unavailable ok strict", "{version}");
+        let rename = format!("ALTER SCHEMA {} RENAME TO {}", schema_of(SCHEMA_VERSION), schema_of(version));
+        app.database.client.batch_execute(&rename).await.unwrap();
+        assert_eq!(parts(&app).await, "ok unavailable unknown strict", "{version}");
+        let health = app.request(Method::GET, PATH).await.problem(503, "unavailable");
+        assert_eq!(health["expected_schema"], schema_of(SCHEMA_VERSION));
+        assert_eq!(health["schemas"], json!([schema_of(version)]));
     }
 }
 

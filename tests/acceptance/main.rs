@@ -14,6 +14,7 @@ mod browser;
 mod client_address;
 mod components;
 mod create_account_secure;
+mod database_functions;
 mod envelope;
 mod frontend;
 mod generate_mfa;

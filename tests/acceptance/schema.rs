@@ -1,10 +1,9 @@
 //! The database: what migrations promise.
 
-use cofrap_edge::{DatabaseUrl, SCHEMA_VERSION, StatementText, statements};
-use cofrap_migrations::{ensure_application_user, migrate, set_session_defaults};
+use cofrap_edge::{CALLS, DatabaseUrl};
+use cofrap_migrations::{SCHEMA_VERSION, let_functions_log_in, migrate, set_session_defaults};
 use cofrap_tests::{CHOSEN_PASSWORD, MAX_AGE, Person, Settings, TestApp, TestServer, now_at_start};
 use std::time::Duration;
-use tokio_postgres::SimpleQueryMessage;
 
 /// The tables as the functions on OpenFaaS made them.
 const SEED: &str = "
@@ -45,40 +44,13 @@ const SEED: &str = "
         SELECT 'login', FALSE, jsonb_build_object('username', string_agg(md5(n::text), '')) FROM generate_series(1, 500) n;";
 
 #[tokio::test]
-async fn every_statement_is_prepared_on_the_migrated_schema() {
+async fn every_call_is_prepared_on_the_migrated_schema_with_the_rights_of_the_functions() {
     let database = TestServer::get().await.migrated_database().await;
-    for StatementText { name, text, .. } in statements() {
-        if let Err(error) = database.client.prepare(&text).await {
-            panic!("{name}: {error:?}");
+    let functions = database.connect_as_the_functions().await;
+    for call in CALLS {
+        if let Err(error) = functions.prepare(call).await {
+            panic!("{call}: {error:?}");
         }
-    }
-}
-
-/// Spin 4.0 never answers a query without rows.
-#[tokio::test]
-async fn whatever_is_queried_returns_a_row_where_nothing_is_stored() {
-    let database = TestServer::get().await.migrated_database().await;
-    for StatementText { name, text, .. } in statements().into_iter().filter(|statement| statement.returns_a_row) {
-        let count = database.client.prepare(&text).await.unwrap().params().len();
-        // An attempt needs an action, a name and a moment, and a new account what it cannot be without; all else is NULL.
-        let is_writing = count >= 23;
-        let value = |number| match (number, name) {
-            (1, _) if is_writing => "'login'",
-            (2, _) if is_writing => "'nobody'",
-            (5, _) if is_writing => "0",
-            (25, "create_account") => "'x'",
-            (28, "create_account") => "'provisional'",
-            (29, "create_account") => "'generation'",
-            (30 | 32, "create_account") => "FALSE",
-            _ => "NULL",
-        };
-        let values: Vec<_> = (1..=count).map(value).collect();
-        let values = if values.is_empty() { String::new() } else { format!("({})", values.join(", ")) };
-        database.client.batch_execute(&format!("PREPARE \"{name}\" AS {text}")).await.unwrap();
-        let answer = database.client.simple_query(&format!("EXECUTE \"{name}\"{values}")).await;
-        let messages = answer.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        let rows = messages.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count();
-        assert!(rows >= 1, "{name}");
     }
 }
 
@@ -86,8 +58,7 @@ async fn whatever_is_queried_returns_a_row_where_nothing_is_stored() {
 async fn idle_sessions_of_the_functions_end_by_the_server_s_own_clock() {
     let app = TestApp::start().await;
     app.generate_password("michel.ranu").await.ok();
-    let ours =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'cofrap_functions'";
+    let ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'cofrap_template_functions'";
     assert_eq!(app.database.count(ours).await, 1);
     tokio::time::timeout(Duration::from_secs(5), async {
         while app.database.count(ours).await > 0 {
@@ -102,16 +73,17 @@ async fn idle_sessions_of_the_functions_end_by_the_server_s_own_clock() {
 /// A pooler may drop what the functions ask for when they connect.
 #[tokio::test]
 async fn the_functions_user_has_by_itself_what_the_functions_ask_for() {
-    let database = TestServer::get().await.migrated_database().await;
-    ensure_application_user(&database.client, "pooled_functions", "pooled").await.unwrap();
-    set_session_defaults(&database.client, "pooled_functions").await.unwrap();
-    let of_the_user = "SELECT array_to_string(rolconfig, ' ') FROM pg_roles WHERE rolname = 'pooled_functions'";
-    let variables = database.variables_of("pooled_functions", "pooled");
+    let database = TestServer::get().await.empty_database().await;
+    migrate(&mut database.connect().await, |_| {}).await.unwrap();
+    let user = let_functions_log_in(&database.client, "pooled").await.unwrap();
+    set_session_defaults(&database.client, &user).await.unwrap();
+    let of_the_user = format!("SELECT array_to_string(rolconfig, ' ') FROM pg_roles WHERE rolname = '{user}'");
+    let variables = database.variables_of(&user, "pooled");
     let url = DatabaseUrl::parse(&variables["database_url"]).unwrap().connection_string();
     let (_, options) = url.split_once("?options=").unwrap();
     let (options, _) = options.split_once('&').unwrap();
     let options = percent_encoding::percent_decode_str(options).decode_utf8().unwrap().replace("-c ", "");
-    let milliseconds = database.text(of_the_user).await.replace("ms", "").replace("TimeZone", "timezone");
+    let milliseconds = database.text(&of_the_user).await.replace("ms", "").replace("TimeZone", "timezone");
     assert_eq!(milliseconds, options);
 }
 
@@ -120,45 +92,7 @@ async fn the_functions_know_the_latest_schema() {
     let database = TestServer::get().await.migrated_database().await;
     let latest = "SELECT max(version)::bigint FROM refinery_schema_history";
     assert_eq!(database.count(latest).await, SCHEMA_VERSION);
-}
-
-#[tokio::test]
-async fn the_functions_role_can_do_no_ddl_and_only_adds_to_the_audit() {
-    let database = TestServer::get().await.empty_database().await;
-    assert!(migrate(&mut database.connect().await).await.unwrap().has_application_role);
-    ensure_application_user(&database.client, "cofrap_functions", "functions' password").await.unwrap();
-    let insert = "INSERT INTO auth_logs_v2 (action, success) VALUES ('login', TRUE)";
-    let functions = database.connect_as_the_functions().await;
-    for allowed in [insert, "SELECT FROM auth_logs_v2", "SELECT FROM users_v2", "DELETE FROM throttles"] {
-        functions.batch_execute(allowed).await.unwrap_or_else(|error| panic!("{allowed}: {error:?}"));
-    }
-    for refused in [
-        "UPDATE auth_logs_v2 SET success = TRUE",
-        "DELETE FROM auth_logs_v2",
-        "TRUNCATE auth_logs_v2",
-        "DELETE FROM users_v2",
-        "DELETE FROM password_history_v2",
-        "TRUNCATE users_v2",
-        "ALTER TABLE users_v2 ADD COLUMN x TEXT",
-        "DROP TABLE users_v2",
-        "CREATE TABLE x ()",
-        "CREATE TEMPORARY TABLE x ()",
-        "CREATE INDEX x ON users_v2 (id)",
-        "CREATE SCHEMA x",
-        "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-        "CREATE ROLE x",
-        "CREATE EXTENSION pgcrypto",
-        "ALTER TABLE auth_logs_v2 DISABLE TRIGGER ALL",
-        "SET ROLE postgres",
-        "UPDATE refinery_schema_history SET version = 0",
-        "COPY users_v2 TO PROGRAM 'true'",
-    ] {
-        let error = functions.batch_execute(refused).await.expect_err(refused);
-        let code = error.code().unwrap_or_else(|| panic!("{refused}: {error:?}")).code();
-        assert_eq!(code, "42501", "{refused}: {error}");
-    }
-    let admin = "SELECT count(*) FROM pg_roles WHERE rolname = 'cofrap_app' AND (rolcanlogin OR rolsuper OR rolcreatedb OR rolcreaterole)";
-    assert_eq!(database.count(admin).await, 0);
+    assert_eq!(cofrap_edge::SCHEMA_VERSION, SCHEMA_VERSION);
 }
 
 #[tokio::test]
@@ -238,10 +172,10 @@ async fn no_request_takes_more_than_two_statements() {
 async fn migrating_twice_or_from_two_sides_at_once_changes_nothing_more() {
     let database = TestServer::get().await.empty_database().await;
     let (mut one, mut other) = (database.connect().await, database.connect().await);
-    let (first, second) = tokio::join!(migrate(&mut one), migrate(&mut other));
+    let (first, second) = tokio::join!(migrate(&mut one, |_| {}), migrate(&mut other, |_| {}));
     let (first, second) = (first.unwrap().applied, second.unwrap().applied);
     assert!(first.is_empty() != second.is_empty(), "{first:?} {second:?}");
-    assert!(migrate(&mut one).await.unwrap().applied.is_empty());
+    assert!(migrate(&mut one, |_| {}).await.unwrap().applied.is_empty());
 }
 
 #[tokio::test]
@@ -249,7 +183,7 @@ async fn a_changed_applied_file_is_refused() {
     let database = TestServer::get().await.migrated_database().await;
     let change = "UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1";
     database.client.batch_execute(change).await.unwrap();
-    let error = migrate(&mut database.connect().await).await.unwrap_err().to_string();
+    let error = migrate(&mut database.connect().await, |_| {}).await.unwrap_err().to_string();
     assert!(error.contains("V1__seed_tables"), "{error}");
 }
 
@@ -258,7 +192,7 @@ async fn a_database_that_cannot_hold_every_name_is_refused() {
     let database = TestServer::get().await.empty_database().await;
     let latin = "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'";
     database.client.batch_execute(latin).await.unwrap();
-    let error = migrate(&mut database.connect_to("latin").await).await.unwrap_err().to_string();
+    let error = migrate(&mut database.connect_to("latin").await, |_| {}).await.unwrap_err().to_string();
     assert!(error.contains("LATIN1") && error.contains("UTF8"), "{error}");
 }
 
@@ -266,7 +200,7 @@ async fn a_database_that_cannot_hold_every_name_is_refused() {
 async fn rows_of_an_existing_database_stay_are_active_and_log_in() {
     let database = TestServer::get().await.empty_database().await;
     database.client.batch_execute(SEED).await.unwrap();
-    migrate(&mut database.connect().await).await.unwrap();
+    database.migrate().await;
     let rows =
         "SELECT string_agg(concat_ws(' ', id, username, state, origin, username_key), ', ' ORDER BY id) FROM users_v2";
     assert_eq!(database.count("SELECT count(*) FROM password_history_v2 JOIN auth_logs_v2 USING (user_id)").await, 1);

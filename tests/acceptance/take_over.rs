@@ -2,7 +2,7 @@
 
 use cofrap_accounts::UnixTime;
 use cofrap_crypto::Keyring;
-use cofrap_migrations::{Expire, Finding, Remark, TakenOver, migrate, pending, plan_take_over, take_over};
+use cofrap_migrations::{Expire, Finding, Remark, TakenOver, pending, plan_take_over, take_over};
 use cofrap_tests::{Database, KEY, Person, Settings, TestApp, TestServer, now_at_start};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
@@ -85,7 +85,7 @@ async fn add_second(database: &Database, name: &str, password: &str, mfa: Option
 /// The schema, then the take-over, as `cargo xtask migrate` does them.
 async fn run(database: &Database, expire: Expire) -> TakenOver {
     let mut client = database.connect().await;
-    migrate(&mut client).await.unwrap();
+    database.migrate().await;
     take_over(&mut client, &keyring(), &mut UnwrapErr(SysRng), now(), expire).await.unwrap()
 }
 
@@ -266,7 +266,7 @@ async fn a_dry_run_says_what_the_take_over_then_does_and_changes_nothing() {
     let before = (table(&database, "users").await, table(&database, "users_v2").await);
     let planned = plan_take_over(&database.client, &keyring(), now(), Expire::Imported).await.unwrap();
     assert_eq!(said(&planned), expected);
-    assert_eq!(pending(&database.client).await.unwrap().len(), 4);
+    assert_eq!(pending(&database.client).await.unwrap().len(), 5);
     assert_eq!((table(&database, "users").await, table(&database, "users_v2").await), before);
     assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 3);
 
@@ -504,7 +504,7 @@ async fn under_wrong_keys_nothing_is_taken_over_and_the_right_ones_still_fit() {
     add_second(&database, "second", &lost("Motdepasse-1"), Some(&lost(SECRET))).await;
     assert!(plan_take_over(&database.client, &keyring(), now(), Expire::Nobody).await.unwrap().has(Remark::WrongKeys));
     let mut client = database.connect().await;
-    migrate(&mut client).await.unwrap();
+    database.migrate().await;
     let refused = take_over(&mut client, &keyring(), &mut UnwrapErr(SysRng), now(), Expire::Nobody).await;
     assert!(refused.unwrap_err().to_string().contains("encryption_key"));
     assert_eq!(database.count("SELECT count(*) FROM encryption_keys").await, 0);
@@ -518,7 +518,7 @@ async fn rows_without_a_binding_are_taken_over_where_the_functions_no_longer_ope
     let database = old_database().await;
     add_first(&database, Some("sealed"), Some(&fernet("Motdepasse-1")), Some(&fernet(SECRET))).await;
     let mut client = database.connect().await;
-    migrate(&mut client).await.unwrap();
+    database.migrate().await;
     let strict = keyring().with_unbound(cofrap_crypto::Unbound::Refused);
     let report = take_over(&mut client, &strict, &mut UnwrapErr(SysRng), now(), Expire::Nobody).await.unwrap();
     assert_eq!(said(&report), ["users:1 TakenOver"]);
@@ -533,7 +533,7 @@ async fn who_registers_a_name_meanwhile_has_it_and_the_row_is_a_duplicate() {
     for name in ["michel.ranu", "eve"] {
         add_first(&database, Some(name), Some("Motdepasse-1"), None).await;
     }
-    migrate(&mut database.connect().await).await.unwrap();
+    database.migrate().await;
     let wire = cofrap_tests::Wire::to(database.port()).await;
     let mut client = database.connect_through(&wire).await;
     let app = started(database).await;
@@ -604,7 +604,7 @@ async fn what_the_operator_marked_stays_marked_when_a_long_password_is_typed() {
 async fn a_secret_that_is_replaced_meanwhile_is_not_written_over() {
     let database = old_database().await;
     add_second(&database, "michel.ranu", "Motdepasse-1", None).await;
-    migrate(&mut database.connect().await).await.unwrap();
+    database.migrate().await;
     let wire = cofrap_tests::Wire::to(database.port()).await;
     let mut client = database.connect_through(&wire).await;
     let (mut rng, keyring) = (UnwrapErr(SysRng), keyring());
@@ -648,7 +648,7 @@ async fn functions_and_a_take_over_do_not_wait_for_each_other_in_a_circle() {
     let database = old_database().await;
     let id = add_second(&database, "michel.ranu", "Motdepasse-1", None).await;
     add_first(&database, Some("first"), Some("Motdepasse-1"), None).await;
-    migrate(&mut database.connect().await).await.unwrap();
+    database.migrate().await;
     let wire = cofrap_tests::Wire::to(database.port()).await;
     let mut client = database.connect_through(&wire).await;
     let (mut rng, keyring) = (UnwrapErr(SysRng), keyring());

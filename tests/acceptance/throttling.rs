@@ -377,10 +377,7 @@ async fn nothing_is_hashed_for_a_name_that_waits_whether_it_exists_or_not() {
             let body = json!({ "username": name, "password": CHOSEN_PASSWORD, "token": "000000" });
             app.call(function, body).await.problem(429, "too_many_attempts");
             let statements = wire.take_statements();
-            assert!(
-                statements[1].starts_with("/* refuse_locked */ INSERT INTO auth_logs_v2"),
-                "{function} {name}: {statements:#?}"
-            );
+            assert!(statements[1].starts_with("/* refuse_locked */"), "{function} {name}: {statements:#?}");
         }
     }
 }

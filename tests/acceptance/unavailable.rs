@@ -1,6 +1,5 @@
 //! A database or keys that cannot be used: 503, nothing changed, nothing told.
 
-use cofrap_migrations::ensure_application_user;
 use cofrap_tests::{Answer, Settings, TestApp, TestServer};
 use futures_util::future::join_all;
 use http::Method;
@@ -67,7 +66,7 @@ async fn a_wrong_database_password_is_503_and_no_part_of_it_is_shown() {
             log.contains(r#""level":"error""#) && log.contains("connection failed: SQLSTATE 28P01, invalid_password"),
             "{log}"
         );
-        for part in ["canary", "can@", "ary/", "wo%", "spaces", "cofrap_functions"] {
+        for part in ["canary", "can@", "ary/", "wo%", "spaces", "cofrap_template_functions"] {
             assert!(!log.contains(part), "{part}: {log}");
         }
     }
@@ -77,7 +76,11 @@ async fn a_wrong_database_password_is_503_and_no_part_of_it_is_shown() {
 async fn a_database_user_may_have_any_password() {
     let password = r#"p@/?#%'\ :&=+" é"#;
     let database = TestServer::get().await.migrated_database().await;
-    ensure_application_user(&database.client, "odd functions@", password).await.unwrap();
+    let create = format!(
+        "CREATE ROLE \"odd functions@\" LOGIN PASSWORD '{}' IN ROLE cofrap_template_functions",
+        password.replace('\'', "''")
+    );
+    database.client.batch_execute(&create).await.unwrap();
     let variables = database.variables_of("odd functions@", password);
     let app = TestApp::start_on(database, Settings::variables(variables)).await;
     app.generate_password("michel.ranu").await.ok();
@@ -163,7 +166,10 @@ async fn a_row_that_makes_no_sense_is_503_and_located_in_the_log() {
 #[tokio::test]
 async fn a_database_that_takes_no_writes_is_503_and_nothing_is_half_done() {
     for (break_it, mend) in [
-        ("REVOKE INSERT ON auth_logs_v2 FROM cofrap_app", "GRANT INSERT ON auth_logs_v2 TO cofrap_app"),
+        (
+            "REVOKE INSERT ON auth_logs_v2 FROM cofrap_template_owner",
+            "GRANT INSERT ON auth_logs_v2 TO cofrap_template_owner",
+        ),
         ("LOCK TABLE auth_logs_v2 IN EXCLUSIVE MODE", ""),
     ] {
         let app = TestApp::start().await;
@@ -195,7 +201,7 @@ async fn a_read_only_database_is_503_and_healthy_again_after() {
         app.database.client.batch_execute(&statement).await.unwrap();
         // Connections that are there keep what they had.
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                      WHERE datname = current_database() AND usename = 'cofrap_functions'";
+                      WHERE datname = current_database() AND usename = 'cofrap_template_functions'";
         app.database.client.batch_execute(others).await.unwrap();
     };
     settle(format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
@@ -253,7 +259,9 @@ async fn after_a_burst_on_a_small_server_every_function_answers_within_five_seco
     let database = TestServer::get().await.migrated_database().await;
     database
         .client
-        .batch_execute("CREATE ROLE few_functions LOGIN PASSWORD 'few' CONNECTION LIMIT 97 IN ROLE cofrap_app")
+        .batch_execute(
+            "CREATE ROLE few_functions LOGIN PASSWORD 'few' CONNECTION LIMIT 97 IN ROLE cofrap_template_functions",
+        )
         .await
         .unwrap();
     let variables = database.variables_of("few_functions", "few");

@@ -1,7 +1,8 @@
 //! A person at a screen: headless Chromium, driven over the W3C WebDriver protocol by the driver that comes with it.
 
+use crate::TestApp;
 use crate::app::checkout;
-use crate::{TestApp, read_qr_png};
+use crate::qr::find_qr_code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request};
@@ -256,15 +257,17 @@ impl Browser {
     /// What the QR code on the page says, read off the screen. An element of a page that another has just replaced is stale: the
     /// next look finds the new one.
     pub async fn read_qr_code(&self) -> String {
-        let picture = self.wait_for("the QR code", async || {
+        self.wait_for("the QR code", async || {
             let is_loaded = "return document.querySelector('img[data-image]')?.naturalWidth > 0";
             let element = self.find("img[data-image]").await?;
             if self.run(is_loaded, &[]).await != true {
                 return None;
             }
-            self.send(Method::GET, &format!("/element/{element}/screenshot"), None).await.ok()
-        });
-        read_qr_png(&STANDARD.decode(picture.await.as_str().expect("base64")).expect("base64"))
+            let picture = self.send(Method::GET, &format!("/element/{element}/screenshot"), None).await.ok()?;
+            // It may be loaded and not painted yet.
+            find_qr_code(&STANDARD.decode(picture.as_str()?).expect("base64"))
+        })
+        .await
     }
 
     /// Runs the body of a function in the page.

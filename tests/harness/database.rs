@@ -2,6 +2,7 @@
 
 use crate::Wire;
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, database_variables};
+use cofrap_migrations::Report;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, Config, NoTls};
@@ -9,8 +10,8 @@ use tokio_postgres::{Client, Config, NoTls};
 /// The migrated database that others are cloned from.
 const TEMPLATE: &str = "cofrap_template";
 
-/// The user that the functions log in as, and its password.
-const FUNCTIONS: (&str, &str) = ("cofrap_functions", "functions' password");
+/// The user that the functions log in as, and its password; it belongs to the database that others are cloned from.
+const FUNCTIONS: (&str, &str) = ("cofrap_template_functions", "functions' password");
 
 static SERVER: OnceCell<TestServer> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -33,9 +34,9 @@ impl TestServer {
                 let server = LocalPostgres::start(PostgresHome::Temporary, |_| {}).await.expect("PostgreSQL starts");
                 server.ensure_database(TEMPLATE).await.expect("a database");
                 let mut template = connect(&server.config(TEMPLATE)).await;
-                cofrap_migrations::migrate(&mut template).await.expect("the migrations apply");
-                let (user, password) = FUNCTIONS;
-                cofrap_migrations::ensure_application_user(&template, user, password).await.expect("a user");
+                cofrap_migrations::migrate(&mut template, |_| {}).await.expect("the migrations apply");
+                let user = cofrap_migrations::let_functions_log_in(&template, FUNCTIONS.1).await.expect("a user");
+                assert_eq!(user, FUNCTIONS.0);
                 drop(template);
                 server
             });
@@ -60,7 +61,11 @@ impl TestServer {
         let admin = connect(&self.0.config("postgres")).await;
         admin.batch_execute(&format!("CREATE DATABASE {name} {from}")).await.expect("a database");
         // Rights on a database are not cloned with it.
-        admin.batch_execute(&format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")).await.expect("revoked");
+        let close = format!(
+            "REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO {}",
+            FUNCTIONS.0
+        );
+        admin.batch_execute(&close).await.expect("revoked");
         let config = self.0.config(&name);
         Database { client: connect(&config).await, admin, name, config }
     }
@@ -83,6 +88,13 @@ impl Database {
         Self { client: connect(&config).await, admin: connect(&config).await, name, config }
     }
 
+    /// Brings it to the current schema, and lets the functions of the tests in.
+    pub async fn migrate(&self) -> Report {
+        let report = cofrap_migrations::migrate(&mut self.connect().await, |_| {}).await.expect("the migrations apply");
+        cofrap_migrations::admit(&self.client, FUNCTIONS.0).await.expect("they are let in");
+        report
+    }
+
     /// Ends every session of the functions.
     pub async fn end_sessions(&self) {
         self.admin
@@ -92,6 +104,11 @@ impl Database {
             )
             .await
             .expect("answers");
+    }
+
+    /// How the database carries out every call, once it is filled.
+    pub async fn explain(&self) -> Vec<cofrap_migrations::Explained> {
+        cofrap_migrations::explain(&self.config).await.expect("every call is carried out")
     }
 
     /// Another connection.
@@ -185,6 +202,11 @@ impl Database {
     /// The superuser's address, for components that are no functions of ours.
     pub fn url_of_the_owner(&self) -> String {
         database_variables(&self.config).expect("it has one host").remove("database_url").expect("a URL")
+    }
+
+    /// A connection as another user.
+    pub async fn connect_as(&self, user: &str, password: &str) -> Client {
+        connect(self.config.clone().user(user).password(password)).await
     }
 
     /// A connection with the functions' rights.

@@ -33,6 +33,11 @@ pub(crate) fn build_with_probe() -> Result<()> {
     run(build_command()?.args(["--package", "cofrap-host-probe"]))
 }
 
+/// Builds all of them, and what the benchmark measures them beside.
+pub(crate) fn build_with_floor() -> Result<()> {
+    run(build_command()?.args(["--package", "cofrap-bench-floor"]))
+}
+
 /// The command that builds all of them; adds the compilation target unless it is there.
 pub(crate) fn build_command() -> Result<Command> {
     ensure_target(TARGET)?;

@@ -3,12 +3,12 @@
 use crate::{checkout, say};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use cofrap_accounts::{Clock, StoredKeys};
+use cofrap_accounts::Clock;
 use cofrap_crypto::{Keyring, PasswordHash};
-use cofrap_edge::{DatabaseUrl, SystemClock, SystemRng, health_statement, statements};
+use cofrap_edge::{DatabaseUrl, SystemClock, SystemRng};
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, database_variables};
 use cofrap_migrations::{
-    APPLICATION_ROLE, Expire, Finding, Remark, TakenOver, WRONG_KEYS, What, plan_take_over, take_over,
+    Expire, FORMER_ROLE, Finding, Remark, TakenOver, WRONG_KEYS, What, login_of, plan_take_over, take_over,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -123,16 +123,10 @@ impl Database {
         if planned.has(Remark::WrongKeys) {
             bail!("{WRONG_KEYS}");
         }
-        let report = cofrap_migrations::migrate(&mut client).await.context("the database was not migrated")?;
+        let report = cofrap_migrations::migrate(&mut client, say).await.context("the database was not migrated")?;
         match report.applied.as_slice() {
             [] => say("the database's schema is current"),
             applied => say(&format!("migrated the database: {}", applied.join(", "))),
-        }
-        for statement in statements() {
-            client.prepare(&statement.text).await.map_err(|error| {
-                let (name, cause) = (statement.name, cause(&error));
-                anyhow!("the tables are not those of the specification ({name}: {cause}): nobody could log in")
-            })?;
         }
         match planned.findings.iter().filter(|finding| finding.what == What::PasswordInClear).count() {
             0 => {}
@@ -140,7 +134,7 @@ impl Database {
         }
         let taken_over = take_over(&mut client, keyring, &mut SystemRng::default(), SystemClock.now(), expire).await;
         say_taken_over(&taken_over.context("nothing was taken over")?);
-        match self.functions_login(&client, report.has_application_role, known).await {
+        match self.functions_login(&client, report.has_role_of_the_functions, known).await {
             Ok((user, password)) => {
                 if let Err(error) = cofrap_migrations::set_session_defaults(&client, &user).await {
                     say(&format!(
@@ -156,7 +150,7 @@ impl Database {
             }
             Err(error) => say(&format!(
                 "warning: the functions run as the URL's user, with all its rights, for want of one of their own ({error:#}); \
-                 who may make roles makes one: CREATE ROLE functions LOGIN PASSWORD '...' IN ROLE {APPLICATION_ROLE}"
+                 let `migrate` run once as who may make roles"
             )),
         }
         Ok(())
@@ -179,6 +173,24 @@ impl Database {
         Ok(())
     }
 
+    /// Says what versions before left, and takes it away unless this is a dry run.
+    pub(crate) async fn retire(&self, dry_run: bool) -> Result<()> {
+        let client = self.connect().await?;
+        let taken = cofrap_migrations::retirable(&client).await?;
+        for line in &taken {
+            say(line);
+        }
+        match (taken.is_empty(), dry_run) {
+            (true, _) => say("versions before left nothing"),
+            (false, true) => say("nothing was changed"),
+            (false, false) => {
+                cofrap_migrations::retire(&client).await?;
+                say("retired");
+            }
+        }
+        Ok(())
+    }
+
     /// The user that the functions log in as. What is known is kept if it works; of a named database, the password of a user
     /// that is there already is never changed, because running functions may have it.
     async fn functions_login(
@@ -188,23 +200,24 @@ impl Database {
         known: Option<&DatabaseUrl>,
     ) -> Result<(String, String)> {
         if !has_role {
-            bail!("the role {APPLICATION_ROLE} is not there, and the URL's user may not make it");
+            bail!("the URL's user may make no roles");
         }
         if let Some((user, password)) = known.map(|url| (url.user(), url.password()))
-            && self.is_functions_login(user, password).await
+            && self.is_functions_login(client, user, password).await?
         {
             return Ok((user.to_owned(), password.to_owned()));
         }
-        let (user, password) = (self.application_user(), random_password());
-        let is_there = client.query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&user]).await?.is_some();
-        if is_there && self.private.is_none() {
+        let database: String = client.query_one("SELECT current_database()::text", &[]).await?.get(0);
+        let login = login_of(&database);
+        let logs_in = client.query_one("SELECT rolcanlogin FROM pg_roles WHERE rolname = $1", &[&login]).await?;
+        if logs_in.get(0) && self.private.is_none() {
             bail!(
-                "{user} is there already, and its password is neither in the environment nor in .env: put it into \
+                "{login} is there already, and its password is neither in the environment nor in .env: put it into \
                  SPIN_VARIABLE_DATABASE_URL there, or give it another with ALTER ROLE"
             );
         }
-        cofrap_migrations::ensure_application_user(client, &user, &password).await?;
-        Ok((user, password))
+        let password = random_password();
+        Ok((cofrap_migrations::let_functions_log_in(client, &password).await?, password))
     }
 
     /// The parameters of the functions' address: those that were given now, otherwise those that it had before.
@@ -215,35 +228,28 @@ impl Database {
         Ok(given.or(before).unwrap_or_default())
     }
 
-    /// Whether somebody else than the owner logs in like this, with the functions' rights.
-    async fn is_functions_login(&self, user: &str, password: &str) -> bool {
+    /// Whether somebody logs in like this who may call the functions, and is not the owner. Whom the functions of versions before logged
+    /// in as is let call today's.
+    async fn is_functions_login(&self, client: &Client, user: &str, password: &str) -> Result<bool> {
         let mut config = self.config.clone();
         config.user(user).password(password);
-        let Ok((client, connection)) = config.connect(NoTls).await else { return false };
-        tokio::spawn(connection);
-        let is_member = client.query_one("SELECT pg_has_role($1, 'MEMBER')", &[&APPLICATION_ROLE]).await;
-        self.config.get_user() != Some(user) && is_member.is_ok_and(|row| row.get(0))
-    }
-
-    /// Roles belong to the whole server: each database's functions have a user of their own.
-    fn application_user(&self) -> String {
-        let database = self.config.get_dbname().or(self.config.get_user()).unwrap_or(DATABASE);
-        let short: String = database.chars().take(40).collect();
-        format!("{short}_functions")
+        if self.config.get_user() == Some(user) || config.connect(NoTls).await.is_err() {
+            return Ok(false);
+        }
+        let login = login_of(&client.query_one("SELECT current_database()::text", &[]).await?.get::<_, String>(0));
+        let question = "SELECT pg_has_role($1, $2, 'MEMBER'), EXISTS (
+                            SELECT FROM pg_roles WHERE rolname = $3 AND pg_has_role($1, oid, 'MEMBER'))";
+        let row = client.query_one(question, &[&user, &login, &FORMER_ROLE]).await?;
+        let (is_member, was_member): (bool, bool) = (row.get(0), row.get(1));
+        if was_member && !is_member {
+            cofrap_migrations::admit(client, user).await?;
+        }
+        Ok(is_member || was_member)
     }
 
     /// Refuses keys that do not fit what is stored: with them nobody could log in.
     pub(crate) async fn check_keys(&self, keyring: &Keyring) -> Result<()> {
-        let row = match self.connect().await?.query_one(&health_statement(), &[]).await {
-            // There is nothing yet that they could fit.
-            Err(error) if error.code().is_some_and(|code| NOT_MIGRATED.contains(code)) => return Ok(()),
-            row => row?,
-        };
-        let list = |column| -> Vec<String> {
-            let joined: Option<String> = row.get(column);
-            joined.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
-        };
-        let keys = StoredKeys { registered: list(1), samples: list(2) };
+        let keys = cofrap_migrations::stored_keys(&self.connect().await?).await?;
         keys.check(keyring).map(|_| ()).map_err(|error| {
             let remedy = self
                 .folder()
@@ -325,9 +331,6 @@ fn say_taken_over(report: &TakenOver) {
         say("the table users is another program's: it has not the columns of the first generation");
     }
 }
-
-/// What a database answers that was not migrated.
-const NOT_MIGRATED: [SqlState; 2] = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
 
 /// 32 random bytes: nobody types it.
 fn random_password() -> String {

@@ -10,7 +10,6 @@ mod database;
 mod dotenv;
 mod former_variables;
 mod fuzz;
-mod latency;
 mod manifest;
 mod openapi;
 mod rotate_keys;
@@ -22,7 +21,7 @@ use clap::{Parser, Subcommand};
 use cofrap_migrations::Expire;
 use database::DatabaseArgs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -63,6 +62,10 @@ enum Command {
         /// Has everybody who is, or was, taken over from the first generation renew at the next complete login
         #[arg(long)]
         expire: bool,
+        /// Takes away what only components of versions before use, once none of them runs any more: says what and from whom first;
+        /// with --dry-run no more than that
+        #[arg(long, conflicts_with = "expire")]
+        retire: bool,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -70,13 +73,13 @@ enum Command {
     Manifest,
     /// Writes openapi.json and its page from the types of shared/api
     Openapi,
-    /// Measures what tests do not: answers that need no database at one client, and whether health answers while clients have
-    /// bcrypt computed
-    Bench {
-        /// Measures the first alone, of functions that run at this http:// URL, on any Spin
-        #[arg(long)]
-        host_url: Option<String>,
-    },
+    /// Measures each function beside what the platform itself costs, in one run: a table, `target/bench/bench.json` and `bench.svg`
+    Bench(bench::BenchArgs),
+    /// Prints how PostgreSQL carries out the statements inside the database's functions, on a filled database of its own
+    Explain,
+    /// Serves what `bench` measures
+    #[command(hide = true)]
+    ServeBench { address: String, manifest: PathBuf },
     /// Seals every stored secret under the first key of `encryption_key`, so that the others may leave the list
     RotateKeys {
         #[command(flatten)]
@@ -100,7 +103,8 @@ fn run(command: Command) -> Result<()> {
         Command::Build => components::build(),
         Command::Test { elsewhere, arguments } => test::test(&elsewhere, &arguments),
         Command::Check => check::check(),
-        Command::Migrate { dry_run, expire, database } => {
+        Command::Migrate { dry_run, retire: true, database, .. } => runtime()?.block_on(up::retire(&database, dry_run)),
+        Command::Migrate { dry_run, expire, retire: false, database } => {
             let expire = if expire { Expire::Imported } else { Expire::Nobody };
             if dry_run {
                 runtime()?.block_on(up::plan(&database, expire))
@@ -108,8 +112,9 @@ fn run(command: Command) -> Result<()> {
                 runtime()?.block_on(up::migrate(&database, expire))
             }
         }
-        Command::Bench { host_url: Some(url) } => latency::report(latency::resolve(&url)?),
-        Command::Bench { host_url: None } => runtime()?.block_on(bench::bench()),
+        Command::Bench(arguments) => runtime()?.block_on(bench::bench(arguments)),
+        Command::ServeBench { address, manifest } => runtime()?.block_on(bench::serve_bench(&address, &manifest)),
+        Command::Explain => runtime()?.block_on(bench::explain()),
         Command::Manifest => manifest::write(),
         Command::Openapi => openapi::write(),
         Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),

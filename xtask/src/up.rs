@@ -81,6 +81,17 @@ pub(crate) async fn plan(arguments: &DatabaseArgs, expire: Expire) -> Result<()>
     planned
 }
 
+/// Says what only components of versions before use, and takes it away unless this is a dry run.
+pub(crate) async fn retire(arguments: &DatabaseArgs, dry_run: bool) -> Result<()> {
+    if !arguments.is_named() {
+        bail!("there is nothing to retire: name the database with DATABASE_URL or --database-url");
+    }
+    let database = Database::open(arguments).await?;
+    let retired = database.retire(dry_run).await;
+    database.close().await?;
+    retired
+}
+
 /// The keys of the environment or `.env`, which a dry run does not write; where there are none, nothing is sealed under any.
 fn configured_keyring(arguments: &DatabaseArgs) -> Result<Keyring> {
     let sources = [from_environment(), arguments.variables(), read_dotenv(&checkout().join(".env"))?];

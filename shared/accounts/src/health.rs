@@ -19,8 +19,12 @@ pub enum Part {
 pub struct Health {
     /// The database answers.
     pub database: Part,
-    /// Its schema is the one that these functions know.
+    /// It has the functions of the version that these components call.
     pub schema: Part,
+    /// The schemas of such functions that it has, one for each version.
+    pub schemas: Vec<String>,
+    /// Tables whose numbers lag behind what is stored, or are nearly used up.
+    pub weak_sequences: Vec<String>,
     /// The keys can be used, and fit what is stored.
     pub keys: Part,
     /// The policy; none if the configuration names none that exists.
@@ -40,28 +44,31 @@ impl Health {
 pub fn check_health(
     reading: Result<HealthReading, StoreError>,
     configured: Option<(Policy, Option<&Keyring>)>,
-    schema_version: i64,
 ) -> (Health, Option<StoreError>) {
     let part = |is_there| if is_there { Part::Ok } else { Part::Unavailable };
     let policy = configured.map(|(policy, _)| policy);
     let keyring = configured.and_then(|(_, keyring)| keyring);
     let unchecked_keys = if configured.is_some() && keyring.is_none() { Part::Unavailable } else { Part::Unknown };
-    match reading {
-        Ok(reading) => {
-            let fit = keyring.map(|keyring| reading.keys.check(keyring));
-            let health = Health {
-                database: Part::Ok,
-                schema: part(reading.schema == schema_version),
-                keys: fit.as_ref().map_or(unchecked_keys, |fit| part(fit.is_ok())),
-                policy,
-            };
-            (health, fit.and_then(Result::err))
-        }
-        Err(error @ StoreError::SchemaMissing(_)) => {
-            (Health { database: Part::Ok, schema: Part::Unavailable, keys: unchecked_keys, policy }, Some(error))
-        }
-        Err(error) => {
-            (Health { database: Part::Unavailable, schema: Part::Unknown, keys: unchecked_keys, policy }, Some(error))
-        }
-    }
+    let health = Health {
+        database: Part::Unavailable,
+        schema: Part::Unknown,
+        schemas: Vec::new(),
+        weak_sequences: Vec::new(),
+        keys: unchecked_keys,
+        policy,
+    };
+    let reading = match reading {
+        Ok(reading) => reading,
+        Err(error) => return (health, Some(error)),
+    };
+    let fit = keyring.zip(reading.keys.as_ref()).map(|(keyring, keys)| keys.check(keyring));
+    let health = Health {
+        database: Part::Ok,
+        schema: part(reading.keys.is_some()),
+        schemas: reading.schemas,
+        weak_sequences: reading.weak_sequences,
+        keys: fit.as_ref().map_or(unchecked_keys, |fit| part(fit.is_ok())),
+        ..health
+    };
+    (health, fit.and_then(Result::err))
 }

@@ -50,7 +50,7 @@ pub use session::{
     read_activity, session,
 };
 pub use store::{
-    AuditFilter, CredentialChange, Found, HealthReading, Moved, MovedAccount, MovedSecret, MovedSecrets, NewAccount,
+    AuditFilter, CredentialChange, Found, HealthReading, MovedAccount, MovedSecret, MovedSecrets, NewAccount,
     NewPassword, NewSecondFactor, PastPassword, Reading, Refusal, RotationCursor, Saved, SessionAccount, Spelling,
     StaleBatch, Stopped, Store, StoreError, StoredKeys, TakesEffect,
 };

@@ -2,9 +2,9 @@
 
 use crate::store::{note_locked, note_refusal};
 use crate::{
-    Access, Account, Action, AdministrationKeys, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, Moved,
-    MovedAccount, MovedSecret, MovedSecrets, Operator, OperatorKeys, ProofKind, Reason, Refusal, RotationCursor, Saved,
-    Spelling, Standing, Stopped, Store, StoreError, Subjects, Tally, TooManyAttempts, Username,
+    Access, Account, Action, AdministrationKeys, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, MovedAccount,
+    MovedSecret, MovedSecrets, Operator, OperatorKeys, ProofKind, Reason, Refusal, RotationCursor, Saved, Spelling,
+    Standing, Stopped, Store, StoreError, Subjects, Tally, TooManyAttempts, Username,
 };
 use cofrap_crypto::{Keyring, Place, Sealed, SharedSecret, Slot};
 use rand_core::CryptoRng;
@@ -77,7 +77,7 @@ pub struct RotateKeys {
 pub struct Rotated {
     /// Rows whose secrets were sealed again.
     pub moved: i64,
-    /// Rows that are left; those that could not be opened are among them.
+    /// Rows that are left, counted up to 10,000; those that could not be opened are among them.
     pub rows_left: i64,
     /// Rows of this batch with a secret that no key opens, or that belongs elsewhere, as `table:id`.
     pub unreadable: Vec<String>,
@@ -207,10 +207,7 @@ pub fn rotate_keys(
             None => unreadable.push(format!("password_history_v2:{}", past.id)),
         }
     }
-    let moved = match env.store.move_secrets(&attempt, &moved, keyring.first_id())? {
-        Moved::Rows(moved) => moved,
-        Moved::Locked => return Err(Stopped::from(TooManyAttempts::just_now()).into()),
-    };
+    let moved = done(env.store.move_secrets(&attempt, &moved, keyring.first_id())?)?;
     let next = (last != command.after).then_some(last);
     Ok(Rotated { moved, rows_left: (batch.rows_left - moved).max(0), unreadable, next })
 }
@@ -255,9 +252,9 @@ fn require_operator(
     Err(OperatorError::InvalidToken)
 }
 
-fn done(saved: Saved) -> Result<(), OperatorError> {
+fn done<T>(saved: Saved<T>) -> Result<T, OperatorError> {
     match saved {
-        Saved::Yes(_) => Ok(()),
+        Saved::Yes(done) => Ok(done),
         Saved::Overtaken => Err(OperatorError::Overtaken),
         Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
     }

@@ -148,9 +148,9 @@ fn verify(
     account.map(|account| (claims, account)).ok_or(SessionError::InvalidToken)
 }
 
-fn held(saved: Saved) -> Result<(), SessionError> {
+fn held(saved: Saved<()>) -> Result<(), SessionError> {
     match saved {
-        Saved::Yes(_) => Ok(()),
+        Saved::Yes(()) => Ok(()),
         Saved::Overtaken | Saved::Locked => Err(SessionError::InvalidToken),
     }
 }

@@ -48,16 +48,16 @@ pub trait Store {
     fn note_factor(&mut self, attempt: &Attempt<'_>, factor: &ProvenFactor<'_>) -> Result<Saved, StoreError>;
 
     /// Notes an attempt that was judged, or needed no judging, and was refused.
-    fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved, StoreError>;
+    fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved<()>, StoreError>;
 
     /// Notes an attempt that was not judged, because a limit was reached before.
     fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError>;
 
     /// Notes that a session lasts longer, if it still holds.
-    fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved, StoreError>;
+    fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
 
     /// Ends all sessions of an account, if this one still holds.
-    fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved, StoreError>;
+    fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
 
     /// Does what an operator asked with an account.
     fn administer(
@@ -66,10 +66,10 @@ pub trait Store {
         account: &Account,
         standing: Standing,
         binding: (&Binding, &KeyId),
-    ) -> Result<Saved, StoreError>;
+    ) -> Result<Saved<()>, StoreError>;
 
     /// Notes that an operator looks at the audit.
-    fn note_audit_read(&mut self, attempt: &Attempt<'_>) -> Result<Saved, StoreError>;
+    fn note_audit_read(&mut self, attempt: &Attempt<'_>) -> Result<Saved<()>, StoreError>;
 
     /// Rows of the audit, the newest first.
     fn read_audit(&mut self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, StoreError>;
@@ -79,8 +79,12 @@ pub trait Store {
 
     /// Puts secrets that were sealed again in the place of those that were read, where those still stand.
     /// Of all rows' secrets, how many were moved; keys that no row needs any more are forgotten.
-    fn move_secrets(&mut self, attempt: &Attempt<'_>, moved: &MovedSecrets, first: &KeyId)
-    -> Result<Moved, StoreError>;
+    fn move_secrets(
+        &mut self,
+        attempt: &Attempt<'_>,
+        moved: &MovedSecrets,
+        first: &KeyId,
+    ) -> Result<Saved<i64>, StoreError>;
 
     /// What tells whether the functions can work.
     fn read_health(&mut self) -> Result<HealthReading, StoreError>;
@@ -139,8 +143,8 @@ pub struct StoredKeys {
 
 impl StoredKeys {
     /// Refuses keys that do not fit what is stored: with them nobody could log in, and what they sealed would be lost to
-    /// the right ones. Otherwise the names of all keys that rows need once the first one has sealed something, with commas
-    /// between them.
+    /// the right ones. Otherwise the names of the keys that rows need once the first one has sealed something, and that are not
+    /// registered yet, with commas between them.
     ///
     /// # Errors
     /// [`StoreError::WrongKeys`]
@@ -148,17 +152,13 @@ impl StoredKeys {
         if let Some(id) = self.registered.iter().find(|id| !keyring.has(id)) {
             return Err(StoreError::WrongKeys(format!("stored secrets need the key {id}, which is not in the list")));
         }
-        let mut needed = keyring.first_id().as_str().to_owned();
-        let mut opened = false;
-        for id in self.samples.iter().filter_map(|token| keyring.opener(token)) {
-            opened = true;
-            needed.push(',');
-            needed.push_str(id.as_str());
-        }
-        if self.registered.is_empty() && !self.samples.is_empty() && !opened {
+        let opened: Vec<_> = self.samples.iter().filter_map(|token| keyring.opener(token)).collect();
+        if self.registered.is_empty() && !self.samples.is_empty() && opened.is_empty() {
             return Err(StoreError::WrongKeys("no key of the list opens the stored secrets".to_owned()));
         }
-        Ok(needed)
+        let needed = std::iter::once(keyring.first_id()).chain(opened).map(KeyId::as_str);
+        let unknown: Vec<_> = needed.filter(|id| !self.registered.iter().any(|known| known == id)).collect();
+        Ok(unknown.join(","))
     }
 }
 
@@ -343,29 +343,22 @@ pub struct MovedSecrets {
 /// What tells whether the functions can work.
 #[derive(Debug)]
 pub struct HealthReading {
-    /// The latest migration that was applied.
-    pub schema: i64,
-    /// The keys that stored secrets need.
-    pub keys: StoredKeys,
+    /// The schemas of the database's functions that are there, one for each version.
+    pub schemas: Vec<String>,
+    /// The keys that stored secrets need; none if the functions of this version are not there.
+    pub keys: Option<StoredKeys>,
+    /// Tables whose numbers lag behind what is stored, or are nearly used up.
+    pub weak_sequences: Vec<String>,
 }
 
 /// Whether a deed was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saved {
-    /// It was, with its audit row; the account's counters after it.
-    Yes(Counters),
+pub enum Saved<T = Counters> {
+    /// It was, with its audit row; the account's counters after it, or what else it came to.
+    Yes(T),
     /// Another request came first: only the audit row was written.
     Overtaken,
     /// A limit was reached meanwhile: only the audit row was written.
-    Locked,
-}
-
-/// Whether secrets were moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moved {
-    /// Those of so many rows were.
-    Rows(i64),
-    /// A limit was reached: only the audit row was written.
     Locked,
 }
 
@@ -432,6 +425,9 @@ pub enum StoreError {
     /// The keys do not fit what is stored.
     #[error("variable encryption_key: {0}")]
     WrongKeys(String),
+    /// A function of the database answered what nobody here can read.
+    #[error("the answer of the database's function {0} makes no sense")]
+    CorruptAnswer(&'static str),
     /// A stored row makes no sense.
     #[error("table {table}, row {id}, column {column}: {problem}")]
     CorruptRow {

@@ -3,7 +3,6 @@
 use crate::field::parse_username;
 use crate::{BodyIs, Call, Problem, Route};
 use cofrap_accounts::{AuditEntry, ReadAudit};
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 /// Rows when the request does not say how many.
@@ -24,12 +23,9 @@ impl Route for Request {
 
     fn read(call: Call<'_>) -> Result<ReadAudit, Problem> {
         let mut command = ReadAudit { username: None, before: None, limit: DEFAULT_LIMIT, bearer: call.bearer };
-        for (name, value) in call.query.split('&').filter_map(|pair| pair.split_once('=')) {
-            match name {
-                "username" => {
-                    let value = value.replace('+', " ");
-                    command.username = Some(parse_username(&percent_decode_str(&value).decode_utf8_lossy())?);
-                }
+        for (name, value) in form_urlencoded::parse(call.query.as_bytes()) {
+            match &*name {
+                "username" => command.username = Some(parse_username(&value)?),
                 "limit" => {
                     let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
                     command.limit = limit.ok_or_else(|| Problem::invalid_field("limit", "un entier de 1 à 500"))?;

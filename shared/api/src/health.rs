@@ -26,8 +26,15 @@ pub struct Response {
 pub struct Parts {
     /// The database answers.
     database: &'static str,
-    /// Its schema is the one that these functions know.
+    /// The database has the functions of the version that these components call.
     schema: &'static str,
+    /// The schema of the functions that these components call.
+    expected_schema: String,
+    /// The schemas of functions that the database has, one for each version.
+    schemas: Vec<String>,
+    /// `ok`, or the tables whose numbers lag behind what is stored or are nearly used up: `migrate` mends the first; nothing else is
+    /// the worse for it yet.
+    sequences: String,
     /// The keys can be used, and fit what is stored.
     keys: &'static str,
     /// `strict` or `legacy`; `unavailable` if the settings cannot be used.
@@ -43,6 +50,7 @@ pub struct Parts {
 /// [`crate::Code::Unavailable`] with the parts.
 pub fn answer(
     health: &Health,
+    schema_version: i64,
     settings: &Result<impl Display, impl Display>,
     cause: Option<String>,
 ) -> Result<Response, Problem> {
@@ -54,6 +62,13 @@ pub fn answer(
     let parts = Parts {
         database: word(health.database),
         schema: word(health.schema),
+        expected_schema: format!("cofrap_{schema_version}"),
+        schemas: health.schemas.clone(),
+        sequences: match (health.weak_sequences.as_slice(), health.schema) {
+            (_, Part::Unavailable | Part::Unknown) => word(Part::Unknown).to_owned(),
+            ([], Part::Ok) => word(Part::Ok).to_owned(),
+            (tables, Part::Ok) => format!("weak: {}", tables.join(", ")),
+        },
         keys: word(health.keys),
         policy: health.policy.map_or("unavailable", cofrap_accounts::Policy::as_str),
         settings: match settings {

@@ -351,6 +351,7 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_)
             | StoreError::SchemaMissing(_)
             | StoreError::WrongKeys(_)
+            | StoreError::CorruptAnswer(_)
             | StoreError::CorruptRow { .. } => Self::unavailable(cause),
         }
     }

@@ -6,12 +6,13 @@
 use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use core::cell::OnceCell;
 use core::fmt;
-use ed25519_compact::{KeyPair, Seed, Signature};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::str::FromStr;
-use zeroize::Zeroizing;
 
 /// `iss`: who signs.
 pub const ISSUER: &str = "cofrap-auth";
@@ -24,13 +25,17 @@ pub struct TokenKeys(Vec<TokenKey>);
 
 struct TokenKey {
     id: KeyId,
-    pair: KeyPair,
+    key: SecretKey,
+    /// Derived when a session is signed or read: few requests do either.
+    session: OnceCell<SessionKey>,
+}
+
+struct SessionKey {
+    signing: SigningKey,
     /// The key's name in headers and in the key set.
     kid: String,
     /// The first part of every session that it signs.
     header: String,
-    challenge: Zeroizing<[u8; 32]>,
-    renewal: Zeroizing<[u8; 32]>,
 }
 
 /// What a session says. Times are seconds since the Unix epoch.
@@ -92,7 +97,7 @@ impl TokenKeys {
     /// Signs a session.
     #[must_use]
     pub fn sign_session(&self, claims: &SessionClaims) -> String {
-        let key = &self.0[0];
+        let key = self.0[0].session();
         let signed = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(claims.to_json()));
         format!("{signed}.{}", key.sign(&signed))
     }
@@ -108,19 +113,18 @@ impl TokenKeys {
     fn read_session(&self, token: &str) -> Option<SessionClaims> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
-        let key = self.0.iter().find(|key| key.header == header)?;
+        let key = self.0.iter().map(TokenKey::session).find(|key| key.header == header)?;
         let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
-        key.pair.pk.verify(signed, &signature).ok()?;
-        let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
-        SessionClaims::from_json(str::from_utf8(&claims).ok()?)
+        key.public().verify_strict(signed.as_bytes(), &signature).ok()?;
+        SessionClaims::from_json(&URL_SAFE_NO_PAD.decode(claims).ok()?)
     }
 
     /// The public keys, the one that signs first.
     #[must_use]
     pub fn public_keys(&self) -> Vec<PublicKey> {
         let public =
-            |key: &TokenKey| PublicKey { kid: key.kid.clone(), x: URL_SAFE_NO_PAD.encode(key.pair.pk.as_slice()) };
-        self.0.iter().map(public).collect()
+            |key: &SessionKey| PublicKey { kid: key.kid.clone(), x: URL_SAFE_NO_PAD.encode(key.public().as_bytes()) };
+        self.0.iter().map(TokenKey::session).map(public).collect()
     }
 
     /// Signs a ticket.
@@ -150,63 +154,85 @@ impl TokenKeys {
     }
 }
 
+/// The claims as they are written. RFC 7519, section 4.1; `auth_time` is `OpenID` Connect's.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimsJson<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: String,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    jti: String,
+    auth_time: i64,
+    epoch: i64,
+}
+
 impl SessionClaims {
-    /// RFC 7519, section 4.1; `auth_time` is `OpenID` Connect's. Numbers and base64 need no escaping.
     fn to_json(&self) -> String {
-        let Self { user_id, issued_at, expires_at, authenticated_at, epoch, token_id } = self;
-        let jti = URL_SAFE_NO_PAD.encode(token_id);
-        format!(
-            r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"{user_id}","iat":{issued_at},"nbf":{issued_at},"exp":{expires_at},"jti":"{jti}","auth_time":{authenticated_at},"epoch":{epoch}}}"#
-        )
+        let claims = ClaimsJson {
+            iss: ISSUER,
+            aud: AUDIENCE,
+            sub: self.user_id.to_string(),
+            iat: self.issued_at,
+            nbf: self.issued_at,
+            exp: self.expires_at,
+            jti: URL_SAFE_NO_PAD.encode(self.token_id),
+            auth_time: self.authenticated_at,
+            epoch: self.epoch,
+        };
+        serde_json::to_string(&claims).expect("texts and numbers are JSON")
     }
 
-    /// The opposite of [`Self::to_json`]: only what one of our keys signed is read, so only what it writes is there.
-    fn from_json(text: &str) -> Option<Self> {
-        let mut rest = text;
-        let mut value = |before: &str, end: char| {
-            let (value, following) = rest.strip_prefix(before)?.split_once(end)?;
-            rest = following;
-            Some(value)
-        };
-        let start = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":""#);
-        let user_id = value(&start, '"')?.parse().ok()?;
-        let issued_at = value(r#","iat":"#, ',')?;
-        if value(r#""nbf":"#, ',')? != issued_at {
-            return None;
-        }
+    fn from_json(json: &[u8]) -> Option<Self> {
+        let claims: ClaimsJson<'_> = serde_json::from_slice(json).ok()?;
+        let is_ours = claims.iss == ISSUER && claims.aud == AUDIENCE && claims.nbf == claims.iat;
+        is_ours.then_some(())?;
         Some(Self {
-            user_id,
-            issued_at: issued_at.parse().ok()?,
-            expires_at: value(r#""exp":"#, ',')?.parse().ok()?,
-            token_id: URL_SAFE_NO_PAD.decode(value(r#""jti":""#, '"')?).ok()?.try_into().ok()?,
-            authenticated_at: value(r#","auth_time":"#, ',')?.parse().ok()?,
-            epoch: value(r#""epoch":"#, '}')?.parse().ok()?,
+            user_id: claims.sub.parse().ok()?,
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            authenticated_at: claims.auth_time,
+            epoch: claims.epoch,
+            token_id: URL_SAFE_NO_PAD.decode(&claims.jti).ok()?.try_into().ok()?,
         })
     }
 }
 
 impl TokenKey {
-    fn new(key: &SecretKey) -> Self {
-        let pair = KeyPair::from_seed(Seed::new(*key.derive("cofrap session Ed25519 v1")));
-        let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(pair.pk.as_slice())[..12]);
-        let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}"}}"#));
-        let (challenge, renewal) = (key.derive("cofrap challenge v1"), key.derive("cofrap renewal v1"));
-        Self { id: key.id(), pair, kid, header, challenge, renewal }
+    fn new(key: SecretKey) -> Self {
+        Self { id: key.id(), key, session: OnceCell::new() }
     }
 
-    fn sign(&self, text: &str) -> String {
-        // Without noise it is RFC 8032's: the same text has one signature.
-        URL_SAFE_NO_PAD.encode(*self.pair.sk.sign(text, None))
+    fn session(&self) -> &SessionKey {
+        self.session.get_or_init(|| {
+            let signing = SigningKey::from_bytes(&self.key.derive("cofrap session Ed25519 v1"));
+            let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(signing.verifying_key().as_bytes())[..12]);
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}"}}"#));
+            SessionKey { signing, kid, header }
+        })
     }
 
     fn ticket_mac(&self, purpose: Purpose, ticket: &[u8]) -> Hmac<Sha256> {
-        let key = match purpose {
-            Purpose::Challenge => &self.challenge,
-            Purpose::Renewal => &self.renewal,
-        };
-        let mut mac = Hmac::<Sha256>::new_from_slice(&**key).expect("HMAC takes keys of any length");
+        let key = self.key.derive(match purpose {
+            Purpose::Challenge => "cofrap challenge v1",
+            Purpose::Renewal => "cofrap renewal v1",
+        });
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*key).expect("HMAC takes keys of any length");
         mac.update(ticket);
         mac
+    }
+}
+
+impl SessionKey {
+    /// RFC 8032: the same text has one signature.
+    fn sign(&self, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.signing.sign(text.as_bytes()).to_bytes())
+    }
+
+    fn public(&self) -> VerifyingKey {
+        self.signing.verifying_key()
     }
 }
 
@@ -239,7 +265,7 @@ impl FromStr for TokenKeys {
 
     /// Reads a list of keys under the same rules as a [`crate::Keyring`]'s.
     fn from_str(list: &str) -> Result<Self, KeyListError> {
-        Ok(Self(read_list(list)?.iter().map(TokenKey::new).collect()))
+        Ok(Self(read_list(list)?.into_iter().map(TokenKey::new).collect()))
     }
 }
 
@@ -284,12 +310,12 @@ mod tests {
             (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
         };
         let seed = bytes("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7");
-        let pair = KeyPair::from_seed(Seed::from_slice(&seed).unwrap());
-        assert_eq!(pair.pk.as_slice(), bytes("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"));
-        let signature = pair.sk.sign([0xaf, 0x82], None);
+        let key = SigningKey::from_bytes(&seed.try_into().unwrap());
+        let public = bytes("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");
+        assert_eq!(key.verifying_key().as_bytes().as_slice(), public);
         let published = "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac\
                          18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a";
-        assert_eq!(signature.as_slice(), bytes(&published.replace(char::is_whitespace, "")));
+        assert_eq!(key.sign(&[0xaf, 0x82]).to_bytes().as_slice(), bytes(&published.replace(char::is_whitespace, "")));
     }
 
     /// A token with other contents, and a signature that was made for none.
@@ -316,9 +342,9 @@ mod tests {
         let token = keys.sign_session(&claims());
         let public = URL_SAFE_NO_PAD.decode(&keys.public_keys()[0].x).unwrap();
         let (signed, signature) = token.rsplit_once('.').unwrap();
-        let verifying = ed25519_dalek::VerifyingKey::from_bytes(&public.try_into().unwrap()).unwrap();
-        let signature = ed25519_dalek::Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
-        assert!(verifying.verify_strict(signed.as_bytes(), &signature).is_ok());
+        let public = ed25519_compact::PublicKey::from_slice(&public).unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        assert!(public.verify(signed, &ed25519_compact::Signature::from_slice(&signature).unwrap()).is_ok());
     }
 
     #[test]
@@ -364,7 +390,7 @@ mod tests {
     #[test]
     fn a_session_for_another_audience_is_none_of_ours() {
         let keys = keys(&[KEY]);
-        let key = &keys.0[0];
+        let key = keys.0[0].session();
         let token = keys.sign_session(&claims());
         let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         let body = String::from_utf8(body).unwrap();

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 /// ends. The platform's pools never shrink, so without `idle_session_timeout` (PostgreSQL 14) one burst would keep a server's
 /// connections for good. Milliseconds.
 const SERVER_OPTIONS: &str = "-c statement_timeout=3000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=5000 \
-     -c idle_session_timeout=2000 -c timezone=UTC";
+     -c idle_session_timeout=2000 -c plan_cache_mode=force_generic_plan -c timezone=UTC";
 
 /// A connection parameter that a URL may set.
 struct Parameter {

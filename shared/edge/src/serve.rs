@@ -97,10 +97,10 @@ pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
         let keys = settings.ok().map(|settings| GenerationKeys::read(&SpinVariables, settings));
         let keyring = keys.as_ref().and_then(|keys| keys.as_ref().ok()).map(|keys| &keys.keyring);
         let configured = settings.ok().map(|settings| (settings.rules.policy, keyring));
-        let (health, missing) = check_health(reading, configured, SCHEMA_VERSION);
+        let (health, missing) = check_health(reading, configured);
         let wrong = settings.err().or(keys.as_ref().and_then(|keys| keys.as_ref().err()));
         let cause = wrong.map(ToString::to_string).or_else(|| missing.map(|error| error.to_string()));
-        to_json(&health::answer(&health, &settings, cause)?)
+        to_json(&health::answer(&health, SCHEMA_VERSION, &settings, cause)?)
     })
     .await;
 }

@@ -6,8 +6,8 @@
 use cofrap_accounts::StoreError;
 use spin_sdk::pg4::{PgError, QueryError};
 
-/// PostgreSQL's appendix A: `undefined_table`, `undefined_column`.
-const NOT_MIGRATED: [&str; 2] = ["42P01", "42703"];
+/// PostgreSQL's appendix A: `undefined_table`, `undefined_column`, `invalid_schema_name`, `undefined_function`.
+const NOT_MIGRATED: [&str; 4] = ["42P01", "42703", "3F000", "42883"];
 
 /// Classes of SQLSTATE whose messages speak of the server, a role or the schema, not of what is stored: connection, privileges and
 /// logins, state of the transaction, names, resources, limits, intervention, system.

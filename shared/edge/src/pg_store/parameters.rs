@@ -1,165 +1,156 @@
-//! What the statements are given.
+//! What the database's functions are given, where several are given the same.
 
-use super::LoginIs;
+use super::{calls, columns};
 use cofrap_accounts::{
-    AccountId, Attempt, CredentialChange, Expiry, FIRST_LOCK, GENERATION_WINDOW, Grant, LONGEST_LOCK, MovedSecret,
-    MovedSecrets, NAME_MEMORY, ProofKind, ProvenLogin, Reason, Tally, UnixTime,
+    Account, AccountId, Attempt, CredentialChange, Expiry, FIRST_LOCK, GENERATION_WINDOW, Grant, LONGEST_LOCK,
+    MovedSecret, MovedSecrets, NAME_MEMORY, ProofKind, ProvenFactor, ProvenLogin, Tally, UnixTime, UserAgent,
 };
-use cofrap_crypto::{Binding, KeyId, Sealed, TotpStep};
+use cofrap_crypto::{Binding, KeyId, TotpStep};
 use serde::Serialize;
-use spin_sdk::pg4::ParameterValue;
 
-/// What every writing statement is given, in its order.
-pub(super) fn shared_parameters(
-    attempt: &Attempt<'_>,
+/// An attempt, as its audit row and the limits have it.
+pub(super) struct Noted<'a> {
+    attempt: &'a Attempt<'a>,
     account: Option<AccountId>,
-    if_not_done: Reason,
-    if_done: Option<Reason>,
-) -> Vec<ParameterValue> {
-    let (subjects, limits) = (attempt.subjects, attempt.limits);
-    let counts_generation = attempt.action.is_generation() && limits.address_generations > 0;
-    let (address_added, name_effect) = match attempt.tally {
-        Tally::NotJudged => (None, None),
-        Tally::Failure => (Some(1), Some("count")),
-        Tally::TokenFailure => (Some(1), None),
-        Tally::Right => (Some(0), Some("keep")),
-        Tally::TokenRight => (Some(0), None),
-        Tally::Complete => (Some(0), Some("reset")),
-        Tally::Renewed => (Some(0), Some("forgive")),
-    };
-    let address_added = address_added.filter(|_| limits.address_failures > 0);
-    let name_effect = name_effect.filter(|_| limits.account_failures > 0);
-    Own::new()
-        .text(attempt.action.as_str())
-        .optional_text(attempt.username)
-        .optional_owned(attempt.caller.address.map(|address| address.to_string()))
-        .optional_text(attempt.caller.user_agent.as_ref().map(cofrap_accounts::UserAgent::as_str))
-        .number(attempt.at.seconds())
-        .optional_number(account.map(|account| account.0))
-        .text(if_not_done.as_str())
-        .optional_text(attempt.proof.map(ProofKind::as_str))
-        .optional_text(if_done.map(Reason::as_str))
-        .optional_text(counts_generation.then_some(&subjects.generations))
-        .number(limits.address_generations)
-        .number(GENERATION_WINDOW)
-        .optional_text(address_added.is_some().then_some(&subjects.address))
-        .number(address_added.unwrap_or(0))
-        .number(limits.address_failures)
-        .number(limits.address_window)
-        .optional_text(name_effect.is_some().then_some(&subjects.name))
-        .text(if attempt.known_place { &subjects.place } else { "" })
-        .text(name_effect.unwrap_or("keep"))
-        .number(limits.account_failures)
-        .number(FIRST_LOCK)
-        .number(LONGEST_LOCK)
-        .number(NAME_MEMORY)
-        .0
+    address: Option<String>,
 }
 
-/// Parameters, one after the other.
-pub(super) struct Own(pub(super) Vec<ParameterValue>);
-
-impl Own {
-    pub(super) const fn new() -> Self {
-        Self(Vec::new())
+impl<'a> Noted<'a> {
+    pub(super) fn of(attempt: &'a Attempt<'a>, account: Option<AccountId>) -> Self {
+        Self { attempt, account, address: attempt.caller.address.map(|address| address.to_string()) }
     }
 
-    fn and(mut self, value: ParameterValue) -> Self {
-        self.0.push(value);
-        self
+    pub(super) fn attempt(&self) -> calls::Attempt<'_> {
+        let attempt = self.attempt;
+        calls::Attempt {
+            action: attempt.action.as_str(),
+            given_name: attempt.username,
+            caller_address: self.address.as_deref(),
+            agent: attempt.caller.user_agent.as_ref().map(UserAgent::as_str),
+            moment: attempt.at.seconds(),
+            account: self.account.map(|account| account.0),
+            proof: attempt.proof.map(ProofKind::as_str),
+        }
     }
 
-    pub(super) fn text(self, text: &str) -> Self {
-        self.and(text.to_owned().into())
-    }
-
-    pub(super) fn optional_text(self, text: Option<&(impl AsRef<str> + ?Sized)>) -> Self {
-        self.optional_owned(text.map(|text| text.as_ref().to_owned()))
-    }
-
-    fn optional_owned(self, text: Option<String>) -> Self {
-        self.and(text.into())
-    }
-
-    pub(super) fn number(self, number: i64) -> Self {
-        self.and(number.into())
-    }
-
-    pub(super) fn optional_number(self, number: Option<i64>) -> Self {
-        self.and(number.into())
-    }
-
-    pub(super) fn flag(self, flag: bool) -> Self {
-        self.and(flag.into())
-    }
-
-    /// A sealed secret: token, key, binding.
-    pub(super) fn sealed(self, sealed: Option<&Sealed>) -> Self {
-        self.optional_text(sealed.map(Sealed::token))
-            .optional_text(sealed.and_then(Sealed::key).map(KeyId::as_str))
-            .optional_text(sealed.and_then(Sealed::binding).map(Binding::as_str))
-    }
-
-    /// What a grant was given on, and what it used up: `$24` to `$31`.
-    pub(super) fn grant(self, grant: &Grant<'_>) -> Self {
-        let account = grant.account();
-        let seen = account.counters;
-        self.number(seen.password_generation)
-            .number(seen.mfa_generation)
-            .number(seen.login)
-            .number(seen.security)
-            .number(seen.session_epoch)
-            .text(account.standing.state.as_str())
-            .optional_number(grant.step().map(TotpStep::number))
-            .flag(grant.is_renewal())
-    }
-
-    /// What every replacement of a credential changes: `$32` to `$37`.
-    pub(super) fn change(self, change: &CredentialChange<'_>, key: Option<&KeyId>, expiry: Expiry) -> Self {
-        let (is_marked, since) = match expiry {
-            Expiry::Unmarked => (false, None),
-            Expiry::Marked { since } => (true, since.map(UnixTime::seconds)),
+    /// Which limits the attempt must pass, and what it adds to their counts.
+    pub(super) fn limits(&self) -> calls::Limits<'_> {
+        let Attempt { subjects, limits, .. } = *self.attempt;
+        let counts_generation = self.attempt.action.is_generation() && limits.address_generations > 0;
+        let (address_added, name_effect) = match self.attempt.tally {
+            Tally::NotJudged => (None, None),
+            Tally::Failure => (Some(1), Some("count")),
+            Tally::TokenFailure => (Some(1), None),
+            Tally::Right => (Some(0), Some("keep")),
+            Tally::TokenRight => (Some(0), None),
+            Tally::Complete => (Some(0), Some("reset")),
+            Tally::Renewed => (Some(0), Some("forgive")),
         };
-        self.flag(change.standing.is_touched())
-            .optional_text(key.map(KeyId::as_str))
-            .text(change.binding.as_str())
-            .flag(is_marked)
-            .optional_number(since)
-            .flag(change.legacy)
+        let address_added = address_added.filter(|_| limits.address_failures > 0);
+        let name_effect = name_effect.filter(|_| limits.account_failures > 0);
+        calls::Limits {
+            generations_subject: counts_generation.then_some(&subjects.generations),
+            generations_limit: limits.address_generations,
+            generations_window: GENERATION_WINDOW,
+            address_subject: address_added.is_some().then_some(&subjects.address),
+            address_added: address_added.unwrap_or(0),
+            address_limit: limits.address_failures,
+            address_window: limits.address_window,
+            name_subject: name_effect.is_some().then_some(&subjects.name),
+            name_place: if self.attempt.known_place { &subjects.place } else { "" },
+            name_effect: name_effect.unwrap_or("keep"),
+            name_limit: limits.account_failures,
+            first_lock: FIRST_LOCK,
+            longest_lock: LONGEST_LOCK,
+            name_memory: NAME_MEMORY,
+        }
     }
+}
 
-    /// The keys that rows need, the limit of wrong codes, and whether the account was marked as expired.
-    pub(super) fn guard(self, grant: &Grant<'_>, attempt: &Attempt<'_>) -> Self {
-        self.text(attempt.needed_keys)
-            .number(attempt.limits.otp_failures)
-            .flag(grant.account().expiry != Expiry::Unmarked)
+/// What must still be so of an account whose credentials were judged.
+fn seen<'a>(account: &'a Account, step: Option<TotpStep>, attempt: &Attempt<'_>) -> calls::Seen<'a> {
+    calls::Seen {
+        seen_password_generation: account.counters.password_generation,
+        seen_mfa_generation: account.counters.mfa_generation,
+        seen_security_counter: account.counters.security,
+        seen_login_counter: None,
+        seen_session_epoch: None,
+        seen_state: None,
+        seen_mark: None,
+        seen_password: Some(account.password.token()),
+        seen_mfa: Some(account.second_factor.as_ref().map_or("", |factor| factor.secret.token())),
+        seen_pending_mfa: None,
+        step: step.map(TotpStep::number),
+        otp_limit: if step.is_some() { attempt.limits.otp_failures } else { 0 },
     }
+}
 
-    /// A login that was right: `$24` to `$48`.
-    pub(super) fn login(self, login: &ProvenLogin<'_>, is: LoginIs, attempt: &Attempt<'_>) -> Self {
-        let account = login.account();
-        let (standing, seen) = (login.standing(), account.counters);
-        self.optional_number(login.step().map(TotpStep::number))
-            .flag(is == LoginIs::TooLate)
-            .flag(login.promotes_pending())
-            .text(&attempt.subjects.place)
-            .sealed(login.password())
-            .sealed(login.second_factor())
-            .number(login.second_factor_born().seconds())
-            .text(standing.state.as_str())
-            .text(login.key().as_str())
-            .text(login.binding().as_str())
-            .optional_number(login.marked_since().map(UnixTime::seconds))
-            .number(seen.password_generation)
-            .number(seen.mfa_generation)
-            .number(seen.security)
-            .flag(account.expiry != Expiry::Unmarked)
-            .text(account.password.token())
-            .optional_text(account.second_factor.as_ref().map(|factor| factor.secret.token()))
-            .optional_text(account.pending.as_ref().map(|pending| pending.secret.token()))
-            .text(attempt.needed_keys)
-            .number(attempt.limits.otp_failures)
-            .optional_number(login.used_counter())
+/// A right password alone does not help who guesses codes.
+pub(super) fn seen_by_factor<'a>(factor: &'a ProvenFactor<'_>, attempt: &Attempt<'_>) -> calls::Seen<'a> {
+    calls::Seen { otp_limit: attempt.limits.otp_failures, ..seen(factor.account(), factor.step(), attempt) }
+}
+
+pub(super) fn seen_by_login<'a>(login: &'a ProvenLogin<'_>, attempt: &Attempt<'_>) -> calls::Seen<'a> {
+    let account = login.account();
+    let pending = account.pending.as_ref().map_or("", |pending| pending.secret.token());
+    calls::Seen {
+        seen_login_counter: login.used_counter(),
+        seen_mark: Some(account.expiry != Expiry::Unmarked),
+        seen_pending_mfa: login.promotes_pending().then_some(pending),
+        ..seen(account, login.step(), attempt)
+    }
+}
+
+/// What a grant was given on. Not the tokens: a rotation may seal them again meanwhile.
+pub(super) fn seen_by_grant<'a>(grant: &'a Grant<'_>, attempt: &Attempt<'_>) -> calls::Seen<'a> {
+    let account = grant.account();
+    calls::Seen {
+        seen_login_counter: Some(account.counters.login),
+        seen_session_epoch: Some(account.counters.session_epoch),
+        seen_state: Some(account.standing.state.as_str()),
+        seen_mark: Some(account.expiry != Expiry::Unmarked),
+        seen_password: None,
+        seen_mfa: None,
+        ..seen(account, grant.step(), attempt)
+    }
+}
+
+/// What every replacement of a credential changes besides.
+pub(super) fn change<'a>(
+    change: &'a CredentialChange<'_>,
+    grant: &Grant<'_>,
+    key: Option<&'a KeyId>,
+    expiry: Expiry,
+    attempt: &'a Attempt<'_>,
+) -> calls::Change<'a> {
+    let marked_since = if let Expiry::Marked { since } = expiry { since } else { None };
+    calls::Change {
+        key: key.map(KeyId::as_str),
+        is_renewal: grant.is_renewal(),
+        operator_touched: change.standing.is_touched(),
+        standing_binding: change.binding.as_str(),
+        is_marked: expiry != Expiry::Unmarked,
+        marked_since: marked_since.map(UnixTime::seconds),
+        is_legacy: change.legacy,
+        place: &attempt.subjects.place,
+        needed_keys: attempt.needed_keys,
+    }
+}
+
+/// What a login that was right changes, in time or too late.
+pub(super) fn login<'a>(login: &'a ProvenLogin<'_>, attempt: &'a Attempt<'_>) -> calls::Login<'a> {
+    let (again_password, again_password_key, again_password_binding) = columns(login.password());
+    let (again_mfa, again_mfa_key, again_mfa_binding) = columns(login.second_factor());
+    calls::Login {
+        promotes_pending: login.promotes_pending(),
+        again_password,
+        again_password_key,
+        again_password_binding,
+        again_mfa,
+        again_mfa_key,
+        again_mfa_binding,
+        mfa_born: login.second_factor_born().seconds(),
+        needed_keys: attempt.needed_keys,
     }
 }
 

@@ -85,7 +85,7 @@ fn measure(address: SocketAddr, probe: &Probe) -> Result<Vec<Duration>> {
 }
 
 /// Reads an answer to its end; its status.
-fn read_answer(reader: &mut impl BufRead) -> Result<u16> {
+pub(crate) fn read_answer(reader: &mut impl BufRead) -> Result<u16> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let status = line.get(9..12).context("no HTTP answer")?.parse()?;

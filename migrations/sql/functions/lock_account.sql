@@ -1,0 +1,37 @@
+-- Locks an account, and says whether what the request saw of it is still so. It comes first in every function that judged an
+-- account's credentials: the limits are locked after it, always in this order.
+CREATE FUNCTION cofrap.lock_account(
+    account int8,
+    -- Seen: what the request's first statement read.
+    seen_password_generation int8,
+    seen_mfa_generation int8,
+    seen_security_counter int8,
+    seen_login_counter int8, -- or null: not compared
+    seen_session_epoch int8, -- or null: not compared
+    seen_state text, -- or null: not compared
+    seen_mark bool, -- or null: not compared
+    seen_password text, -- or null: not compared
+    seen_mfa text, -- or null: not compared; empty where there was none
+    seen_pending_mfa text, -- or null: not compared; empty where there was none
+    step int8, -- or null: no code is used up
+    otp_limit int8 -- 0: any number
+) RETURNS bool LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Whoever waits here sees the row as the one before left it.
+    PERFORM FROM public.users_v2 u
+        WHERE u.id = account
+            AND u.password_generation = seen_password_generation
+            AND u.mfa_generation = seen_mfa_generation
+            AND u.security_counter = seen_security_counter
+            AND u.login_counter = coalesce(seen_login_counter, u.login_counter)
+            AND u.session_epoch = coalesce(seen_session_epoch, u.session_epoch)
+            AND u.state = coalesce(seen_state, u.state)
+            AND coalesce(u.expired, FALSE) = coalesce(seen_mark, u.expired, FALSE)
+            AND u.password = coalesce(seen_password, u.password)
+            AND coalesce(u.mfa, '') = coalesce(seen_mfa, u.mfa, '')
+            AND coalesce(u.pending_mfa, '') = coalesce(seen_pending_mfa, u.pending_mfa, '')
+            AND coalesce(u.mfa_last_step < step, TRUE)
+            AND (otp_limit = 0 OR u.otp_failures < otp_limit)
+        FOR NO KEY UPDATE;
+    RETURN FOUND;
+END $$;

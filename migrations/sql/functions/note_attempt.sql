@@ -1,0 +1,28 @@
+-- Adds an attempt's row to the audit.
+CREATE FUNCTION cofrap.note_attempt(
+    -- Attempt: who asked for what, and when.
+    action text,
+    given_name text, -- or null
+    caller_address text, -- or null
+    agent text, -- or null
+    moment int8,
+    account int8, -- or null
+    proof text, -- or null
+    -- Own.
+    is_success bool,
+    reason text
+) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    LOOP
+        -- The account may be gone by now, and the sequence behind its table.
+        INSERT INTO public.auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
+        VALUES ((SELECT u.id FROM public.users_v2 u WHERE u.id = note_attempt.account), note_attempt.action,
+                caller_address::inet, agent, is_success,
+                jsonb_strip_nulls(jsonb_build_object(
+                    'username', given_name, 'proof', proof, 'reason', note_attempt.reason)),
+                to_timestamp(moment) AT TIME ZONE 'UTC')
+        ON CONFLICT DO NOTHING;
+        EXIT WHEN FOUND;
+        PERFORM cofrap.catch_up('auth_logs_v2');
+    END LOOP;
+END $$;

@@ -1,0 +1,27 @@
+-- Rows of the audit as a JSON list, the newest first. Each way to ask has a query, and so a plan, of its own.
+CREATE FUNCTION cofrap.read_audit(
+    given_name text, -- or null: any
+    account int8, -- or null: any
+    before int8, -- or null: from the newest
+    max_rows int8,
+    OUT answer text
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    below int8 := coalesce(before, 9223372036854775807);
+BEGIN
+    IF account IS NOT NULL THEN
+        SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer FROM (
+            SELECT a.* FROM public.auth_logs_v2 a WHERE a.user_id = account AND a.id < below
+            ORDER BY a.id DESC LIMIT max_rows) l;
+    ELSIF given_name IS NOT NULL THEN
+        SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer FROM (
+            SELECT a.* FROM public.auth_logs_v2 a
+            WHERE left(a.details ->> 'username', 50) = given_name AND a.details ->> 'username' = given_name
+                  AND a.id < below
+            ORDER BY left(a.details ->> 'username', 50) DESC, a.id DESC LIMIT max_rows) l;
+    ELSE
+        SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer FROM (
+            SELECT a.* FROM public.auth_logs_v2 a WHERE a.id < below ORDER BY a.id DESC LIMIT max_rows) l;
+    END IF;
+    answer := coalesce(answer, '[]');
+END $$;

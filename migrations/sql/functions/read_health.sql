@@ -1,0 +1,19 @@
+-- What tells whether the functions can work: the keys that stored secrets need, and tables whose sequence lags behind their numbers or
+-- has less than a tenth of them left.
+CREATE FUNCTION cofrap.read_health(
+    OUT answer text
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    weak_sequences text;
+BEGIN
+    SELECT string_agg(n.numbered, ',') INTO weak_sequences FROM (
+        SELECT 'users_v2' AS numbered, (SELECT max(u.id) FROM public.users_v2 u) AS highest
+        UNION ALL SELECT 'password_history_v2', (SELECT max(h.id) FROM public.password_history_v2 h)
+        UNION ALL SELECT 'auth_logs_v2', (SELECT max(l.id) FROM public.auth_logs_v2 l)
+    ) n CROSS JOIN LATERAL (
+        SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('public.' || n.numbered, 'id')::regclass), 0) AS last
+    ) s WHERE n.highest > s.last OR s.last > 1932735283;
+    SELECT json_build_object('registered_keys', k.registered_keys, 'foreign_tokens', k.foreign_tokens,
+                             'weak_sequences', weak_sequences)
+        INTO answer FROM cofrap.stored_keys() k;
+END $$;

@@ -1,0 +1,29 @@
+-- Stores secrets that a right login sealed again; puts the second factor that waited in force, if the code was of that one.
+CREATE FUNCTION cofrap.refresh_secrets(
+    account int8,
+    promotes_pending bool,
+    again_password text, -- or null: it stays
+    again_password_key text, -- or null: it stays
+    again_password_binding text, -- or null: it stays
+    again_mfa text, -- or null: it stays
+    again_mfa_key text, -- or null: it stays
+    again_mfa_binding text, -- or null: it stays
+    mfa_born int8
+) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE public.users_v2 u SET
+        session_epoch = u.session_epoch + promotes_pending::int4,
+        mfa_generation = u.mfa_generation + promotes_pending::int4,
+        password = coalesce(again_password, u.password),
+        password_key = coalesce(again_password_key, u.password_key),
+        password_binding = coalesce(again_password_binding, u.password_binding),
+        mfa = coalesce(again_mfa, u.mfa),
+        mfa_key = coalesce(again_mfa_key, u.mfa_key),
+        mfa_binding = coalesce(again_mfa_binding, u.mfa_binding),
+        mfa_gendate = CASE WHEN promotes_pending THEN mfa_born ELSE u.mfa_gendate END,
+        pending_mfa = CASE WHEN NOT promotes_pending THEN u.pending_mfa END,
+        pending_mfa_key = CASE WHEN NOT promotes_pending THEN u.pending_mfa_key END,
+        pending_mfa_binding = CASE WHEN NOT promotes_pending THEN u.pending_mfa_binding END,
+        pending_mfa_gendate = CASE WHEN NOT promotes_pending THEN u.pending_mfa_gendate END
+        WHERE u.id = account;
+END $$;

@@ -1,0 +1,57 @@
+-- Notes an attempt that was judged, or needed no judging, and was refused.
+CREATE FUNCTION cofrap.refuse(
+    -- Attempt: who asked for what, and when.
+    action text,
+    given_name text, -- or null
+    caller_address text, -- or null
+    agent text, -- or null
+    moment int8,
+    account int8, -- or null
+    proof text, -- or null
+    -- Limits: what is counted, and how much of it there may be.
+    generations_subject text, -- or null: not counted
+    generations_limit int8,
+    generations_window int8,
+    address_subject text, -- or null: not counted
+    address_added int8,
+    address_limit int8,
+    address_window int8,
+    name_subject text, -- or null: not counted
+    name_place text,
+    name_effect text,
+    name_limit int8,
+    first_lock int8,
+    longest_lock int8,
+    name_memory int8,
+    -- Own.
+    reason text,
+    is_wrong_code bool,
+    step int8, -- or null: no code is used up
+    otp_limit int8,
+    OUT answer text
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    outcome text;
+BEGIN
+    IF name_subject IS NOT NULL OR is_wrong_code OR step IS NOT NULL THEN
+        PERFORM FROM public.users_v2 u WHERE u.id = account FOR NO KEY UPDATE;
+    END IF;
+    outcome := 'done';
+    IF NOT cofrap.pass_limits(
+        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN
+        outcome := 'too_many_attempts';
+    ELSIF is_wrong_code OR step IS NOT NULL THEN
+        UPDATE public.users_v2 u SET
+            otp_failures = u.otp_failures + is_wrong_code::int4, mfa_last_step = greatest(u.mfa_last_step, step)
+            WHERE u.id = account AND (NOT is_wrong_code OR otp_limit = 0 OR u.otp_failures < otp_limit);
+        IF NOT FOUND AND is_wrong_code THEN
+            -- A wrong code that is not counted was one too many.
+            outcome := 'too_many_attempts';
+        END IF;
+    END IF;
+    PERFORM cofrap.note_attempt(
+        action, given_name, caller_address, agent, moment, account, proof, FALSE,
+        CASE outcome WHEN 'done' THEN reason ELSE outcome END);
+    answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;
+END $$;

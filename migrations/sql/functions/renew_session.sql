@@ -1,0 +1,25 @@
+-- Notes that a session lasts longer, if it still holds.
+CREATE FUNCTION cofrap.renew_session(
+    -- Attempt: who asked for what, and when.
+    action text,
+    given_name text, -- or null
+    caller_address text, -- or null
+    agent text, -- or null
+    moment int8,
+    account int8, -- or null
+    proof text, -- or null
+    -- Own.
+    seen_session_epoch int8,
+    OUT answer text
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    outcome text;
+BEGIN
+    outcome := CASE WHEN EXISTS (
+        SELECT FROM public.users_v2 u
+        WHERE u.id = account AND u.session_epoch = seen_session_epoch AND u.disabled_at IS NULL)
+        THEN 'done' ELSE 'overtaken' END;
+    PERFORM cofrap.note_attempt(
+        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+    answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;
+END $$;

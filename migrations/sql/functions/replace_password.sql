@@ -1,0 +1,104 @@
+-- Replaces an account's password.
+CREATE FUNCTION cofrap.replace_password(
+    -- Attempt: who asked for what, and when.
+    action text,
+    given_name text, -- or null
+    caller_address text, -- or null
+    agent text, -- or null
+    moment int8,
+    account int8, -- or null
+    proof text, -- or null
+    -- Seen: what the request's first statement read.
+    seen_password_generation int8,
+    seen_mfa_generation int8,
+    seen_security_counter int8,
+    seen_login_counter int8, -- or null: not compared
+    seen_session_epoch int8, -- or null: not compared
+    seen_state text, -- or null: not compared
+    seen_mark bool, -- or null: not compared
+    seen_password text, -- or null: not compared
+    seen_mfa text, -- or null: not compared; empty where there was none
+    seen_pending_mfa text, -- or null: not compared; empty where there was none
+    step int8, -- or null: no code is used up
+    otp_limit int8, -- 0: any number
+    -- Limits: what is counted, and how much of it there may be.
+    generations_subject text, -- or null: not counted
+    generations_limit int8,
+    generations_window int8,
+    address_subject text, -- or null: not counted
+    address_added int8,
+    address_limit int8,
+    address_window int8,
+    name_subject text, -- or null: not counted
+    name_place text,
+    name_effect text,
+    name_limit int8,
+    first_lock int8,
+    longest_lock int8,
+    name_memory int8,
+    -- Change: what every replacement of a credential changes besides.
+    key text, -- or null
+    is_renewal bool,
+    operator_touched bool,
+    standing_binding text,
+    is_marked bool,
+    marked_since int8, -- or null
+    is_legacy bool,
+    place text,
+    needed_keys text,
+    -- Own.
+    new_password text,
+    new_password_binding text, -- or null
+    past_binding text, -- or null
+    starts_over bool,
+    OUT answer text
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    outcome text;
+    stands bool := cofrap.lock_account(
+        account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
+        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, step, otp_limit);
+    passes bool := cofrap.pass_limits(
+        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
+BEGIN
+    IF NOT passes THEN
+        outcome := 'too_many_attempts';
+    ELSIF NOT stands THEN
+        outcome := 'overtaken';
+    ELSE
+        IF needed_keys <> '' THEN
+            PERFORM cofrap.register_keys(needed_keys, moment);
+        END IF;
+        UPDATE public.users_v2 u SET
+            password = new_password, password_key = key, password_binding = new_password_binding, gendate = moment,
+            password_generation = u.password_generation + 1,
+            mfa = CASE WHEN NOT starts_over THEN u.mfa END,
+            mfa_key = CASE WHEN NOT starts_over THEN u.mfa_key END,
+            mfa_binding = CASE WHEN NOT starts_over THEN u.mfa_binding END,
+            mfa_gendate = CASE WHEN NOT starts_over AND u.mfa <> '' THEN coalesce(u.mfa_gendate, u.gendate) END,
+            mfa_generation = u.mfa_generation + starts_over::int4,
+            pending_mfa = CASE WHEN is_renewal THEN u.pending_mfa END,
+            pending_mfa_key = CASE WHEN is_renewal THEN u.pending_mfa_key END,
+            pending_mfa_binding = CASE WHEN is_renewal THEN u.pending_mfa_binding END,
+            pending_mfa_gendate = CASE WHEN is_renewal THEN u.pending_mfa_gendate END,
+            session_epoch = u.session_epoch + 1,
+            security_counter = u.security_counter + (NOT is_renewal)::int4,
+            mfa_last_step = greatest(u.mfa_last_step, step),
+            otp_failures = CASE WHEN is_renewal OR step IS NOT NULL THEN 0 ELSE u.otp_failures END,
+            operator_touched = replace_password.operator_touched,
+            standing_key = key, standing_binding = replace_password.standing_binding,
+            expired = is_marked, expired_since = marked_since, legacy = u.legacy OR is_legacy,
+            generated_at = moment, generated_from = place, updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
+            WHERE u.id = account
+            RETURNING json_build_object('done', json_build_object(
+                'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
+                'login_counter', u.login_counter, 'security_counter', u.security_counter,
+                'session_epoch', u.session_epoch)) INTO answer;
+        PERFORM cofrap.note_past_password(account, new_password, key, past_binding, moment);
+        outcome := 'done';
+    END IF;
+    PERFORM cofrap.note_attempt(
+        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+    answer := coalesce(answer, to_json(outcome)::text);
+END $$;

@@ -1,0 +1,225 @@
+//! Who owns the database's functions, and who may call them.
+//!
+//! Roles belong to the whole server, so each database has its own two: one database's password opens no other database.
+
+use crate::refused;
+use anyhow::{Context, Result};
+use tokio_postgres::Client;
+
+/// Once the one role of the functions of every database on a server. It keeps its rights until they are retired.
+pub const FORMER_ROLE: &str = "cofrap_app";
+
+/// What the functions' sessions have: the same that they ask for, see `shared/edge/src/database_url.rs`.
+const SESSION_DEFAULTS: [(&str, &str); 6] = [
+    ("statement_timeout", "3000ms"),
+    ("lock_timeout", "2000ms"),
+    ("idle_in_transaction_session_timeout", "5000ms"),
+    ("idle_session_timeout", "2000ms"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("timezone", "UTC"),
+];
+
+/// The tables that the functions use; what the functions' owner may do with each. The audit is only added to.
+pub(crate) const RIGHTS: [(&str, &str); 5] = [
+    ("users_v2", "SELECT, INSERT, UPDATE"),
+    ("password_history_v2", "SELECT, INSERT, UPDATE"),
+    ("auth_logs_v2", "SELECT, INSERT"),
+    ("throttles", "SELECT, INSERT, UPDATE, DELETE"),
+    ("encryption_keys", "SELECT, INSERT, DELETE"),
+];
+
+/// The tables whose rows are numbered by a sequence.
+pub(crate) const NUMBERED: [&str; 3] = ["users_v2", "password_history_v2", "auth_logs_v2"];
+
+/// Functions by which anybody makes large objects, which are files in the database: `pg_proc` of PostgreSQL 14 to 18.
+const LARGE_OBJECTS: [&str; 3] = ["lo_creat(int4)", "lo_create(oid)", "lo_from_bytea(oid, bytea)"];
+
+/// The two roles of a database.
+pub(crate) struct Roles {
+    owner: String,
+    login: Option<String>,
+}
+
+impl Roles {
+    /// Makes them unless they are there. Where the caller may make no roles, what is called is theirs, and so is the login.
+    pub(crate) async fn ensure(client: &Client) -> Result<Self> {
+        let row = client
+            .query_one(
+                "SELECT current_database()::text, current_user::text, r.rolsuper OR r.rolcreaterole, r.rolsuper
+                 FROM pg_roles r WHERE r.rolname = current_user",
+                &[],
+            )
+            .await
+            .map_err(refused)?;
+        let (database, user, may_make_roles, is_superuser): (String, String, bool, bool) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (owner, login) = (owner_of(&database), login_of(&database));
+        for role in [&owner, &login] {
+            if may_make_roles {
+                make(client, role).await?;
+            } else if !is_there(client, role).await? {
+                return Ok(Self { owner: user, login: None });
+            }
+        }
+        if !is_superuser {
+            // Who makes a thing for a role must be of it.
+            let become_it = format!("GRANT {} TO CURRENT_USER", quoted(&owner));
+            let is_member = client.query_one("SELECT pg_has_role($1, 'MEMBER')", &[&owner]).await.map_err(refused)?;
+            if !is_member.get::<_, bool>(0) {
+                client.batch_execute(&become_it).await.map_err(refused).context("cannot make things for the owner")?;
+            }
+        }
+        Ok(Self { owner, login: Some(login) })
+    }
+
+    /// Who owns the functions, and does with the tables what they do.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// Who may call the functions, and do nothing else; none where nobody could be made.
+    pub(crate) fn login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
+    /// Gives the owner its rights on the tables, every time anew, and takes from everybody what nobody needs.
+    pub(crate) async fn grant(&self, client: &Client) -> Result<()> {
+        let Some(login) = &self.login else { return Ok(()) };
+        let (owner, login) = (quoted(&self.owner), quoted(login));
+        let mut statements = format!("GRANT USAGE ON SCHEMA public TO {owner}");
+        for (table, rights) in RIGHTS {
+            statements += &format!(
+                "; REVOKE ALL ON public.{table} FROM {owner}, {login}; GRANT {rights} ON public.{table} TO {owner}"
+            );
+        }
+        client
+            .batch_execute(&statements)
+            .await
+            .map_err(refused)
+            .context("cannot give the functions' owner its rights")?;
+        for table in NUMBERED {
+            if let Some(sequence) = sequence_of(client, table).await? {
+                let grant = format!("GRANT USAGE, SELECT, UPDATE ON SEQUENCE {sequence} TO {owner}");
+                client.batch_execute(&grant).await.map_err(refused)?;
+            }
+        }
+        self.close_the_database(client).await
+    }
+
+    /// Takes from PUBLIC: to connect, temporary tables, tables in `public`, large objects. Who has rights on a table of ours keeps
+    /// the right to connect.
+    async fn close_the_database(&self, client: &Client) -> Result<()> {
+        let row = client
+            .query_one(
+                "SELECT current_database()::text, coalesce(array_agg(DISTINCT quote_ident(r.rolname)), '{}')::text[]
+                 FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
+                 WHERE c.relnamespace = 'public'::regnamespace
+                       AND c.relname IN ('users', 'users_v2', 'password_history_v2', 'auth_logs_v2')",
+                &[],
+            )
+            .await
+            .map_err(refused)?;
+        let (database, mut keep): (String, Vec<String>) = (row.get(0), row.get(1));
+        keep.extend(self.login().map(quoted));
+        let database = quoted(&database);
+        let statements = format!(
+            "GRANT CONNECT ON DATABASE {database} TO {}; REVOKE CONNECT, TEMPORARY ON DATABASE {database} FROM PUBLIC;
+             REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+            keep.join(", ")
+        );
+        client.batch_execute(&statements).await.map_err(refused).context("cannot close the database to everybody")?;
+        // Only a superuser may; elsewhere the platform decides.
+        for function in LARGE_OBJECTS {
+            let _ =
+                client.batch_execute(&format!("REVOKE EXECUTE ON FUNCTION pg_catalog.{function} FROM PUBLIC")).await;
+        }
+        Ok(())
+    }
+}
+
+/// The sequence of a table's numbers, as SQL writes it.
+pub(crate) async fn sequence_of(client: &Client, table: &str) -> Result<Option<String>> {
+    let row = client.query_one("SELECT pg_get_serial_sequence('public.' || $1::text, 'id')", &[&table]).await;
+    Ok(row.map_err(refused)?.get(0))
+}
+
+/// The role that owns a database's functions.
+fn owner_of(database: &str) -> String {
+    format!("{}_owner", shortened(database))
+}
+
+/// The role that a database's functions log in as.
+#[must_use]
+pub fn login_of(database: &str) -> String {
+    format!("{}_functions", shortened(database))
+}
+
+/// Names of roles have at most 63 bytes.
+fn shortened(database: &str) -> String {
+    let mut short = database.to_owned();
+    while short.len() > 48 {
+        short.pop();
+    }
+    short
+}
+
+async fn is_there(client: &Client, role: &str) -> Result<bool> {
+    Ok(client.query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&role]).await.map_err(refused)?.is_some())
+}
+
+/// Two migrations at once may both want to make a role.
+async fn make(client: &Client, role: &str) -> Result<()> {
+    let create = format!(
+        "DO $$ BEGIN CREATE ROLE {} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+        quoted(role)
+    );
+    client.batch_execute(&create).await.map_err(refused).with_context(|| format!("cannot make the role {role}"))
+}
+
+/// Lets the functions' role log in with a password, which travels as the verifier that the server stores (RFC 5803).
+///
+/// # Errors
+/// When the database refuses, as it does to who may not make roles.
+pub async fn let_functions_log_in(client: &Client, password: &str) -> Result<String> {
+    let login = login_of(&client.query_one("SELECT current_database()::text", &[]).await?.get::<_, String>(0));
+    set_password(client, &login, password).await?;
+    Ok(login)
+}
+
+async fn set_password(client: &Client, role: &str, password: &str) -> Result<()> {
+    let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
+    let statement = format!("ALTER ROLE {} LOGIN PASSWORD '{verifier}'", quoted(role));
+    client.batch_execute(&statement).await.map_err(refused).context("cannot let the functions log in")
+}
+
+/// Lets another role, which the functions log in as already, call what the database's own one may.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn admit(client: &Client, user: &str) -> Result<()> {
+    let login = login_of(&client.query_one("SELECT current_database()::text", &[]).await?.get::<_, String>(0));
+    if user != login {
+        let grant = format!("GRANT {} TO {}", quoted(&login), quoted(user));
+        client
+            .batch_execute(&grant)
+            .await
+            .map_err(refused)
+            .context("cannot let the functions' user call the functions")?;
+    }
+    Ok(())
+}
+
+/// Sets for the functions' user what the functions ask for when they connect: a pooler between them and the server may drop that.
+///
+/// # Errors
+/// When the database refuses: who did not make the user may not change it.
+pub async fn set_session_defaults(client: &Client, user: &str) -> Result<()> {
+    let set = |(setting, value)| format!("ALTER ROLE {} SET {setting} = '{value}'", quoted(user));
+    let statements = SESSION_DEFAULTS.map(set).join("; ");
+    client.batch_execute(&statements).await.context("cannot set the session defaults of the functions' user")
+}
+
+/// A name as SQL writes it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,25 @@
+//! The sequences that number rows: restored, copied or replicated rows may have left one behind.
+
+use crate::refused;
+use crate::roles::{NUMBERED, sequence_of};
+use anyhow::{Context, Result};
+use tokio_postgres::Client;
+
+/// Sets each sequence behind the highest number that is taken. One that is further stays.
+pub(crate) async fn catch_up(client: &Client) -> Result<()> {
+    for table in NUMBERED {
+        if let Some(sequence) = sequence_of(client, table).await? {
+            let set = format!(
+                "SELECT setval('{0}', n.highest) FROM (SELECT max(id) AS highest FROM public.{table}) n
+                 WHERE n.highest > coalesce(pg_sequence_last_value('{0}'::regclass), 0)",
+                sequence.replace('\'', "''")
+            );
+            client
+                .batch_execute(&set)
+                .await
+                .map_err(refused)
+                .with_context(|| format!("cannot number rows of {table}"))?;
+        }
+    }
+    Ok(())
+}

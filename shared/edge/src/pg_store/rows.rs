@@ -1,0 +1,284 @@
+//! What the database's functions answer: JSON, one text. What cannot be read is located, and never shown.
+
+use cofrap_accounts::{
+    Access, Account, AccountId, AuditEntry, Counters, Expiry, Found, HealthReading, Operator, Origin, PastPassword,
+    PendingSecondFactor, Reading, Saved, SecondFactor, SessionAccount, StaleBatch, Standing, State, StoreError,
+    StoredKeys, Throttles, UnixTime, Window,
+};
+use cofrap_crypto::{Binding, KeyId, Sealed, TotpStep};
+use serde::Deserialize;
+
+/// What a writing function came to.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome<T> {
+    Done(T),
+    Overtaken,
+    TooManyAttempts,
+}
+
+impl<T> Outcome<T> {
+    pub(super) fn saved<U>(self, read: impl FnOnce(T) -> U) -> Saved<U> {
+        match self {
+            Self::Done(done) => Saved::Yes(read(done)),
+            Self::Overtaken => Saved::Overtaken,
+            Self::TooManyAttempts => Saved::Locked,
+        }
+    }
+}
+
+/// An account's counters after a deed.
+#[derive(Deserialize)]
+pub(super) struct CountersRow {
+    password_generation: i64,
+    mfa_generation: i64,
+    login_counter: i64,
+    security_counter: i64,
+    session_epoch: i64,
+}
+
+impl CountersRow {
+    pub(super) fn read(self) -> Counters {
+        Counters {
+            password_generation: self.password_generation,
+            mfa_generation: self.mfa_generation,
+            login: self.login_counter,
+            security: self.security_counter,
+            session_epoch: self.session_epoch,
+        }
+    }
+}
+
+/// What `find.sql` answers.
+#[derive(Deserialize)]
+pub(super) struct ReadingRow {
+    account: Option<AccountRow>,
+    is_other_spelling: bool,
+    is_known_place: bool,
+    address_failures: Option<i64>,
+    address_since: Option<i64>,
+    generations: Option<i64>,
+    generations_since: Option<i64>,
+    name_locked_until: Option<i64>,
+    registered_keys: Option<String>,
+    foreign_tokens: Option<String>,
+}
+
+impl ReadingRow {
+    pub(super) fn read(self) -> Result<Reading, StoreError> {
+        let window = |count: Option<i64>, since: Option<i64>| {
+            count.zip(since).map(|(count, since)| Window { count, since: UnixTime::from_seconds(since) })
+        };
+        let throttles = Throttles {
+            address: window(self.address_failures, self.address_since),
+            generations: window(self.generations, self.generations_since),
+            name_locked_until: self.name_locked_until.map(UnixTime::from_seconds),
+            known_place: self.is_known_place,
+        };
+        let found = match self.account {
+            Some(row) => Found::Account(Box::new(account(row)?)),
+            None if self.is_other_spelling => Found::OtherCase,
+            None => Found::Nobody,
+        };
+        Ok(Reading { found, throttles, keys: stored_keys(self.registered_keys, self.foreign_tokens) })
+    }
+}
+
+/// What `find_session.sql` answers.
+#[derive(Deserialize)]
+pub(super) struct SessionRow {
+    id: i64,
+    username: String,
+    session_epoch: i64,
+    older_factor_born: i64,
+}
+
+impl SessionRow {
+    pub(super) fn read(self) -> SessionAccount {
+        SessionAccount {
+            id: AccountId(self.id),
+            username: self.username,
+            epoch: self.session_epoch,
+            older_factor_born: UnixTime::from_seconds(self.older_factor_born),
+        }
+    }
+}
+
+/// What `stored_keys.sql` returns, in the answers of others.
+fn stored_keys(registered: Option<String>, samples: Option<String>) -> StoredKeys {
+    StoredKeys { registered: list(registered), samples: list(samples) }
+}
+
+/// What `read_health.sql` answers.
+#[derive(Deserialize)]
+pub(super) struct HealthRow {
+    registered_keys: Option<String>,
+    foreign_tokens: Option<String>,
+    weak_sequences: Option<String>,
+}
+
+impl HealthRow {
+    pub(super) fn read(self, schemas: Vec<String>) -> HealthReading {
+        let keys = stored_keys(self.registered_keys, self.foreign_tokens);
+        HealthReading { schemas, keys: Some(keys), weak_sequences: list(self.weak_sequences) }
+    }
+}
+
+/// The parts of a text with commas between them.
+fn list(joined: Option<String>) -> Vec<String> {
+    joined.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// What `find_stale.sql` answers.
+#[derive(Deserialize)]
+pub(super) struct StaleRow {
+    accounts: Vec<AccountRow>,
+    history: Vec<PastPasswordRow>,
+    rows_left: i64,
+    registered_keys: Option<String>,
+    foreign_tokens: Option<String>,
+}
+
+impl StaleRow {
+    pub(super) fn read(self) -> Result<StaleBatch, StoreError> {
+        Ok(StaleBatch {
+            accounts: self.accounts.into_iter().map(account).collect::<Result<_, _>>()?,
+            history: self.history.into_iter().map(past_password).collect(),
+            rows_left: self.rows_left,
+            keys: stored_keys(self.registered_keys, self.foreign_tokens),
+        })
+    }
+}
+
+/// An account: the row of `users_v2`, whatever other columns that has.
+#[derive(Deserialize)]
+struct AccountRow {
+    id: i64,
+    username: String,
+    state: String,
+    origin: String,
+    operator_touched: bool,
+    disabled_at: Option<i64>,
+    standing_binding: Option<String>,
+    password: String,
+    password_key: Option<String>,
+    password_binding: Option<String>,
+    gendate: i64,
+    mfa: Option<String>,
+    mfa_key: Option<String>,
+    mfa_binding: Option<String>,
+    mfa_gendate: Option<i64>,
+    pending_mfa: Option<String>,
+    pending_mfa_key: Option<String>,
+    pending_mfa_binding: Option<String>,
+    pending_mfa_gendate: Option<i64>,
+    enrolment_ends: Option<i64>,
+    expired: Option<bool>,
+    expired_since: Option<i64>,
+    password_generation: i64,
+    mfa_generation: i64,
+    login_counter: i64,
+    security_counter: i64,
+    session_epoch: i64,
+    mfa_last_step: Option<i64>,
+    otp_failures: i64,
+    generated_at: Option<i64>,
+    generated_from: Option<String>,
+}
+
+/// A row of the history as `find_stale.sql` writes it.
+#[derive(Deserialize)]
+struct PastPasswordRow {
+    id: i64,
+    owner: String,
+    password: String,
+    password_key: Option<String>,
+    password_binding: Option<String>,
+}
+
+/// A row of the audit as `entry_as_json.sql` writes it.
+#[derive(Deserialize)]
+pub(super) struct EntryRow {
+    id: i64,
+    at: i64,
+    action: String,
+    username: Option<String>,
+    user_id: Option<i64>,
+    address: Option<String>,
+    user_agent: Option<String>,
+    success: bool,
+    reason: Option<String>,
+    proof: Option<String>,
+}
+
+fn account(row: AccountRow) -> Result<Account, StoreError> {
+    let corrupt = |column, problem| StoreError::CorruptRow { table: "users_v2", id: row.id, column, problem };
+    let state = match row.state.as_str() {
+        "provisional" => State::Provisional,
+        "active" => State::Active,
+        _ => return Err(corrupt("state", "unknown state")),
+    };
+    let origin = match row.origin.as_str() {
+        "generation" => Origin::Generation,
+        "creation" => Origin::Creation,
+        "external" => Origin::External,
+        _ => return Err(corrupt("origin", "unknown origin")),
+    };
+    let operator = if row.operator_touched { Operator::Touched } else { Operator::Untouched };
+    let access = if row.disabled_at.is_some() { Access::Disabled } else { Access::Enabled };
+    let mfa = row.mfa.filter(|token| !token.is_empty()).map(|token| sealed(token, row.mfa_key, row.mfa_binding));
+    let pending = row.pending_mfa.map(|token| sealed(token, row.pending_mfa_key, row.pending_mfa_binding));
+    let pending = pending.zip(row.pending_mfa_gendate);
+    Ok(Account {
+        id: AccountId(row.id),
+        username: row.username,
+        standing: Standing { state, origin, operator, access },
+        standing_binding: row.standing_binding.map(Binding::from_stored),
+        password: sealed(row.password, row.password_key, row.password_binding),
+        password_born: UnixTime::from_seconds(row.gendate),
+        second_factor: mfa.map(|secret| SecondFactor { secret, born: row.mfa_gendate.map(UnixTime::from_seconds) }),
+        pending: pending.map(|(secret, born)| PendingSecondFactor { secret, born: UnixTime::from_seconds(born) }),
+        enrolment_ends: row.enrolment_ends.map(UnixTime::from_seconds),
+        expiry: if row.expired == Some(true) {
+            Expiry::Marked { since: row.expired_since.map(UnixTime::from_seconds) }
+        } else {
+            Expiry::Unmarked
+        },
+        counters: Counters {
+            password_generation: row.password_generation,
+            mfa_generation: row.mfa_generation,
+            login: row.login_counter,
+            security: row.security_counter,
+            session_epoch: row.session_epoch,
+        },
+        last_step: row.mfa_last_step.map(TotpStep::new),
+        otp_failures: row.otp_failures,
+        generated: row.generated_at.map(UnixTime::from_seconds).zip(row.generated_from),
+    })
+}
+
+fn past_password(row: PastPasswordRow) -> PastPassword {
+    let password = sealed(row.password, row.password_key, row.password_binding);
+    PastPassword { id: row.id, owner: row.owner, password }
+}
+
+impl EntryRow {
+    pub(super) fn read(self) -> AuditEntry {
+        AuditEntry {
+            id: self.id,
+            at: UnixTime::from_seconds(self.at),
+            action: self.action,
+            username: self.username,
+            user_id: self.user_id,
+            address: self.address,
+            user_agent: self.user_agent,
+            success: self.success,
+            reason: self.reason,
+            proof: self.proof,
+        }
+    }
+}
+
+fn sealed(token: String, key: Option<String>, binding: Option<String>) -> Sealed {
+    Sealed::from_stored(token, key.map(KeyId::from_stored), binding.map(Binding::from_stored))
+}
