@@ -40,7 +40,7 @@ pub(crate) async fn fill(client: &Client, progress: impl Fn(&str)) -> Result<u64
             .await
             .map_err(refused)
             .context("cannot fill username_key")?;
-        if named > 0 && rows.len() as i64 == BATCH {
+        if named > 0 && i64::try_from(rows.len()) == Ok(BATCH) {
             progress(&format!("names given the key by which they are compared: {named}"));
         }
     }

@@ -61,12 +61,13 @@ async fn make(transaction: &Transaction<'_>, schema: &str, roles: &Roles) -> Res
 async fn grant(transaction: &Transaction<'_>, schema: &str, roles: &Roles) -> Result<()> {
     let Some(login) = roles.login() else { return Ok(()) };
     let login = quoted(login);
-    let mut statements = format!(
-        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {login}; GRANT USAGE ON SCHEMA {schema} TO {login}"
-    );
-    for (name, _) in FUNCTIONS.iter().filter(|(_, text)| is_called_by_components(text)) {
-        statements += &format!("; GRANT EXECUTE ON FUNCTION {schema}.{name} TO {login}");
-    }
+    let mut statements = vec![
+        format!("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {login}"),
+        format!("GRANT USAGE ON SCHEMA {schema} TO {login}"),
+    ];
+    let called = FUNCTIONS.iter().filter(|(_, text)| is_called_by_components(text));
+    statements.extend(called.map(|(name, _)| format!("GRANT EXECUTE ON FUNCTION {schema}.{name} TO {login}")));
+    let statements = statements.join("; ");
     transaction
         .batch_execute(&statements)
         .await
@@ -103,28 +104,29 @@ pub async fn retirable(client: &Client) -> Result<Vec<String>> {
 /// # Errors
 /// When the database refuses a statement; then nothing was taken.
 pub async fn retire(client: &Client) -> Result<()> {
-    let mut statements = String::from("BEGIN");
+    let mut statements = vec!["BEGIN".to_owned()];
     for schema in former_schemas(client).await? {
-        statements += &format!("; DROP SCHEMA {schema} CASCADE");
+        statements.push(format!("DROP SCHEMA {schema} CASCADE"));
     }
     let is_there =
         client.query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&FORMER_ROLE]).await.map_err(refused)?;
     if is_there.is_some() {
         let database: String =
             client.query_one("SELECT quote_ident(current_database())", &[]).await.map_err(refused)?.get(0);
-        statements += &format!(
-            "; REVOKE CONNECT ON DATABASE {database} FROM {FORMER_ROLE}; REVOKE USAGE ON SCHEMA public FROM {FORMER_ROLE}"
-        );
+        statements.push(format!(
+            "REVOKE CONNECT ON DATABASE {database} FROM {FORMER_ROLE}; REVOKE USAGE ON SCHEMA public FROM {FORMER_ROLE}"
+        ));
         for table in RIGHTS.map(|(table, _)| table).into_iter().chain(["refinery_schema_history"]) {
-            statements += &format!("; REVOKE ALL ON public.{table} FROM {FORMER_ROLE}");
+            statements.push(format!("REVOKE ALL ON public.{table} FROM {FORMER_ROLE}"));
         }
         for table in NUMBERED {
             if let Some(sequence) = sequence_of(client, table).await? {
-                statements += &format!("; REVOKE ALL ON SEQUENCE {sequence} FROM {FORMER_ROLE}");
+                statements.push(format!("REVOKE ALL ON SEQUENCE {sequence} FROM {FORMER_ROLE}"));
             }
         }
     }
-    statements += "; COMMIT";
+    statements.push("COMMIT".to_owned());
+    let statements = statements.join("; ");
     client.batch_execute(&statements).await.map_err(refused).context("nothing was retired")
 }
 

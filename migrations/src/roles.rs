@@ -86,14 +86,14 @@ impl Roles {
     pub(crate) async fn grant(&self, client: &Client) -> Result<()> {
         let Some(login) = &self.login else { return Ok(()) };
         let (owner, login) = (quoted(&self.owner), quoted(login));
-        let mut statements = format!("GRANT USAGE ON SCHEMA public TO {owner}");
+        let mut statements = vec![format!("GRANT USAGE ON SCHEMA public TO {owner}")];
         for (table, rights) in RIGHTS {
-            statements += &format!(
-                "; REVOKE ALL ON public.{table} FROM {owner}, {login}; GRANT {rights} ON public.{table} TO {owner}"
-            );
+            statements.push(format!(
+                "REVOKE ALL ON public.{table} FROM {owner}, {login}; GRANT {rights} ON public.{table} TO {owner}"
+            ));
         }
         client
-            .batch_execute(&statements)
+            .batch_execute(&statements.join("; "))
             .await
             .map_err(refused)
             .context("cannot give the functions' owner its rights")?;

@@ -395,7 +395,7 @@ pub(crate) fn find(
 /// [`Stopped`], also when a limit was reached meanwhile: then that is what the caller is told.
 pub(crate) fn note_refusal(store: &mut impl Store, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<(), Stopped> {
     match store.refuse(attempt, refusal)? {
-        Saved::Yes(_) | Saved::Overtaken => Ok(()),
+        Saved::Yes(()) | Saved::Overtaken => Ok(()),
         Saved::Locked => Err(TooManyAttempts::just_now().into()),
     }
 }

@@ -23,6 +23,9 @@ pub struct QrError(#[from] qrcode::types::QrError);
 ///
 /// # Errors
 /// [`QrError`] for a text that the largest code does not hold.
+///
+/// # Panics
+/// Never: the image is written to memory, and its lines are as long as its header says.
 pub fn draw_qr_png(text: &str) -> Result<Vec<u8>, QrError> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M)?;
     let modules = code.width() + 2 * QUIET_ZONE_MODULES;

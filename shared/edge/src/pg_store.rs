@@ -10,6 +10,11 @@
     expect(clippy::result_large_err, reason = "the size of an error is in its WIT signature")
 )]
 
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "parameters are named where they are declared, in the functions' files"
+)]
 mod calls;
 mod errors;
 mod parameters;

@@ -56,7 +56,7 @@ pub(crate) fn round(
         bail!("{}: nothing was answered", request.path);
     }
     times.sort_unstable();
-    let count = times.len() as f64;
+    let count = f64::from(u32::try_from(times.len())?);
     let per_request = |before: Option<f64>, after: Option<f64>| Some((after? - before?) * 1000.0 / count);
     Ok(Round {
         per_second: count / took.as_secs_f64(),

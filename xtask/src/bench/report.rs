@@ -85,7 +85,7 @@ pub(crate) fn write(lines: &[Line], folder: &Path) -> Result<()> {
 /// A bar for each line: its part of the floor's requests per second. The floor's own is the line at 1.
 fn svg(lines: &[Line]) -> String {
     const ROW: usize = 24;
-    const LEFT: usize = 260;
+    const LEFT: u16 = 260;
     const WIDTH: f64 = 400.0;
     let height = ROW * (lines.len() + 2);
     let mut svg = format!(
@@ -107,7 +107,7 @@ fn svg(lines: &[Line]) -> String {
             line.ratio
         );
     }
-    let floor = LEFT as f64 + WIDTH / 1.2;
+    let floor = f64::from(LEFT) + WIDTH / 1.2;
     let _ =
         writeln!(svg, "<line x1=\"{floor:.0}\" y1=\"20\" x2=\"{floor:.0}\" y2=\"{height}\" stroke=\"#c33\"/>\n</svg>");
     svg
