@@ -62,11 +62,11 @@ impl Roles {
             }
         }
         if !is_superuser {
-            // Who makes a thing for a role must be of it.
-            let become_it = format!("GRANT {} TO CURRENT_USER", quoted(&owner));
+            // Who makes a thing for a role must be of it, and able to become it (PostgreSQL 16).
+            let become_it = client.batch_execute(&format!("GRANT {} TO CURRENT_USER", quoted(&owner))).await;
             let is_member = client.query_one("SELECT pg_has_role($1, 'MEMBER')", &[&owner]).await.map_err(refused)?;
             if !is_member.get::<_, bool>(0) {
-                client.batch_execute(&become_it).await.map_err(refused).context("cannot make things for the owner")?;
+                become_it.map_err(refused).context("cannot make things for the functions' owner")?;
             }
         }
         Ok(Self { owner, login: Some(login) })

@@ -50,7 +50,8 @@ fn structure() -> Result<()> {
     for path in rust_files(&checkout().join("shared"))?.into_iter().chain(rust_files(&checkout().join("components"))?) {
         let text = read(&path)?;
         let shown = path.strip_prefix(checkout()).unwrap_or(&path).display();
-        let is_store = path.ends_with("edge/src/pg_store.rs");
+        // The one asks which functions are there, the other writes the calls.
+        let is_store = path.ends_with("edge/src/pg_store.rs") || path.ends_with("edge/build.rs");
         if !is_store && ["SELECT ", "INSERT INTO ", "DELETE FROM ", "UPDATE "].iter().any(|sql| text.contains(sql)) {
             problems.push(format!("{shown} has SQL, which belongs in migrations/sql/functions"));
         }

@@ -3,7 +3,10 @@
 //! The image is always the same kind: 1 bit a pixel, grey.
 
 use png::{BitDepth, ColorType, Compression, Encoder, Filter};
-use qrcode::{Color, EcLevel, QrCode};
+use qrcode::bits::encode_auto;
+use qrcode::canvas::{Canvas, MaskPattern};
+use qrcode::ec::construct_codewords;
+use qrcode::types::{Color, EcLevel, QrError as Misfit};
 
 /// Light modules around the code. ISO/IEC 18004, section 6.3.8.
 const QUIET_ZONE_MODULES: usize = 4;
@@ -11,13 +14,17 @@ const QUIET_ZONE_MODULES: usize = 4;
 /// Pixels along a module's side. One byte of a 1-bit image is eight pixels: a module is a byte.
 const MODULE_PIXELS: usize = 8;
 
+/// Section 7.8.3 has an encoder draw all eight masks and keep the one that looks best, which costs fifty times what the code itself does.
+/// Every reader undoes any of them, and what is drawn here is as good as random.
+const MASK: MaskPattern = MaskPattern::Checkerboard;
+
 const DARK: u8 = 0x00;
 const LIGHT: u8 = 0xFF;
 
 /// The text is longer than the 2,331 bytes that the largest code holds at error correction level M.
 #[derive(Debug, thiserror::Error)]
 #[error("the text does not fit a QR code")]
-pub struct QrError(#[from] qrcode::types::QrError);
+pub struct QrError(#[from] Misfit);
 
 /// Draws a text as a black and white PNG: error correction level M, quiet zone of 4 modules, 8 pixels a module.
 ///
@@ -27,8 +34,8 @@ pub struct QrError(#[from] qrcode::types::QrError);
 /// # Panics
 /// Never: the image is written to memory, and its lines are as long as its header says.
 pub fn draw_qr_png(text: &str) -> Result<Vec<u8>, QrError> {
-    let code = QrCode::with_error_correction_level(text, EcLevel::M)?;
-    let modules = code.width() + 2 * QUIET_ZONE_MODULES;
+    let (code, width) = draw_modules(text)?;
+    let modules = width + 2 * QUIET_ZONE_MODULES;
     // The largest code has 177 modules a side.
     let side = u32::try_from(modules * MODULE_PIXELS).unwrap_or(u32::MAX);
     let mut file = Vec::new();
@@ -38,15 +45,26 @@ pub fn draw_qr_png(text: &str) -> Result<Vec<u8>, QrError> {
     encoder.set_compression(Compression::Fast);
     // Seven lines of eight are the one above. The web interface reads no other filter.
     encoder.set_filter(Filter::Up);
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels(&code, modules)));
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels(&code, width, modules)));
     written.expect("there is room in memory, and the lines are as long as the header says");
     Ok(file)
 }
 
-fn pixels(code: &QrCode, modules: usize) -> Vec<u8> {
-    let width = code.width();
+/// The modules line by line, and how many a line has.
+fn draw_modules(text: &str) -> Result<(Vec<Color>, usize), QrError> {
+    let bits = encode_auto(text.as_bytes(), EcLevel::M)?;
+    let version = bits.version();
+    let (data, correction) = construct_codewords(&bits.into_bytes(), version, EcLevel::M)?;
+    let mut canvas = Canvas::new(version, EcLevel::M);
+    canvas.draw_all_functional_patterns();
+    canvas.draw_data(&data, &correction);
+    canvas.apply_mask(MASK);
+    Ok((canvas.into_colors(), usize::from(version.width().unsigned_abs())))
+}
+
+fn pixels(code: &[Color], width: usize, modules: usize) -> Vec<u8> {
     let mut pixels = vec![LIGHT; modules * modules * MODULE_PIXELS];
-    for (index, _) in code.to_colors().iter().enumerate().filter(|(_, color)| **color == Color::Dark) {
+    for (index, _) in code.iter().enumerate().filter(|(_, color)| **color == Color::Dark) {
         let (row, column) = (index / width + QUIET_ZONE_MODULES, index % width + QUIET_ZONE_MODULES);
         for line in row * MODULE_PIXELS..(row + 1) * MODULE_PIXELS {
             pixels[line * modules + column] = DARK;
