@@ -6,13 +6,14 @@
 use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use core::cell::OnceCell;
+
 use core::fmt;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// `iss`: who signs.
 pub const ISSUER: &str = "cofrap-auth";
@@ -27,7 +28,7 @@ struct TokenKey {
     id: KeyId,
     key: SecretKey,
     /// Derived when a session is signed or read: few requests do either.
-    session: OnceCell<SessionKey>,
+    session: OnceLock<SessionKey>,
 }
 
 struct SessionKey {
@@ -202,7 +203,7 @@ impl SessionClaims {
 
 impl TokenKey {
     fn new(key: SecretKey) -> Self {
-        Self { id: key.id(), key, session: OnceCell::new() }
+        Self { id: key.id(), key, session: OnceLock::new() }
     }
 
     fn session(&self) -> &SessionKey {
