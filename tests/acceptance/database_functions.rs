@@ -293,3 +293,19 @@ async fn no_call_scans_a_whole_table_that_grows() {
         }
     }
 }
+
+/// Where Debian's `postgresql-15-plpgsql-check` is installed, it finds what only running every line would show.
+#[tokio::test]
+async fn plpgsql_check_finds_no_error_in_any_function() {
+    let database = database().await;
+    let is_there = "SELECT count(*) FROM pg_available_extensions WHERE name = 'plpgsql_check'";
+    if database.count(is_there).await == 0 {
+        return;
+    }
+    database.client.batch_execute("CREATE EXTENSION plpgsql_check").await.unwrap();
+    let found = "SELECT coalesce(string_agg(concat(p.proname, ': ', c.message), E'\\n'), '')
+                 FROM pg_proc p CROSS JOIN LATERAL plpgsql_check_function_tb(p.oid, other_warnings => FALSE, extra_warnings => FALSE,
+                                                                             performance_warnings => FALSE) c
+                 WHERE p.pronamespace::regnamespace::text LIKE 'cofrap%' AND c.level = 'error'";
+    assert_eq!(database.text(found).await, "");
+}
