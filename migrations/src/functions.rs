@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use tokio_postgres::{Client, Transaction};
 
 /// The files, by name. In them the schema is called `cofrap`.
-pub(crate) const FUNCTIONS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/functions.rs"));
+const FUNCTIONS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/functions.rs"));
 
 /// The schema of a version's functions.
 #[must_use]
@@ -18,7 +18,7 @@ pub fn schema_of(version: i64) -> String {
 }
 
 /// What the components call: the other functions are steps of these.
-pub(crate) fn is_called_by_components(text: &str) -> bool {
+fn is_called_by_components(text: &str) -> bool {
     text.contains("\n    OUT answer text\n")
 }
 
@@ -104,7 +104,8 @@ pub async fn retirable(client: &Client) -> Result<Vec<String>> {
 /// # Errors
 /// When the database refuses a statement; then nothing was taken.
 pub async fn retire(client: &Client) -> Result<()> {
-    let mut statements = vec!["BEGIN".to_owned()];
+    // Statements that are sent together are one transaction.
+    let mut statements = Vec::new();
     for schema in former_schemas(client).await? {
         statements.push(format!("DROP SCHEMA {schema} CASCADE"));
     }
@@ -125,9 +126,7 @@ pub async fn retire(client: &Client) -> Result<()> {
             }
         }
     }
-    statements.push("COMMIT".to_owned());
-    let statements = statements.join("; ");
-    client.batch_execute(&statements).await.map_err(refused).context("nothing was retired")
+    client.batch_execute(&statements.join("; ")).await.map_err(refused).context("nothing was retired")
 }
 
 async fn former_schemas(client: &Client) -> Result<Vec<String>> {

@@ -176,20 +176,25 @@ async fn make(client: &Client, role: &str) -> Result<()> {
     client.batch_execute(&create).await.map_err(refused).with_context(|| format!("cannot make the role {role}"))
 }
 
+/// The role that the functions of the client's database log in as.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn functions_login(client: &Client) -> Result<String> {
+    let database = client.query_one("SELECT current_database()::text", &[]).await.map_err(refused)?;
+    Ok(login_of(database.get(0)))
+}
+
 /// Lets the functions' role log in with a password, which travels as the verifier that the server stores (RFC 5803).
 ///
 /// # Errors
 /// When the database refuses, as it does to who may not make roles.
 pub async fn let_functions_log_in(client: &Client, password: &str) -> Result<String> {
-    let login = login_of(&client.query_one("SELECT current_database()::text", &[]).await?.get::<_, String>(0));
-    set_password(client, &login, password).await?;
-    Ok(login)
-}
-
-async fn set_password(client: &Client, role: &str, password: &str) -> Result<()> {
+    let login = functions_login(client).await?;
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
-    let statement = format!("ALTER ROLE {} LOGIN PASSWORD '{verifier}'", quoted(role));
-    client.batch_execute(&statement).await.map_err(refused).context("cannot let the functions log in")
+    let statement = format!("ALTER ROLE {} LOGIN PASSWORD '{verifier}'", quoted(&login));
+    client.batch_execute(&statement).await.map_err(refused).context("cannot let the functions log in")?;
+    Ok(login)
 }
 
 /// Lets another role, which the functions log in as already, call what the database's own one may.
@@ -197,7 +202,7 @@ async fn set_password(client: &Client, role: &str, password: &str) -> Result<()>
 /// # Errors
 /// When the database refuses.
 pub async fn admit(client: &Client, user: &str) -> Result<()> {
-    let login = login_of(&client.query_one("SELECT current_database()::text", &[]).await?.get::<_, String>(0));
+    let login = functions_login(client).await?;
     if user != login {
         let grant = format!("GRANT {} TO {}", quoted(&login), quoted(user));
         client

@@ -229,9 +229,7 @@ const FLOOR: &str = "/bench/floor";
 
 async fn measure(client: &Client, address: SocketAddr, host: Option<u32>, key: &str, extent: &Extent) -> Result<()> {
     let keyring: Keyring = key.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))?;
-    let login = cofrap_migrations::login_of(
-        &client.query_one("SELECT current_database()::text", &[]).await?.get::<_, String>(0),
-    );
+    let login = cofrap_migrations::functions_login(client).await?;
     client
         .batch_execute(&format!(
             "CREATE TABLE IF NOT EXISTS bench_floor (id BIGINT PRIMARY KEY, body TEXT);

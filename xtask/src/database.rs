@@ -8,7 +8,7 @@ use cofrap_crypto::{Keyring, PasswordHash};
 use cofrap_edge::{DatabaseUrl, SystemClock, SystemRng};
 use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, database_variables};
 use cofrap_migrations::{
-    Expire, FORMER_ROLE, Finding, Remark, TakenOver, WRONG_KEYS, What, login_of, plan_take_over, take_over,
+    Expire, FORMER_ROLE, Finding, Remark, TakenOver, WRONG_KEYS, What, functions_login, plan_take_over, take_over,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -207,8 +207,7 @@ impl Database {
         {
             return Ok((user.to_owned(), password.to_owned()));
         }
-        let database: String = client.query_one("SELECT current_database()::text", &[]).await?.get(0);
-        let login = login_of(&database);
+        let login = functions_login(client).await?;
         let logs_in = client.query_one("SELECT rolcanlogin FROM pg_roles WHERE rolname = $1", &[&login]).await?;
         if logs_in.get(0) && self.private.is_none() {
             bail!(
@@ -236,7 +235,7 @@ impl Database {
         if self.config.get_user() == Some(user) || config.connect(NoTls).await.is_err() {
             return Ok(false);
         }
-        let login = login_of(&client.query_one("SELECT current_database()::text", &[]).await?.get::<_, String>(0));
+        let login = functions_login(client).await?;
         let question = "SELECT pg_has_role($1, $2, 'MEMBER'), EXISTS (
                             SELECT FROM pg_roles WHERE rolname = $3 AND pg_has_role($1, oid, 'MEMBER'))";
         let row = client.query_one(question, &[&user, &login, &FORMER_ROLE]).await?;

@@ -41,7 +41,6 @@ CREATE FUNCTION cofrap.create_account(
 DECLARE
     outcome text;
     created int8;
-    constraint_hit text;
 BEGIN
     IF NOT cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
@@ -69,7 +68,6 @@ BEGIN
                 outcome := 'done';
                 EXIT;
             EXCEPTION WHEN unique_violation THEN
-                GET STACKED DIAGNOSTICS constraint_hit = CONSTRAINT_NAME;
                 IF EXISTS (SELECT FROM public.users_v2 u WHERE u.username = given_name OR u.username_key = name_key) THEN
                     outcome := 'overtaken';
                     EXIT;
