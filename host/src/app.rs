@@ -7,6 +7,7 @@ use crate::output::{ComponentOutput, OutputSink};
 use crate::postgres::{Connection, OutboundPostgres};
 use crate::routes::Routes;
 use crate::template::Template;
+use crate::tls::Authorities;
 use crate::variables::{VariableSource, resolve};
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use toml::Spanned;
 use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
-use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig, ProfilingStrategy};
 use wasmtime_wasi::{HostWallClock, Rng, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
@@ -38,12 +39,30 @@ pub struct Engine {
     linker: Linker<Guest>,
 }
 
+/// What is measured of the components' own code while they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// Where its processor time goes: the names of its functions are in `/tmp/perf-<pid>.map`, which `perf report` reads.
+    Time,
+    /// How much of it runs for a request, in wasmtime's fuel: about an instruction each, and the same whenever the same runs.
+    /// [`Ambient::fuel`] is told.
+    Fuel,
+}
+
 impl Engine {
     /// Makes an engine that keeps what it compiles in `cache`.
     ///
     /// # Errors
     /// When the folder cannot be used, or the machine cannot reserve the address space.
     pub fn new(cache: &Path) -> Result<Self> {
+        Self::measuring(cache, None)
+    }
+
+    /// The same, with something measured, which costs time.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn measuring(cache: &Path, measured: Option<Measured>) -> Result<Self> {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(INSTANCES)
             .total_core_instances(INSTANCES * 4)
@@ -57,6 +76,11 @@ impl Engine {
         config
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
             .cache(Some(Cache::new(cache_config).map_err(|error| anyhow!("{}: {error:#}", cache.display()))?));
+        match measured {
+            Some(Measured::Time) => drop(config.profiler(ProfilingStrategy::PerfMap)),
+            Some(Measured::Fuel) => drop(config.consume_fuel(true)),
+            None => {}
+        }
         let wasmtime = wasmtime::Engine::new(&config).map_err(|error| anyhow!("cannot set up wasmtime: {error:#}"))?;
 
         let mut linker = Linker::new(&wasmtime);
@@ -90,6 +114,9 @@ pub struct VariableRead {
 /// Who is told of every variable that is read.
 pub type ReadObserver = Arc<dyn Fn(VariableRead) + Send + Sync>;
 
+/// Who is told how much fuel a component used for a request, once it has ended.
+pub type FuelObserver = Arc<dyn Fn(&str, u64) + Send + Sync>;
+
 /// Time and randomness of the components, when they are not the machine's, and who watches them: for tests.
 #[derive(Clone, Default)]
 pub struct Ambient {
@@ -99,6 +126,8 @@ pub struct Ambient {
     pub random: Option<RandomSource>,
     /// Is told of every variable that is read.
     pub reads: Option<ReadObserver>,
+    /// Is told how much each request used, by an engine that measures [`Measured::Fuel`].
+    pub fuel: Option<FuelObserver>,
 }
 
 /// What an application is started with.
@@ -107,6 +136,8 @@ pub struct Options {
     pub manifest: Manifest,
     /// Where variables come from, the first that has one wins; then the manifest's default.
     pub variables: Vec<VariableSource>,
+    /// Whose signature the certificate of a database needs.
+    pub authorities: Authorities,
     /// Time and randomness.
     pub ambient: Ambient,
     /// Where the components' lines go.
@@ -130,6 +161,7 @@ pub(crate) struct LoadedComponent {
     application_variables: Arc<[String]>,
     postgres: OutboundPostgres,
     reads: Option<ReadObserver>,
+    pub(crate) fuel: Option<FuelObserver>,
 }
 
 /// A component's variable: its value, and the application's variables that stand in it.
@@ -144,14 +176,15 @@ impl App {
     /// # Errors
     /// When a required variable has no value, a component cannot be read, or asks for something that is not offered.
     pub fn load(engine: &Engine, options: Options) -> Result<Self> {
-        let Options { manifest, variables, ambient, output } = options;
+        let Options { manifest, variables, authorities, ambient, output } = options;
         let values = resolve(&manifest.variables, &variables)?;
         let loader = ComponentLoader {
             engine,
             folder: &manifest.folder,
             application_variables: values.keys().cloned().collect(),
             values: &values,
-            reads: ambient.reads.as_ref(),
+            authorities: &authorities,
+            ambient: &ambient,
         };
         let load = |(id, declaration): (&ComponentId, &ComponentDeclaration)| {
             let output = ComponentOutput { component: id.as_str().into(), sink: Arc::clone(&output) };
@@ -205,7 +238,8 @@ struct ComponentLoader<'a> {
     folder: &'a Path,
     values: &'a BTreeMap<String, String>,
     application_variables: Arc<[String]>,
-    reads: Option<&'a ReadObserver>,
+    authorities: &'a Authorities,
+    ambient: &'a Ambient,
 }
 
 impl ComponentLoader<'_> {
@@ -227,8 +261,9 @@ impl ComponentLoader<'_> {
             output,
             variables: declaration.variables.iter().map(variable).collect::<Result<_>>()?,
             application_variables: Arc::clone(&self.application_variables),
-            postgres: OutboundPostgres::new(&hosts.collect::<Result<Vec<_>>>()?)?,
-            reads: self.reads.cloned(),
+            postgres: OutboundPostgres::new(&hosts.collect::<Result<Vec<_>>>()?, self.authorities)?,
+            reads: self.ambient.reads.clone(),
+            fuel: self.ambient.fuel.clone(),
         })
     }
 }

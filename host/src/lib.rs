@@ -16,11 +16,13 @@ mod postgres;
 mod routes;
 mod server;
 mod template;
+mod tls;
 mod variables;
 
-pub use app::{Ambient, App, Engine, Options, RandomSource, ReadObserver, VariableRead};
+pub use app::{Ambient, App, Engine, FuelObserver, Measured, Options, RandomSource, ReadObserver, VariableRead};
 pub use local_postgres::{LocalPostgres, PostgresHome};
 pub use manifest::Manifest;
 pub use output::OutputSink;
 pub use server::serve;
+pub use tls::Authorities;
 pub use variables::{VariableSource, database_variables, from_environment, read_dotenv};

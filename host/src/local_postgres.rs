@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::process::Child;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
 /// The database's superuser.
@@ -86,6 +87,7 @@ impl LocalPostgres {
     pub fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config.host("127.0.0.1").port(self.port).user(SUPERUSER).password(&self.password).dbname(database);
+        config.ssl_mode(SslMode::Disable);
         config
     }
 

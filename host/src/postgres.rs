@@ -4,6 +4,7 @@
 use crate::bindings::spin::postgres::postgres::{
     Column, DbDataType, DbError, DbValue, Error, ParameterValue, QueryError, RowSet,
 };
+use crate::tls::Authorities;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -11,7 +12,7 @@ use std::sync::Mutex;
 use tokio_postgres::config::Host;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Config, NoTls, Row};
+use tokio_postgres::{Config, Row};
 
 const POOL_SIZE: usize = 64;
 
@@ -24,6 +25,7 @@ pub struct Connection {
 /// One component's way out.
 pub(crate) struct OutboundPostgres {
     allowed: Vec<AllowedHost>,
+    authorities: Authorities,
     pools: Mutex<HashMap<String, Pool>>,
 }
 
@@ -58,9 +60,9 @@ impl AllowedHost {
 }
 
 impl OutboundPostgres {
-    pub(crate) fn new(allowed_outbound_hosts: &[String]) -> anyhow::Result<Self> {
+    pub(crate) fn new(allowed_outbound_hosts: &[String], authorities: &Authorities) -> anyhow::Result<Self> {
         let allowed = allowed_outbound_hosts.iter().map(|text| AllowedHost::parse(text)).collect::<Result<_, _>>()?;
-        Ok(Self { allowed, pools: Mutex::default() })
+        Ok(Self { allowed, authorities: authorities.clone(), pools: Mutex::default() })
     }
 
     pub(crate) async fn open(&self, address: &str) -> Result<Connection, Error> {
@@ -95,7 +97,9 @@ impl OutboundPostgres {
         if let Some(pool) = pools.get(address) {
             return Ok(pool.clone());
         }
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Clean });
+        let connector = self.authorities.connector().map_err(|error| Error::ConnectionFailed(format!("{error:?}")))?;
+        let cleaned = ManagerConfig { recycling_method: RecyclingMethod::Clean };
+        let manager = Manager::from_config(config, connector, cleaned);
         let pool = Pool::builder(manager)
             .max_size(POOL_SIZE)
             .build()
@@ -285,7 +289,7 @@ mod tests {
 
     #[test]
     fn another_address_than_the_allowed_one_is_not_permitted() {
-        let out = OutboundPostgres::new(&["postgres://db:5432".into()]).unwrap();
+        let out = OutboundPostgres::new(&["postgres://db:5432".into()], &Authorities::default()).unwrap();
         let check = |address: &str| {
             out.check_allowed(&address.parse().unwrap()).map_err(|error| match error {
                 Error::ConnectionFailed(text) => text,

@@ -180,8 +180,15 @@ async fn run(
 
     let component = Arc::clone(component);
     let task = tokio::spawn(async move {
+        if component.fuel.is_some() {
+            store.set_fuel(u64::MAX)?;
+        }
         let instance = component.pre.instantiate_async(&mut store).await?;
-        instance.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
+        let handled = instance.wasi_http_incoming_handler().call_handle(&mut store, request, out).await;
+        if let Some(observer) = &component.fuel {
+            observer(&component.output.component, u64::MAX - store.get_fuel()?);
+        }
+        handled
     });
     match receiver.await {
         Ok(Ok(response)) => Ok(response),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 use toml::Spanned;
 
 /// Values by name, as the manifest spells it: in lower case.
@@ -58,7 +58,8 @@ fn parse_dotenv(text: &str) -> Option<Vec<(String, String)>> {
     dotenvy::from_read_iter(text.as_bytes()).collect::<Result<_, _>>().ok()
 }
 
-/// The variables that lead components to a database, by this project's names: a URL, and the one place that it names.
+/// The variables that lead components to a database, by this project's names: a URL, and the one place that it names. Whether TLS is
+/// spoken is said where it was decided.
 ///
 /// # Errors
 /// When the database is not at one host that a component can reach, or its password is no text.
@@ -72,8 +73,13 @@ pub fn database_variables(config: &Config) -> Result<VariableSource> {
     let password = String::from_utf8(config.get_password().unwrap_or_default().to_vec())?;
     let database = config.get_dbname().unwrap_or(user);
     let [user, password, database] = [user, &password, database].map(|text| utf8_percent_encode(text, RESERVED));
+    let tls = match config.get_ssl_mode() {
+        SslMode::Disable => "?sslmode=disable",
+        SslMode::Require => "?sslmode=require",
+        _ => "",
+    };
     Ok(VariableSource::from([
-        ("database_url".to_owned(), format!("postgres://{user}:{password}@{place}/{database}")),
+        ("database_url".to_owned(), format!("postgres://{user}:{password}@{place}/{database}{tls}")),
         ("database_host".to_owned(), place),
     ]))
 }

@@ -223,8 +223,7 @@ async fn what_the_version_before_uses_stays_until_it_is_retired() {
          GRANT SELECT, INSERT, DELETE ON encryption_keys TO {FORMER_ROLE};
          GRANT SELECT ON refinery_schema_history TO {FORMER_ROLE};
          GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {FORMER_ROLE};
-         CREATE SCHEMA {}",
-        schema_of(SCHEMA_VERSION - 1)
+         CREATE SCHEMA cofrap_4"
     );
     database.client.batch_execute(&before).await.unwrap();
     database.migrate().await;
@@ -246,6 +245,40 @@ async fn what_the_version_before_uses_stays_until_it_is_retired() {
     database.client.batch_execute("TRUNCATE users_v2, encryption_keys, throttles, auth_logs_v2 CASCADE").await.unwrap();
     let app = TestApp::start_on(database, Settings::default()).await;
     app.generate_password("michel.ranu").await.ok();
+}
+
+/// Components of version 5 call functions of their own, which today's tables must suit.
+#[tokio::test]
+async fn the_functions_of_version_5_work_beside_today_s() {
+    let database = TestServer::get().await.migrated_database().await;
+    let owner = "cofrap_template_owner";
+    let fixture = include_str!("../fixtures/functions_of_version_5.sql");
+    let (functions, calls) = fixture.split_once("\n-- call: ").unwrap();
+    let made = format!("CREATE SCHEMA cofrap_5 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE");
+    database.client.batch_execute(&made).await.unwrap();
+    database.migrate().await;
+    let rows = "INSERT INTO encryption_keys VALUES ('k1', 0), ('k2', 0);
+                INSERT INTO users_v2 (id, username, username_key, password, password_key, mfa, mfa_key, standing_key, gendate, state,
+                                      password_generation, mfa_generation)
+                VALUES (7, 'n7', 'n7', 'x', 'k1', 'y', 'k1', 'k1', 0, 'active', 1, 1);
+                INSERT INTO auth_logs_v2 (user_id, action, success, details)
+                VALUES (7, 'login', TRUE, '{\"username\": \"n7\"}'), (NULL, 'login', FALSE, '{\"username\": \"nobody\"}')";
+    database.client.batch_execute(rows).await.unwrap();
+    let mut done = 0;
+    for call in calls.split("\n-- call: ") {
+        let (name, statement) = call.split_once('\n').unwrap();
+        // As the owner may: that the login of the functions may call what is granted to it is the same for every version.
+        database.client.batch_execute(&format!("BEGIN; SET LOCAL ROLE {owner}")).await.unwrap();
+        let answer = database.client.query_one(statement, &[]).await;
+        let answer: String = answer.unwrap_or_else(|error| panic!("{name}: {error:?}")).get(0);
+        database.client.batch_execute("ROLLBACK").await.unwrap();
+        let refuses = ["\"overtaken\"", "\"too_many_attempts\""].contains(&answer.as_str());
+        assert!(!refuses, "{name}: {answer}");
+        done += 1;
+    }
+    assert_eq!(done, 23);
+    let taken = retirable(&database.client).await.unwrap();
+    assert!(taken[0].contains("cofrap_5"), "{taken:#?}");
 }
 
 /// What components of schema version 4 sent for a generation, a login and a refusal, their parameters as literals.

@@ -38,5 +38,6 @@ mod session_cookie;
 mod stored_secrets;
 mod take_over;
 mod throttling;
+mod tls;
 mod unavailable;
 mod verify_mfa;

@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cofrap_api::routes::ROUTES;
 use cofrap_crypto::{Keyring, Sealed, Slot, TokenKeys};
-use cofrap_host::{Ambient, App, Engine, Manifest, Options, RandomSource, VariableRead, VariableSource, serve};
+use cofrap_host::{
+    Ambient, App, Authorities, Engine, Manifest, Options, RandomSource, VariableRead, VariableSource, serve,
+};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -186,6 +188,7 @@ impl TestApp {
         let options = Options {
             manifest: Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable"),
             variables: vec![settings.variables, variables],
+            authorities: Authorities::default(),
             ambient: Ambient {
                 clock: Some(clock.for_guests()),
                 random: settings
@@ -197,6 +200,7 @@ impl TestApp {
                         reads.lock().expect("no test panics while it holds the reads").push(read);
                     }))
                 },
+                fuel: None,
             },
             output: {
                 let log = Arc::clone(&log);

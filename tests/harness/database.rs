@@ -1,11 +1,11 @@
 //! One PostgreSQL server for a test run, one database for each test, cloned from one that was migrated once.
 
 use crate::Wire;
-use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, database_variables};
+use cofrap_host::{Authorities, LocalPostgres, PostgresHome, VariableSource, database_variables};
 use cofrap_migrations::Report;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 /// The migrated database that others are cloned from.
 const TEMPLATE: &str = "cofrap_template";
@@ -222,7 +222,5 @@ impl Database {
 }
 
 async fn connect(config: &Config) -> Client {
-    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers");
-    tokio::spawn(connection);
-    client
+    Authorities::default().connect(config).await.expect("PostgreSQL answers")
 }

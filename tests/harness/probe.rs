@@ -1,7 +1,7 @@
 //! The local host with a component that tells what it was given.
 
 use crate::app::{ENGINE, checkout};
-use cofrap_host::{Ambient, App, Manifest, Options, VariableSource, serve};
+use cofrap_host::{Ambient, App, Authorities, Manifest, Options, VariableSource, serve};
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +25,7 @@ pub struct Probe {
 impl Probe {
     /// Why a manifest does not start. `{probe}` in its text is the component's file.
     pub fn refusal(manifest: &str, variables: VariableSource) -> String {
-        match load(manifest, variables, |_| {}) {
+        match load(manifest, variables, Authorities::default(), |_| {}) {
             Ok(_) => panic!("the manifest was taken:\n{manifest}"),
             Err(error) => error,
         }
@@ -33,9 +33,15 @@ impl Probe {
 
     /// Starts a manifest. `{probe}` in its text is the component's file.
     pub async fn start(manifest: &str, variables: VariableSource) -> Self {
+        Self::start_trusting(Authorities::default(), manifest, variables).await
+    }
+
+    /// The same, with whom the host trusts to sign a database's certificate.
+    pub async fn start_trusting(authorities: Authorities, manifest: &str, variables: VariableSource) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
-        let app = load(manifest, variables, move |line| lines.lock().expect("the log").push(line.to_owned()));
+        let app =
+            load(manifest, variables, authorities, move |line| lines.lock().expect("the log").push(line.to_owned()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let app = Arc::new(app.expect("the manifest starts"));
@@ -108,6 +114,7 @@ pub async fn exchange(address: SocketAddr, request: &[u8]) -> String {
 fn load(
     manifest: &str,
     variables: VariableSource,
+    authorities: Authorities,
     output: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<App, String> {
     let folder = checkout().join("target/probes");
@@ -118,8 +125,9 @@ fn load(
     fs::write(&path, text).expect("written");
     let load = || {
         let manifest = Manifest::read(&path)?;
+        let variables = vec![variables];
         let options =
-            Options { manifest, variables: vec![variables], ambient: Ambient::default(), output: Arc::new(output) };
+            Options { manifest, variables, authorities, ambient: Ambient::default(), output: Arc::new(output) };
         App::load(&ENGINE, options)
     };
     load().map_err(|error| format!("{error:#}"))

@@ -6,10 +6,13 @@
 mod accounts;
 mod client;
 mod cpu;
+mod fuel;
 mod health;
 pub(crate) mod latency;
 mod report;
+mod scale;
 
+use crate::address::Address;
 use crate::dotenv::random_key;
 use crate::{checkout, components, say};
 use accounts::Accounts;
@@ -18,8 +21,8 @@ use clap::Args;
 use client::{Request, Round, round};
 use cofrap_crypto::Keyring;
 use cofrap_host::{
-    Ambient, App, Engine, LocalPostgres, Manifest, Options, PostgresHome, VariableSource, database_variables,
-    from_environment, serve,
+    Ambient, App, Authorities, Engine, LocalPostgres, Manifest, Measured, Options, PostgresHome, VariableSource,
+    database_variables, from_environment, serve,
 };
 use cpu::Watched;
 use report::Line;
@@ -30,7 +33,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 /// What is measured.
 #[derive(Args)]
@@ -57,6 +60,15 @@ pub(crate) struct BenchArgs {
     /// Writes the manifest of the functions and the floor, builds them, and ends
     #[arg(long, conflicts_with = "host_url")]
     write_manifest: bool,
+    /// How much of its own code each function runs for a request, in wasmtime's fuel: the same on every machine
+    #[arg(long, conflicts_with = "host_url")]
+    fuel: bool,
+    /// Has the host write where the components' code lies, so that `perf record -p PID` and `perf report` show where its time goes
+    #[arg(long, conflicts_with = "host_url")]
+    profile: bool,
+    /// What a login and a start cost with 1,000 accounts and 10,000 rows of the audit, and with so many times as many of both
+    #[arg(long, conflicts_with = "host_url", value_name = "TIMES")]
+    scale: Option<i64>,
     /// How health fares while clients have bcrypt computed, instead
     #[arg(long, conflicts_with = "host_url")]
     health: bool,
@@ -69,6 +81,7 @@ struct Extent {
     time: Duration,
     connections: Vec<usize>,
     accounts: usize,
+    is_profiled: bool,
     /// Only functions whose name has this in it.
     only: String,
 }
@@ -82,6 +95,7 @@ impl Extent {
             time: Duration::from_secs(seconds),
             connections: arguments.connections.map_or(connections, |count| vec![count]),
             accounts,
+            is_profiled: arguments.profile,
             only: arguments.only.clone().unwrap_or_default(),
         }
     }
@@ -102,11 +116,17 @@ pub(crate) async fn bench(arguments: BenchArgs) -> Result<()> {
         say(&format!("wrote {}", manifest.display()));
         return Ok(());
     }
+    if arguments.fuel {
+        return fuel::bench(&manifest).await;
+    }
+    if let Some(times) = arguments.scale {
+        return scale::bench(&manifest, times).await;
+    }
     let extent = Extent::of(&arguments);
     if let (Some(host), Some(database)) = (&arguments.host_url, &arguments.database_url) {
         let key = from_environment().remove("encryption_key").context("set SPIN_VARIABLE_ENCRYPTION_KEY to theirs")?;
-        let client = connect(&database.parse()?).await?;
-        return measure(&client, latency::resolve(host)?, arguments.host_pid, &key, &extent).await;
+        let client = Address::parse(database)?.connect().await?;
+        return measure(&client, latency::resolve(host)?, arguments.host_pid, &parse_keyring(&key)?, &extent).await;
     }
     components::build_with_floor()?;
     let server = LocalPostgres::start(PostgresHome::Temporary, say).await?;
@@ -133,31 +153,56 @@ async fn explain_on(server: &LocalPostgres) -> Result<Vec<cofrap_migrations::Exp
     cofrap_migrations::explain(&config).await
 }
 
+/// A database of the functions' own, and what leads them to it.
+struct Prepared {
+    client: Client,
+    variables: VariableSource,
+    keyring: Keyring,
+}
+
+impl Prepared {
+    async fn on(server: &LocalPostgres) -> Result<Self> {
+        server.ensure_database(DATABASE).await?;
+        let mut config = server.config(DATABASE);
+        let mut client = connect(&config).await?;
+        cofrap_migrations::migrate(&mut client, say).await?;
+        let login = cofrap_migrations::let_functions_log_in(&client, "bench").await?;
+        let mut variables = database_variables(config.user(login).password("bench"))?;
+        let key = random_key();
+        let keyring = parse_keyring(&key)?;
+        variables.insert("encryption_key".to_owned(), key);
+        variables.insert("jwt_secret".to_owned(), random_key());
+        variables.insert("settings".to_owned(), "policy=strict trusted_proxy_hops=1".to_owned());
+        Ok(Self { client, variables, keyring })
+    }
+}
+
+fn parse_keyring(key: &str) -> Result<Keyring> {
+    key.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))
+}
+
 /// The functions on the local host, in a process of their own, with a database of their own.
 async fn measure_here(server: &LocalPostgres, manifest: &Path, extent: &Extent) -> Result<()> {
-    server.ensure_database(DATABASE).await?;
-    let mut config = server.config(DATABASE);
-    let mut client = connect(&config).await?;
-    cofrap_migrations::migrate(&mut client, say).await?;
-    let login = cofrap_migrations::let_functions_log_in(&client, "bench").await?;
-    let mut variables = database_variables(config.user(login).password("bench"))?;
-    let key = random_key();
-    variables.insert("encryption_key".to_owned(), key.clone());
-    variables.insert("jwt_secret".to_owned(), random_key());
-    variables.insert("settings".to_owned(), "policy=strict trusted_proxy_hops=1".to_owned());
+    let Prepared { client, variables, keyring } = Prepared::on(server).await?;
     let address = free_address()?;
-    let mut host = Host::start(manifest, address, &variables)?;
+    let mut host = Host::start(manifest, address, &variables, extent.is_profiled)?;
     host.wait(address)?;
-    measure(&client, address, Some(host.0.id()), &key, extent).await
+    if extent.is_profiled {
+        say(&format!("the host is process {0}: perf record -g -p {0}", host.0.id()));
+    }
+    measure(&client, address, Some(host.0.id()), &keyring, extent).await
 }
 
 /// Another process of this program, which serves.
 struct Host(Child);
 
 impl Host {
-    fn start(manifest: &Path, address: SocketAddr, variables: &VariableSource) -> Result<Self> {
+    fn start(manifest: &Path, address: SocketAddr, variables: &VariableSource, is_profiled: bool) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["serve-bench", &address.to_string()]).arg(manifest).stdout(Stdio::null());
+        if is_profiled {
+            command.arg("--profile");
+        }
         for (name, value) in variables {
             command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
         }
@@ -186,11 +231,13 @@ impl Drop for Host {
 }
 
 /// Serves a manifest until it is ended: the process whose time is measured.
-pub(crate) async fn serve_bench(address: &str, manifest: &Path) -> Result<()> {
-    let engine = Engine::new(&checkout().join("target/wasmtime-cache"))?;
+pub(crate) async fn serve_bench(address: &str, manifest: &Path, is_profiled: bool) -> Result<()> {
+    let measured = is_profiled.then_some(Measured::Time);
+    let engine = Engine::measuring(&checkout().join("target/wasmtime-cache"), measured)?;
     let options = Options {
         manifest: Manifest::read(manifest)?,
         variables: vec![from_environment()],
+        authorities: Authorities::default(),
         ambient: Ambient::default(),
         output: Arc::new(|_| {}),
     };
@@ -227,31 +274,21 @@ database_url = "{{{{ database_url }}}}"
 
 const FLOOR: &str = "/bench/floor";
 
-async fn measure(client: &Client, address: SocketAddr, host: Option<u32>, key: &str, extent: &Extent) -> Result<()> {
-    let keyring: Keyring = key.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))?;
-    let login = cofrap_migrations::functions_login(client).await?;
-    client
-        .batch_execute(&format!(
-            "CREATE TABLE IF NOT EXISTS bench_floor (id BIGINT PRIMARY KEY, body TEXT);
-             CREATE TABLE IF NOT EXISTS bench_floor_log (id BIGSERIAL PRIMARY KEY, body TEXT, at BIGINT);
-             INSERT INTO bench_floor SELECT n, 'a row' FROM generate_series(1, 1000) n ON CONFLICT DO NOTHING;
-             GRANT SELECT ON bench_floor TO \"{login}\"; GRANT INSERT ON bench_floor_log TO \"{login}\";
-             GRANT USAGE ON SEQUENCE bench_floor_log_id_seq TO \"{login}\""
-        ))
-        .await?;
+async fn measure(
+    client: &Client,
+    address: SocketAddr,
+    host: Option<u32>,
+    keyring: &Keyring,
+    extent: &Extent,
+) -> Result<()> {
+    make_floor(client).await?;
     say(&format!("making {} accounts", extent.accounts));
     let run = &random_key().replace(['+', '/', '='], "")[..6];
-    let accounts = Arc::new(Accounts::make(client, &keyring, &format!("b{run}"), extent.accounts).await?);
+    let accounts = Arc::new(Accounts::make(client, keyring, &format!("b{run}"), extent.accounts).await?);
     client.batch_execute("ANALYZE").await?;
     let watched = Watched { host, database: postmaster(client).await };
 
-    let floor = Request {
-        method: "POST",
-        path: FLOOR,
-        status: 200,
-        header: String::new(),
-        body: Arc::new(|_| Some(r#"{"username":"michel.ranu","password":"x","2FA_code":"123456"}"#.to_owned())),
-    };
+    let floor = floor(FLOOR);
     let extent = extent.clone();
     let requests = requests(&accounts, run);
     let lines = tokio::task::spawn_blocking(move || -> Result<Vec<Line>> {
@@ -275,9 +312,37 @@ async fn measure(client: &Client, address: SocketAddr, host: Option<u32>, key: &
     report::write(&lines, &checkout().join("target/bench"))
 }
 
+/// The floor's tables.
+async fn make_floor(client: &Client) -> Result<()> {
+    let login = cofrap_migrations::functions_login(client).await?;
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE IF NOT EXISTS bench_floor (id BIGINT PRIMARY KEY, body TEXT);
+             CREATE TABLE IF NOT EXISTS bench_floor_log (id BIGSERIAL PRIMARY KEY, body TEXT, at BIGINT);
+             INSERT INTO bench_floor SELECT n, 'a row' FROM generate_series(1, 1000) n ON CONFLICT DO NOTHING;
+             GRANT SELECT ON bench_floor TO \"{login}\"; GRANT INSERT ON bench_floor_log TO \"{login}\";
+             GRANT USAGE ON SEQUENCE bench_floor_log_id_seq TO \"{login}\""
+        ))
+        .await?;
+    Ok(())
+}
+
+fn floor(path: &'static str) -> Request {
+    let body = r#"{"username":"michel.ranu","password":"x","2FA_code":"123456"}"#;
+    post(path, Arc::new(move |_| Some(body.to_owned())))
+}
+
+/// Logs accounts in, each once.
+fn login(accounts: Arc<Accounts>) -> Request {
+    post("/function/authenticate-user-v2", Arc::new(move |now| accounts.login(now)))
+}
+
+fn post(path: &'static str, body: client::Body) -> Request {
+    Request { method: "POST", path, status: 200, header: String::new(), body }
+}
+
 /// A request for each function that is worth a number, with the status of its success.
 fn requests(accounts: &Arc<Accounts>, run: &str) -> Vec<(&'static str, Request)> {
-    let post = |path, status, body| Request { method: "POST", path, status, header: String::new(), body };
     let get = |path| Request {
         method: "GET",
         path,
@@ -285,11 +350,10 @@ fn requests(accounts: &Arc<Accounts>, run: &str) -> Vec<(&'static str, Request)>
         header: String::new(),
         body: Arc::new(|_| Some(String::new())),
     };
-    let (login, generated, enrolled) = (Arc::clone(accounts), numbered("g", run), numbered("g", run));
     vec![
-        ("authenticate-user-v2", post("/function/authenticate-user-v2", 200, Arc::new(move |now| login.login(now)))),
-        ("generate-password-v2", post("/function/generate-password-v2", 200, generated)),
-        ("generate-2fa-v2", post("/function/generate-2fa-v2", 200, enrolled)),
+        ("authenticate-user-v2", login(Arc::clone(accounts))),
+        ("generate-password-v2", post("/function/generate-password-v2", numbered("g", run))),
+        ("generate-2fa-v2", post("/function/generate-2fa-v2", numbered("g", run))),
         ("health", get("/function/health")),
         ("jwks", get("/.well-known/jwks.json")),
     ]
@@ -311,9 +375,7 @@ async fn postmaster(client: &Client) -> Option<u32> {
 }
 
 async fn connect(config: &tokio_postgres::Config) -> Result<Client> {
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
+    Authorities::default().connect(config).await
 }
 
 fn free_address() -> Result<SocketAddr> {

@@ -1,20 +1,20 @@
 //! The database that a command works with: one that is named, or a private one.
 
+use crate::address::Address;
 use crate::{checkout, say};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use cofrap_accounts::Clock;
 use cofrap_crypto::{Keyring, PasswordHash};
 use cofrap_edge::{DatabaseUrl, SystemClock, SystemRng};
-use cofrap_host::{LocalPostgres, PostgresHome, VariableSource, database_variables};
+use cofrap_host::{Authorities, LocalPostgres, PostgresHome, VariableSource, database_variables};
 use cofrap_migrations::{
     Expire, FORMER_ROLE, Finding, Remark, TakenOver, WRONG_KEYS, What, functions_login, plan_take_over, take_over,
 };
 use std::path::Path;
 use std::time::Duration;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 /// The database's name where the specification leaves it to a default.
 const DATABASE: &str = "mspr2_cofrap";
@@ -61,9 +61,9 @@ impl DatabaseArgs {
     }
 
     /// Where the named database is, if one is named.
-    fn config(&self) -> Result<Option<Config>> {
+    fn address(&self) -> Result<Option<Address>> {
         if let Some(url) = &self.database_url {
-            return parse(url).map(Some);
+            return Address::parse(url).map(Some);
         }
         let SeedNames { postgres_host, postgres_port, postgres_db, postgres_user, postgres_password, .. } = &self.seed;
         let Some(host) = postgres_host else { return Ok(None) };
@@ -71,15 +71,16 @@ impl DatabaseArgs {
         let port = postgres_port.parse().map_err(|_| anyhow!("POSTGRES_PORT must be a number from 1 to 65535"))?;
         let mut config = Config::new();
         config.host(host).port(port).dbname(postgres_db).user(user).password(postgres_password);
-        DatabaseUrl::parse(&database_variables(&config)?["database_url"])
-            .map_err(|error| anyhow!("POSTGRES_HOST, POSTGRES_DB and POSTGRES_USER make no address: {error}"))?;
-        Ok(Some(config))
+        Address::parse(&database_variables(&config)?["database_url"])
+            .map(Some)
+            .context("POSTGRES_HOST and the names with it make no address: write DATABASE_URL instead")
     }
 }
 
 /// A database that answers.
 pub(crate) struct Database {
     config: Config,
+    authorities: Authorities,
     variables: VariableSource,
     /// The URL that names it, if one does.
     given: Option<DatabaseUrl>,
@@ -89,9 +90,9 @@ pub(crate) struct Database {
 impl Database {
     /// Connects to the one that is named, or starts the checkout's own.
     pub(crate) async fn open(arguments: &DatabaseArgs) -> Result<Self> {
-        if let Some(config) = arguments.config()? {
-            let given = arguments.database_url.as_deref().map(DatabaseUrl::parse).transpose()?;
-            let database = Self { variables: database_variables(&config)?, config, given, private: None };
+        if let Some(Address { config, authorities, platform }) = arguments.address()? {
+            let variables = database_variables(&config)?;
+            let database = Self { config, authorities, variables, given: Some(platform), private: None };
             say("connecting to the named database");
             database.connect().await?;
             return Ok(database);
@@ -99,7 +100,8 @@ impl Database {
         let server = LocalPostgres::start(PostgresHome::Checkout(checkout().to_owned()), say).await?;
         let config = server.config(DATABASE);
         let created = server.ensure_database(DATABASE).await.context("cannot make the private database");
-        let database = Self { variables: database_variables(&config)?, config, given: None, private: Some(server) };
+        let (variables, authorities) = (database_variables(&config)?, Authorities::default());
+        let database = Self { config, authorities, variables, given: None, private: Some(server) };
         match created {
             Ok(()) => Ok(database),
             Err(error) => {
@@ -144,7 +146,7 @@ impl Database {
                 let mut config = self.config.clone();
                 let mut variables = database_variables(config.user(user).password(password))?;
                 if let Some(url) = variables.get_mut("database_url") {
-                    url.push_str(&self.parameters_of_the_functions(url, known)?);
+                    *url = self.with_parameters(url, known)?;
                 }
                 self.variables = variables;
             }
@@ -219,12 +221,15 @@ impl Database {
         Ok((cofrap_migrations::let_functions_log_in(client, &password).await?, password))
     }
 
-    /// The parameters of the functions' address: those that were given now, otherwise those that it had before.
-    fn parameters_of_the_functions(&self, url: &str, known: Option<&DatabaseUrl>) -> Result<String> {
-        let url = DatabaseUrl::parse(url)?;
-        let before = known.filter(|known| known.is_same_database_as(&url)).map(DatabaseUrl::query);
-        let given = self.given.as_ref().map(DatabaseUrl::query).filter(|query| !query.is_empty());
-        Ok(given.or(before).unwrap_or_default())
+    /// The functions' address with the parameters that were given now, and those of before that nobody gave now.
+    fn with_parameters(&self, address: &str, known: Option<&DatabaseUrl>) -> Result<String> {
+        let mut url = DatabaseUrl::parse(address)?;
+        let before = known.filter(|known| known.is_same_database_as(&url));
+        for source in self.given.as_ref().into_iter().chain(before) {
+            url.add_parameters_of(source);
+        }
+        let place = address.split_once('?').map_or(address, |(place, _)| place);
+        Ok(format!("{place}{}", url.query()))
     }
 
     /// Whether somebody logs in like this who may call the functions, and is not the owner. Whom the functions of versions before logged
@@ -232,7 +237,7 @@ impl Database {
     async fn is_functions_login(&self, client: &Client, user: &str, password: &str) -> Result<bool> {
         let mut config = self.config.clone();
         config.user(user).password(password);
-        if self.config.get_user() == Some(user) || config.connect(NoTls).await.is_err() {
+        if self.config.get_user() == Some(user) || self.authorities.connect(&config).await.is_err() {
             return Ok(false);
         }
         let login = functions_login(client).await?;
@@ -262,6 +267,11 @@ impl Database {
         &self.variables
     }
 
+    /// Whose signature its certificate needs.
+    pub(crate) const fn authorities(&self) -> &Authorities {
+        &self.authorities
+    }
+
     /// Where its data lies, if that is for us to say.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.private.as_ref().map(LocalPostgres::folder)
@@ -279,17 +289,18 @@ impl Database {
     }
 
     async fn connect(&self) -> Result<Client> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.config.connect(NoTls));
-        let (client, connection) = match connecting.await {
-            Ok(Ok(connected)) => connected,
-            Ok(Err(error)) => bail!("cannot use the database: {}: {}", cause(&error), remedy(&error)),
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.authorities.connect(&self.config));
+        match connecting.await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(error)) => match error.downcast_ref::<tokio_postgres::Error>() {
+                Some(error) => bail!("cannot use the database: {}: {}", cause(error), remedy(error)),
+                None => Err(error.context("cannot use the database")),
+            },
             Err(_) => bail!(
                 "the database does not answer within {} seconds: is there a PostgreSQL at that address?",
                 CONNECT_TIMEOUT.as_secs()
             ),
-        };
-        tokio::spawn(connection);
-        Ok(client)
+        }
     }
 }
 
@@ -302,7 +313,7 @@ fn say_taken_over(report: &TakenOver) {
         |what| report.findings.iter().filter(|finding| finding.table == "users" && finding.what == what).count();
     let taken = count(What::TakenOver);
     let left = count(What::LongName) + count(What::NoName) + count(What::Duplicate);
-    if taken + left + report.before > 0 {
+    if taken + left > 0 || report.before > 0 {
         say(&format!(
             "first generation: {taken} accounts to take over, {} taken over before, {left} left; its table stays as it is",
             report.before
@@ -334,16 +345,6 @@ fn say_taken_over(report: &TakenOver) {
 /// 32 random bytes: nobody types it.
 fn random_password() -> String {
     crate::dotenv::random_key().replace(['+', '/', '='], "")
-}
-
-fn parse(url: &str) -> Result<Config> {
-    // The functions read a URL by the same rules.
-    DatabaseUrl::parse(url).map_err(|error| anyhow!("the database URL: {error}"))?;
-    let config: Config = url.parse().context("the database URL has a parameter with a value that it does not take")?;
-    if config.get_ssl_mode() == SslMode::Require {
-        bail!("this command speaks no TLS: name the database without sslmode=require, through a local proxy");
-    }
-    Ok(config)
 }
 
 /// The driver's own words hide the cause.

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod bench;
 mod cargo;
 mod check;
@@ -79,7 +80,12 @@ enum Command {
     Explain,
     /// Serves what `bench` measures
     #[command(hide = true)]
-    ServeBench { address: String, manifest: PathBuf },
+    ServeBench {
+        address: String,
+        manifest: PathBuf,
+        #[arg(long)]
+        profile: bool,
+    },
     /// Seals every stored secret under the first key of `encryption_key`, so that the others may leave the list
     RotateKeys {
         #[command(flatten)]
@@ -113,7 +119,9 @@ fn run(command: Command) -> Result<()> {
             }
         }
         Command::Bench(arguments) => runtime()?.block_on(bench::bench(arguments)),
-        Command::ServeBench { address, manifest } => runtime()?.block_on(bench::serve_bench(&address, &manifest)),
+        Command::ServeBench { address, manifest, profile } => {
+            runtime()?.block_on(bench::serve_bench(&address, &manifest, profile))
+        }
         Command::Explain => runtime()?.block_on(bench::explain()),
         Command::Manifest => manifest::write(),
         Command::Openapi => openapi::write(),

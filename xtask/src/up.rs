@@ -203,6 +203,7 @@ impl Project {
         let options = Options {
             manifest: Self::manifest()?,
             variables: self.with(database.variables()),
+            authorities: database.authorities().clone(),
             ambient: Ambient::default(),
             // Whoever read the lines may have left; the functions go on.
             output: Arc::new(|line| drop(writeln!(std::io::stdout(), "{line}"))),

@@ -9,28 +9,25 @@ CREATE FUNCTION cofrap.find(
     OUT answer text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    account json;
-    is_known_place bool;
+    is_nobody bool;
 BEGIN
-    SELECT row_to_json(u), find.place = ANY (u.login_places) INTO account, is_known_place
-        FROM public.users_v2 u WHERE u.username = given_name;
     SELECT json_build_object(
-            'account', account,
-            'is_other_spelling', account IS NULL AND name_key IS NOT NULL
-                AND EXISTS (SELECT FROM public.users_v2 u WHERE u.username_key = name_key),
-            'is_known_place', coalesce(is_known_place, FALSE),
-            'address_failures', a.failures, 'address_since', a.since,
-            'generations', g.failures, 'generations_since', g.since,
-            'name_locked_until', n.locked_until,
-            'registered_keys', (SELECT string_agg(k.id, ',') FROM public.encryption_keys k),
-            'foreign_tokens', (SELECT string_agg(newest.password, ',') FROM (
+            'account', row_to_json(u),
+            'is_known_place', find.place = ANY (u.login_places),
+            'counts', ARRAY(
+                SELECT json_build_object('subject', t.subject, 'place', t.place, 'failures', t.failures, 'since', t.since,
+                                         'locked_until', t.locked_until)
+                FROM public.throttles t
+                WHERE t.subject IN (address_subject, generations_subject, name_subject) AND t.place IN ('', find.place)),
+            'registered_keys', ARRAY(SELECT k.id FROM public.encryption_keys k),
+            'foreign_tokens', ARRAY(
                 SELECT f.password FROM public.users_v2 f
                 WHERE f.password_key IS NULL AND length(f.password) >= 100 AND f.password LIKE 'gAAAAA%'
-                ORDER BY f.id DESC LIMIT 3) newest))
-        INTO answer
-        FROM (SELECT 1) one
-        LEFT JOIN public.throttles a ON a.subject = address_subject AND a.place = ''
-        LEFT JOIN public.throttles g ON g.subject = generations_subject AND g.place = ''
-        LEFT JOIN public.throttles n
-            ON n.subject = name_subject AND n.place = CASE WHEN is_known_place THEN find.place ELSE '' END;
+                ORDER BY f.id DESC LIMIT 3)),
+            u.id IS NULL
+        INTO answer, is_nobody
+        FROM (SELECT 1) one LEFT JOIN public.users_v2 u ON u.username = given_name;
+    IF is_nobody AND EXISTS (SELECT FROM public.users_v2 u WHERE u.username_key = name_key) THEN
+        answer := jsonb_set(answer::jsonb, '{is_other_spelling}', 'true');
+    END IF;
 END $$;

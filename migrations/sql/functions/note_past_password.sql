@@ -1,4 +1,4 @@
--- Adds a password to the history; those before it are expired.
+-- Adds a password to the history.
 CREATE FUNCTION cofrap.note_past_password(
     account int8,
     past_password text,
@@ -7,7 +7,6 @@ CREATE FUNCTION cofrap.note_past_password(
     moment int8
 ) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE public.password_history_v2 h SET expired = TRUE WHERE h.user_id = account AND h.expired IS NOT TRUE;
     LOOP
         INSERT INTO public.password_history_v2
             (user_id, password, password_key, password_binding, gendate, expired, created_at)

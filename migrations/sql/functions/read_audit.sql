@@ -14,11 +14,20 @@ BEGIN
             SELECT a.* FROM public.auth_logs_v2 a WHERE a.user_id = account AND a.id < below
             ORDER BY a.id DESC LIMIT max_rows) l;
     ELSIF given_name IS NOT NULL THEN
-        SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer FROM (
-            SELECT a.* FROM public.auth_logs_v2 a
-            WHERE left(a.details ->> 'username', 50) = given_name AND a.details ->> 'username' = given_name
-                  AND a.id < below
-            ORDER BY left(a.details ->> 'username', 50) DESC, a.id DESC LIMIT max_rows) l;
+        -- Of whom the name is, and of nobody by that name: whose account is gone, or never was.
+        SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer
+        FROM public.auth_logs_v2 l WHERE l.id = ANY (ARRAY(
+            SELECT both_kinds.id FROM (
+                (SELECT a.id FROM public.auth_logs_v2 a
+                 WHERE a.user_id = (SELECT u.id FROM public.users_v2 u WHERE u.username = given_name)
+                       AND a.details ->> 'username' = given_name AND a.id < below
+                 ORDER BY a.id DESC LIMIT max_rows)
+                UNION ALL
+                (SELECT a.id FROM public.auth_logs_v2 a
+                 WHERE a.user_id IS NULL AND left(a.details ->> 'username', 50) = given_name
+                       AND a.details ->> 'username' = given_name AND a.id < below
+                 ORDER BY left(a.details ->> 'username', 50) DESC, a.id DESC LIMIT max_rows)) both_kinds
+            ORDER BY both_kinds.id DESC LIMIT max_rows));
     ELSE
         SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer FROM (
             SELECT a.* FROM public.auth_logs_v2 a WHERE a.id < below ORDER BY a.id DESC LIMIT max_rows) l;

@@ -95,6 +95,7 @@ BEGIN
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
                 'session_epoch', u.session_epoch)) INTO answer;
+        UPDATE public.password_history_v2 h SET expired = TRUE WHERE h.user_id = account AND h.expired IS NOT TRUE;
         PERFORM cofrap.note_past_password(account, new_password, key, past_binding, moment);
         outcome := 'done';
     END IF;

@@ -59,7 +59,7 @@ pub struct TakenOver {
     /// Row by row.
     pub findings: Vec<Finding>,
     /// Rows of `users` that were taken over before.
-    pub before: usize,
+    pub before: u64,
     /// Accounts that must renew at their next complete login, because that was asked for.
     pub expired: u64,
     /// What there is to say about all of it.

@@ -5,7 +5,7 @@ use crate::session::{IssuedSession, new_session};
 use crate::store::{find, note_refusal};
 use crate::ticket::RENEWAL_SECONDS;
 use crate::{
-    Access, Account, AccountId, Action, Attempt, Clock, CodeIsAsked, Counters, Env, LoginKeys, Reason, Refusal,
+    Access, Account, AccountId, Action, Attempt, Clock, CodeIsAsked, Counters, Env, Expiry, LoginKeys, Reason, Refusal,
     Refusals, Saved, Scheme, Sessions, Settings, Spelling, Standing, State, Stopped, Store, StoreError, Subjects,
     SubmittedCode, Tally, TooManyAttempts, UnixTime, Username,
 };
@@ -194,6 +194,19 @@ impl ProvenLogin<'_> {
     #[must_use]
     pub const fn account(&self) -> &Account {
         self.account
+    }
+
+    /// Whether it changes nothing of what is stored about the account but counts, as all do but the first and those after something
+    /// happened.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        let account = self.account;
+        self.password.is_none()
+            && self.second_factor.is_none()
+            && !self.promotes_pending
+            && account.standing == self.standing
+            && account.standing_binding.as_ref() == Some(&self.binding)
+            && account.expiry == Expiry::Unmarked
     }
 
     /// The step whose code is used up; none where no code was asked for.

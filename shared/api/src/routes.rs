@@ -69,10 +69,10 @@ const fn plain(
     RouteDescription { component, paths, methods, session: SessionUse::Ignored, variables, summary }
 }
 
-const LOGIN: &[&str] = &[DATABASE_URL, DATABASE_HOST, ENCRYPTION_KEY, JWT_SECRET];
-const CREDENTIALS: &[&str] = &[DATABASE_URL, DATABASE_HOST, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN];
-const SESSIONS: &[&str] = &[DATABASE_URL, DATABASE_HOST, JWT_SECRET];
-const ADMINISTRATION: &[&str] = &[DATABASE_URL, DATABASE_HOST, ENCRYPTION_KEY, ADMIN_TOKEN];
+const LOGIN: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET];
+const CREDENTIALS: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN];
+const SESSIONS: &[&str] = &[DATABASE_URL, JWT_SECRET];
+const ADMINISTRATION: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, ADMIN_TOKEN];
 
 /// All of them.
 pub const ROUTES: [RouteDescription; 18] = [
@@ -135,7 +135,7 @@ pub const ROUTES: [RouteDescription; 18] = [
     route::<audit_log::Request>(
         "audit-log",
         function!("audit-log"),
-        &[DATABASE_URL, DATABASE_HOST, ADMIN_TOKEN],
+        &[DATABASE_URL, ADMIN_TOKEN],
         "Every attempt, for the operator",
     ),
     route::<rotate_keys::Request>(

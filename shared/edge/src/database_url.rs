@@ -116,7 +116,7 @@ pub enum DatabaseUrlError {
 }
 
 /// A database's address, parsed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DatabaseUrl {
     host: String,
     port: u16,
@@ -205,6 +205,15 @@ impl DatabaseUrl {
             .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
         let pairs: Vec<_> = pairs.collect();
         if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+    }
+
+    /// Adds the parameters of another address, unless it has them.
+    pub fn add_parameters_of(&mut self, other: &Self) {
+        for (name, value) in &other.parameters {
+            if !self.parameters.iter().any(|(given, _)| given == name) {
+                self.parameters.push((name, value.clone()));
+            }
+        }
     }
 
     /// Whether both lead to one database, whoever logs in.

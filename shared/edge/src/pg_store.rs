@@ -21,9 +21,9 @@ mod parameters;
 mod rows;
 
 use calls::{
-    Administer, Call, CompleteLogin, CreateAccount, EndSessions, Find, FindSession, FindStale, MarkExpired,
-    MoveSecrets, NoteAuditRead, NoteFactor, ReadAudit, ReadHealth, Refuse, RefuseLocked, RenewSession, ReplacePassword,
-    ReplaceSecondFactor,
+    Administer, Call, CompleteLogin, CompleteUsualLogin, CreateAccount, EndSessions, Find, FindSession, FindStale,
+    MarkExpired, MoveSecrets, NoteAuditRead, NoteFactor, ReadAudit, ReadHealth, Refuse, RefuseLocked, RenewSession,
+    ReplacePassword, ReplaceSecondFactor,
 };
 use cofrap_accounts::{
     Account, AccountId, Attempt, AuditEntry, AuditFilter, Grant, HealthReading, MovedSecrets, NewAccount, NewPassword,
@@ -129,7 +129,7 @@ impl Store for PgStore {
             generations_subject: &subjects.generations,
             name_subject: &subjects.name,
         })?;
-        row.read()
+        row.read(subjects)
     }
 
     fn find_session(&mut self, account: AccountId) -> Result<Option<SessionAccount>, StoreError> {
@@ -201,21 +201,34 @@ impl Store for PgStore {
     fn complete_login(&mut self, attempt: &Attempt<'_>, proven: &ProvenLogin<'_>) -> Result<Saved, StoreError> {
         let noted = Noted::of(attempt, Some(proven.account().id));
         let limits = noted.limits();
-        let call = CompleteLogin {
+        if proven.is_usual() && attempt.needed_keys.is_empty() {
+            let seen = seen_by_login(proven, attempt);
+            return self.save(CompleteUsualLogin {
+                attempt: noted.attempt(),
+                seen_security_counter: seen.seen_security_counter,
+                seen_login_counter: seen.seen_login_counter,
+                seen_password: seen.seen_password.unwrap_or_default(),
+                seen_mfa: seen.seen_mfa.unwrap_or_default(),
+                step: seen.step,
+                otp_limit: seen.otp_limit,
+                address_subject: limits.address_subject,
+                address_limit: limits.address_limit,
+                address_window: limits.address_window,
+                name_subject: limits.name_subject,
+                name_place: limits.name_place,
+                place: &attempt.subjects.place,
+            });
+        }
+        self.save(CompleteLogin {
             attempt: noted.attempt(),
             seen: seen_by_login(proven, attempt),
-            address_subject: limits.address_subject,
-            address_limit: limits.address_limit,
-            address_window: limits.address_window,
-            name_subject: limits.name_subject,
-            name_place: limits.name_place,
+            limits,
             login: login(proven, attempt),
             new_state: proven.standing().state.as_str(),
             standing_key: proven.key().as_str(),
             standing_binding: proven.binding().as_str(),
             place: &attempt.subjects.place,
-        };
-        self.save(call)
+        })
     }
 
     fn mark_expired(&mut self, attempt: &Attempt<'_>, proven: &ProvenLogin<'_>) -> Result<Saved, StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::arrival::{Arrival, values};
 use crate::body::{self, Body};
-use crate::config::{ConfigError, ReadKeys, SpinVariables, connection_string};
+use crate::config::{ConfigError, ReadKeys, SpinVariables, checked_connection_string, connection_string};
 use crate::operator_settings::OperatorSettings;
 use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
@@ -89,7 +89,7 @@ pub async fn serve_not_found(request: IncomingRequest, out: ResponseOutparam) {
 /// Serves what the functions need, and whether it is there.
 pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
     respond(request, out, health::METHODS, SessionUse::Ignored, |_, settings, _| {
-        let reading = match connection_string(&SpinVariables) {
+        let reading = match checked_connection_string(&SpinVariables) {
             Ok(address) => PgStore::at(address).read_health(),
             Err(error) => Err(StoreError::Unavailable(error.to_string())),
         };

@@ -84,33 +84,60 @@ fn send_all(address: SocketAddr, request: &Request, clients: usize, time: Durati
     Ok(times)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's time, and sends codes of now")]
+/// Sends one request on a connection of its own.
+pub(crate) fn once(address: SocketAddr, request: &Request) -> Result<()> {
+    Caller::connect(address)?.send(request).map(|_| ())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's time")]
 fn send_until(address: SocketAddr, request: &Request, end: Instant) -> Result<Vec<Duration>> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let (mut reader, mut writer) = (BufReader::new(stream.try_clone()?), stream);
+    let mut caller = Caller::connect(address)?;
     let mut times = Vec::new();
     while Instant::now() < end {
+        let Some(took) = caller.send(request)? else { break };
+        times.push(took);
+    }
+    Ok(times)
+}
+
+/// A client's connection.
+struct Caller {
+    address: SocketAddr,
+    reader: BufReader<TcpStream>,
+    writer: TcpStream,
+}
+
+impl Caller {
+    fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(Self { address, reader: BufReader::new(stream.try_clone()?), writer: stream })
+    }
+
+    /// Sends a request, and waits for the answer that it should have; how long that took. None when there is nothing left to send.
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's time, and sends codes of now")]
+    fn send(&mut self, request: &Request) -> Result<Option<Duration>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
-        let Some(body) = (request.body)(now) else { break };
+        let Some(body) = (request.body)(now) else { return Ok(None) };
         let text = format!(
-            "{} {} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{}{}Content-Length: {}\r\n\r\n{body}",
+            "{} {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n{}{}Content-Length: {}\r\n\r\n{body}",
             request.method,
             request.path,
+            self.address,
             forwarded_for(),
             request.header,
             body.len()
         );
         let began = Instant::now();
-        writer.write_all(text.as_bytes())?;
-        let status = read_answer(&mut reader)?;
-        times.push(began.elapsed());
+        self.writer.write_all(text.as_bytes())?;
+        let status = read_answer(&mut self.reader)?;
+        let took = began.elapsed();
         if status != request.status {
             bail!("{} answered {status}, not {}", request.path, request.status);
         }
+        Ok(Some(took))
     }
-    Ok(times)
 }
 
 /// An address of its own for each request, as people have them; heeded where `trusted_proxy_hops=1`.

@@ -5,7 +5,8 @@ use crate::dotenv::random_key;
 use crate::{checkout, components, say};
 use anyhow::{Context, Result};
 use cofrap_host::{
-    Ambient, App, Engine, LocalPostgres, Manifest, Options, PostgresHome, VariableSource, database_variables, serve,
+    Ambient, App, Authorities, Engine, LocalPostgres, Manifest, Options, PostgresHome, VariableSource,
+    database_variables, serve,
 };
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio_postgres::NoTls;
 
 /// Clients that ask for hashes at once.
 const CLIENTS: usize = 16;
@@ -43,8 +43,7 @@ pub(crate) async fn bench() -> Result<()> {
 async fn measure(server: &LocalPostgres) -> Result<()> {
     server.ensure_database(DATABASE).await?;
     let config = server.config(DATABASE);
-    let (mut client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(connection);
+    let mut client = Authorities::default().connect(&config).await?;
     cofrap_migrations::migrate(&mut client, say).await?;
     let database = database_variables(&config)?;
     let no_limits =
@@ -77,6 +76,7 @@ async fn start(variables: VariableSource) -> Result<SocketAddr> {
     let options = Options {
         manifest: Manifest::read(&checkout().join("spin.toml"))?,
         variables: vec![variables],
+        authorities: Authorities::default(),
         ambient: Ambient::default(),
         output: Arc::new(|_| {}),
     };

@@ -3,7 +3,7 @@
 use cofrap_accounts::{
     Access, Account, AccountId, AuditEntry, Counters, Expiry, Found, HealthReading, Operator, Origin, PastPassword,
     PendingSecondFactor, Reading, Saved, SecondFactor, SessionAccount, StaleBatch, Standing, State, StoreError,
-    StoredKeys, Throttles, UnixTime, Window,
+    StoredKeys, Subjects, Throttles, UnixTime, Window,
 };
 use cofrap_crypto::{Binding, KeyId, Sealed, TotpStep};
 use serde::Deserialize;
@@ -53,34 +53,48 @@ impl CountersRow {
 #[derive(Deserialize)]
 pub(super) struct ReadingRow {
     account: Option<AccountRow>,
+    #[serde(default)]
     is_other_spelling: bool,
-    is_known_place: bool,
-    address_failures: Option<i64>,
-    address_since: Option<i64>,
-    generations: Option<i64>,
-    generations_since: Option<i64>,
-    name_locked_until: Option<i64>,
-    registered_keys: Option<String>,
-    foreign_tokens: Option<String>,
+    is_known_place: Option<bool>,
+    counts: Vec<CountRow>,
+    registered_keys: Vec<String>,
+    foreign_tokens: Vec<String>,
+}
+
+/// What was counted of an address or a name.
+#[derive(Deserialize)]
+struct CountRow {
+    subject: String,
+    place: String,
+    failures: i64,
+    since: i64,
+    locked_until: i64,
 }
 
 impl ReadingRow {
-    pub(super) fn read(self) -> Result<Reading, StoreError> {
-        let window = |count: Option<i64>, since: Option<i64>| {
-            count.zip(since).map(|(count, since)| Window { count, since: UnixTime::from_seconds(since) })
+    pub(super) fn read(self, subjects: &Subjects) -> Result<Reading, StoreError> {
+        let known_place = self.is_known_place == Some(true);
+        let count = |subject: &str, place: &str| {
+            self.counts.iter().find(|count| count.subject == subject && count.place == place)
         };
+        let window = |subject| {
+            let seen = |row: &CountRow| Window { count: row.failures, since: UnixTime::from_seconds(row.since) };
+            count(subject, "").map(seen)
+        };
+        let name_place = if known_place { &*subjects.place } else { "" };
         let throttles = Throttles {
-            address: window(self.address_failures, self.address_since),
-            generations: window(self.generations, self.generations_since),
-            name_locked_until: self.name_locked_until.map(UnixTime::from_seconds),
-            known_place: self.is_known_place,
+            address: window(&subjects.address),
+            generations: window(&subjects.generations),
+            name_locked_until: count(&subjects.name, name_place).map(|row| UnixTime::from_seconds(row.locked_until)),
+            known_place,
         };
         let found = match self.account {
             Some(row) => Found::Account(Box::new(account(row)?)),
             None if self.is_other_spelling => Found::OtherCase,
             None => Found::Nobody,
         };
-        Ok(Reading { found, throttles, keys: stored_keys(self.registered_keys, self.foreign_tokens) })
+        let keys = StoredKeys { registered: self.registered_keys, samples: self.foreign_tokens };
+        Ok(Reading { found, throttles, keys })
     }
 }
 

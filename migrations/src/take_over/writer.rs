@@ -1,0 +1,208 @@
+//! Carries a plan out, many rows at a time.
+
+use super::{Import, Protection};
+use crate::refused;
+use anyhow::{Context, Result};
+use cofrap_accounts::{AccountId, Standing, UnixTime};
+use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, Slot};
+use std::collections::HashMap;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Transaction};
+
+/// Rows that are written at once.
+const BATCH: usize = 1_000;
+
+/// Of a row of `users_v2`: it was taken over, and has a credential of then.
+const IS_EXPIRABLE: &str = "imported_from IS NOT NULL AND expired_since IS NULL
+                            AND (password_generation = 0 OR mfa_generation = 0 AND nullif(mfa, '') IS NOT NULL)";
+
+/// What is taken over, with its secrets as they are stored from now on.
+pub(super) type Imported<'a> = (&'a Import<'a>, (Sealed, Option<Sealed>));
+
+pub(super) struct Writer<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) keyring: &'a Keyring,
+    pub(super) now: UnixTime,
+}
+
+/// Secrets as their three columns.
+#[derive(Default)]
+struct Columns<'a> {
+    tokens: Vec<Option<&'a str>>,
+    keys: Vec<Option<&'a str>>,
+    bindings: Vec<Option<&'a str>>,
+}
+
+impl<'a> FromIterator<Option<&'a Sealed>> for Columns<'a> {
+    fn from_iter<T: IntoIterator<Item = Option<&'a Sealed>>>(secrets: T) -> Self {
+        let mut columns = Self::default();
+        for secret in secrets {
+            columns.tokens.push(secret.map(Sealed::token));
+            columns.keys.push(secret.and_then(Sealed::key).map(KeyId::as_str));
+            columns.bindings.push(secret.and_then(Sealed::binding).map(Binding::as_str));
+        }
+        columns
+    }
+}
+
+impl Writer<'_> {
+    async fn execute(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        self.transaction.execute(statement, parameters).await.map_err(refused)
+    }
+
+    /// Puts protected secrets in the place of those that were found, unless they were replaced meanwhile.
+    pub(super) async fn protect(&self, protections: &[(&Protection<'_>, Sealed)]) -> Result<()> {
+        for slot in [Slot::Password, Slot::SecondFactor, Slot::PastPassword] {
+            for must_renew in [false, true] {
+                let is_of_kind =
+                    |(place, _): &&(&Protection<'_>, Sealed)| place.slot == slot && place.must_renew == must_renew;
+                let of_kind: Vec<_> = protections.iter().filter(is_of_kind).collect();
+                for batch in of_kind.chunks(BATCH) {
+                    self.protect_batch(slot, must_renew, batch).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn protect_batch(&self, slot: Slot, must_renew: bool, batch: &[&(&Protection<'_>, Sealed)]) -> Result<()> {
+        let (table, column) = match slot {
+            Slot::Password => ("users_v2", "password"),
+            Slot::SecondFactor | Slot::PendingSecondFactor => ("users_v2", "mfa"),
+            Slot::PastPassword => ("password_history_v2", "password"),
+        };
+        let mark = if must_renew { ", expired = TRUE, expired_since = $6::bigint" } else { "" };
+        let update = format!(
+            "UPDATE {table} t SET {column} = n.token, {column}_key = n.key, {column}_binding = n.binding{mark}
+             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS n (id, old, token, key, binding)
+             WHERE t.id = n.id AND t.{column} = n.old AND t.{column}_key IS NULL"
+        );
+        let (ids, old): (Vec<_>, Vec<_>) = batch.iter().map(|(place, _)| (place.id, place.old)).unzip();
+        let secrets: Columns<'_> = batch.iter().map(|(_, secret)| Some(secret)).collect();
+        let now = self.now.seconds();
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&ids, &old, &secrets.tokens, &secrets.keys, &secrets.bindings, &now];
+        let given = if must_renew { 6 } else { 5 };
+        let protected = self.execute(&update, &parameters[..given]).await;
+        protected.map(|_| ()).with_context(|| format!("cannot protect {table}, rows {}", between(&ids)))
+    }
+
+    /// Gives accounts of the first generation their rows; the numbers of those that have not come, because somebody took their name
+    /// meanwhile.
+    pub(super) async fn import(&self, imports: &[Imported<'_>]) -> Result<Vec<i64>> {
+        let mut left = Vec::new();
+        for batch in imports.chunks(BATCH) {
+            let ids: Vec<_> = batch.iter().map(|(import, _)| import.id).collect();
+            let come = self.import_batch(batch, &ids).await;
+            let come = come.with_context(|| format!("cannot take over users, rows {}", between(&ids)))?;
+            left.extend(ids.into_iter().filter(|id| !come.contains_key(id)));
+        }
+        Ok(left)
+    }
+
+    /// The new number of each row that came.
+    async fn import_batch(&self, batch: &[Imported<'_>], ids: &[i64]) -> Result<HashMap<i64, i64>> {
+        let insert = "
+            INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, mfa, mfa_key, mfa_binding,
+                                  gendate, expired, expired_since, imported_from, state, origin, created_at, updated_at)
+            SELECT n.*, $13, $14, to_timestamp($15::bigint) AT TIME ZONE 'UTC', to_timestamp($15::bigint) AT TIME ZONE 'UTC'
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                        $9::bigint[], $10::bool[], $11::bigint[], $12::bigint[]) AS n
+            ON CONFLICT DO NOTHING
+            RETURNING imported_from, id::bigint";
+        let (standing, now) = (Standing::of_taken_over(), self.now.seconds());
+        let imports = || batch.iter().map(|(import, _)| *import);
+        let names: Vec<_> = imports().map(|import| import.username).collect();
+        let keys: Vec<_> = imports().map(|import| import.case_key.as_deref()).collect();
+        let passwords: Columns<'_> = batch.iter().map(|(_, (password, _))| Some(password)).collect();
+        let factors: Columns<'_> = batch.iter().map(|(_, (_, factor))| factor.as_ref()).collect();
+        let births: Vec<_> = imports().map(|import| import.gendate).collect();
+        let expired: Vec<_> = imports().map(|import| import.expired || import.must_renew).collect();
+        let since: Vec<_> = imports().map(|import| import.must_renew.then_some(now)).collect();
+        let (state, origin) = (standing.state.as_str(), standing.origin.as_str());
+        let rows: [&(dyn ToSql + Sync); 15] = [
+            &names,
+            &keys,
+            &passwords.tokens,
+            &passwords.keys,
+            &passwords.bindings,
+            &factors.tokens,
+            &factors.keys,
+            &factors.bindings,
+            &births,
+            &expired,
+            &since,
+            &ids,
+            &state,
+            &origin,
+            &now,
+        ];
+        let come = self.transaction.query(insert, &rows).await.map_err(refused)?;
+        let come: HashMap<i64, i64> = come.iter().map(|row| (row.get(0), row.get(1))).collect();
+        self.bind_and_note(batch, &come).await?;
+        Ok(come)
+    }
+
+    /// What a new row needs besides: its standing bound to it, its password in the history, a row of the audit.
+    async fn bind_and_note(&self, batch: &[Imported<'_>], come: &HashMap<i64, i64>) -> Result<()> {
+        let (standing, now) = (Standing::of_taken_over(), self.now.seconds());
+        let (mut ids, mut names, mut bound, mut past) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (import, (password, _)) in batch {
+            let Some(&id) = come.get(&import.id) else { continue };
+            ids.push(id);
+            names.push(import.username);
+            bound.push(standing.bind_to(AccountId(id), import.username, self.keyring));
+            if password.binding().is_some() {
+                let place = Slot::PastPassword.of(import.username);
+                let is_expired = import.expired || import.must_renew;
+                past.push((id, self.keyring.bind_elsewhere(password, place), import.gendate, is_expired));
+            }
+        }
+        let bind = "UPDATE users_v2 u SET standing_key = $1, standing_binding = n.bound
+                    FROM unnest($2::bigint[], $3::text[]) AS n (id, bound) WHERE u.id = n.id";
+        let bound: Vec<_> = bound.iter().map(Binding::as_str).collect();
+        self.execute(bind, &[&self.keyring.first_id().as_str(), &ids, &bound]).await?;
+        let history = "
+            INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
+            SELECT n.*, to_timestamp($7::bigint) AT TIME ZONE 'UTC'
+            FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bool[]) AS n";
+        let secrets: Columns<'_> = past.iter().map(|(_, secret, ..)| Some(secret)).collect();
+        let owners: Vec<_> = past.iter().map(|(id, ..)| *id).collect();
+        let births: Vec<_> = past.iter().map(|(_, _, birth, _)| *birth).collect();
+        let expired: Vec<_> = past.iter().map(|(.., is_expired)| *is_expired).collect();
+        let rows: [&(dyn ToSql + Sync); 7] =
+            [&owners, &secrets.tokens, &secrets.keys, &secrets.bindings, &births, &expired, &now];
+        self.execute(history, &rows).await?;
+        let audit = "
+            INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
+            SELECT n.id, 'account_imported', TRUE, jsonb_build_object('username', n.name),
+                   to_timestamp($3::bigint) AT TIME ZONE 'UTC'
+            FROM unnest($1::bigint[], $2::text[]) AS n (id, name)";
+        self.execute(audit, &[&ids, &names, &now]).await.map(|_| ())
+    }
+
+    /// Has whoever was taken over, and still has a credential of then, renew.
+    pub(super) async fn expire(&self) -> Result<u64> {
+        let update = format!("UPDATE users_v2 SET expired = TRUE, expired_since = $1 WHERE {IS_EXPIRABLE}");
+        self.execute(&update, &[&self.now.seconds()]).await
+    }
+}
+
+/// How many [`Writer::expire`] would have renew; none before there is the column that says who was taken over.
+pub(super) async fn count_expirable(client: &Client) -> Result<u64> {
+    let is_there = "SELECT EXISTS (SELECT FROM pg_attribute
+                                   WHERE attrelid = to_regclass('users_v2') AND attname = 'imported_from')";
+    if !client.query_one(is_there, &[]).await.map_err(refused)?.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    let count = format!("SELECT count(*) FROM users_v2 WHERE {IS_EXPIRABLE}");
+    Ok(client.query_one(&count, &[]).await.map_err(refused)?.get::<_, i64>(0).unsigned_abs())
+}
+
+fn between(ids: &[i64]) -> String {
+    match ids {
+        [first, .., last] => format!("{first} to {last}"),
+        [one] => one.to_string(),
+        [] => "none".to_owned(),
+    }
+}
