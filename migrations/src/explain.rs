@@ -79,7 +79,7 @@ fn calls() -> Vec<String> {
     vec![
         "find('n7', 'n7', 'place', 's1', 's2', 's3')".to_owned(),
         "find('nobody', 'nobody', 'place', 's1', 's2', 's3')".to_owned(),
-        "find_session(7)".to_owned(),
+        "find_session(7, '1')".to_owned(),
         "read_audit('n7', NULL, NULL, 50)".to_owned(),
         "read_audit(NULL, 7, NULL, 20)".to_owned(),
         "read_audit(NULL, NULL, 50000, 500)".to_owned(),

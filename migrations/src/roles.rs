@@ -20,12 +20,13 @@ const SESSION_DEFAULTS: [(&str, &str); 6] = [
 ];
 
 /// The tables that the functions use; what the functions' owner may do with each. The audit is only added to.
-pub(crate) const RIGHTS: [(&str, &str); 5] = [
+pub(crate) const RIGHTS: [(&str, &str); 6] = [
     ("users_v2", "SELECT, INSERT, UPDATE"),
     ("password_history_v2", "SELECT, INSERT, UPDATE"),
     ("auth_logs_v2", "SELECT, INSERT"),
     ("throttles", "SELECT, INSERT, UPDATE, DELETE"),
     ("encryption_keys", "SELECT, INSERT, DELETE"),
+    ("installation", "SELECT"),
 ];
 
 /// The tables whose rows are numbered by a sequence.

@@ -60,13 +60,13 @@ async fn a_component_reads_exactly_what_it_is_granted_and_no_request_more_than_t
 }
 
 #[tokio::test]
-async fn a_login_has_eleven_variables_looked_up() {
+async fn a_login_has_ten_variables_looked_up() {
     let app = TestApp::start().await;
     let mut michel = app.active_account("michel.ranu").await;
     app.clock.advance(30);
     app.take_reads();
     michel.log_in().await.ok();
     let reads = app.take_reads();
-    // Five that it asks for, and the application's six when it connects.
-    assert_eq!(reads.len(), 11, "{reads:#?}");
+    // Four that it asks for, and the application's six when it connects.
+    assert_eq!(reads.len(), 10, "{reads:#?}");
 }

@@ -61,6 +61,7 @@ async fn without_proof_an_active_account_s_credentials_stay_whatever_is_shown() 
         login_counter: 2,
         security_counter: 1,
         generations: [1, 1],
+        identity: app.identity("michel.ranu").await,
     };
     let challenge = keys.sign_ticket(Purpose::Challenge, &ticket);
     let forged_renewals = [
@@ -371,12 +372,15 @@ async fn an_active_account_without_a_second_factor_enrols_with_its_password_or_a
     michel.log_in().await.ok();
 
     let mut other = taken_over(&app, "somebody.else").await;
+    let known = "UPDATE users_v2 SET identity = repeat('ab', 16) WHERE username = 'somebody.else'";
+    app.database.client.batch_execute(known).await.unwrap();
     let ticket = Ticket {
         user_id: app.database.count("SELECT max(id)::bigint FROM users_v2").await,
         expires_at: app.clock.now() + 300,
         login_counter: 0,
         security_counter: 0,
         generations: [0, 0],
+        identity: app.identity("somebody.else").await,
     };
     let challenge = app.token_keys().sign_ticket(Purpose::Challenge, &ticket);
     let body = json!({ "username": "somebody.else", "challenge": challenge });

@@ -33,6 +33,7 @@ async fn a_login_s_token_says_who_bears_it_until_when() {
     let expected = json!({
         "iss": "cofrap-auth", "aud": "cofrap", "sub": id.to_string(), "iat": now, "nbf": now, "exp": now + 1800,
         "jti": null, "auth_time": now, "epoch": epoch,
+        "acct": URL_SAFE_NO_PAD.encode(app.identity("michel.ranu").await),
     });
     assert_eq!(claims, expected);
     app.clock.advance(1799);
@@ -114,12 +115,19 @@ async fn forged_and_foreign_tokens_are_refused() {
         expires_at: now + 60,
         authenticated_at: now,
         epoch: app.database.count("SELECT session_epoch FROM users_v2").await,
+        identity: app.identity("michel.ranu").await,
         token_id: [0; 16],
     };
     app.session(&keys.sign_session(&own)).await.ok();
     let with_header = |header: &str| format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(header), parts[1], parts[2]);
-    let ticket =
-        Ticket { user_id: id, expires_at: now + 60, login_counter: 2, security_counter: 1, generations: [1, 1] };
+    let ticket = Ticket {
+        user_id: id,
+        expires_at: now + 60,
+        login_counter: 2,
+        security_counter: 1,
+        generations: [1, 1],
+        identity: own.identity,
+    };
     let forgeries = [
         String::new(),
         "x".to_owned(),
@@ -135,6 +143,7 @@ async fn forged_and_foreign_tokens_are_refused() {
         keys.sign_ticket(Purpose::Renewal, &ticket),
         keys.sign_session(&SessionClaims { epoch: own.epoch + 1, ..own.clone() }),
         keys.sign_session(&SessionClaims { user_id: id + 1, ..own.clone() }),
+        keys.sign_session(&SessionClaims { identity: [0; 32], ..own.clone() }),
         keys.sign_session(&SessionClaims { expires_at: now, ..own.clone() }),
         keys.sign_session(&SessionClaims { issued_at: now + 60, ..own.clone() }),
         keys.sign_session(&SessionClaims { authenticated_at: now - 12 * 3600, ..own.clone() }),
@@ -192,4 +201,67 @@ async fn a_token_that_no_key_signed_never_reaches_the_database() {
     let (app, wire) = TestApp::start_on_a_wire().await;
     app.session("nonsense").await.problem(401, "invalid_token");
     assert!(wire.take_statements().is_empty());
+}
+
+/// A restore takes back what a sequence and an epoch had counted: another person's new account can have the number of an old session.
+#[tokio::test]
+async fn a_number_that_is_used_again_opens_nothing() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let token = michel.session().await;
+    let challenge = michel.challenge().await;
+    let id = app.database.count("SELECT id::bigint FROM users_v2").await;
+    let other = format!("DELETE FROM users_v2; SELECT setval('users_v2_id_seq', {id}, FALSE)");
+    app.database.client.batch_execute(&other).await.unwrap();
+    app.clock.advance(30);
+    let mut somebody = app.active_account("michel.ranu").await;
+    assert_eq!(app.database.count("SELECT id::bigint FROM users_v2").await, id);
+    app.database.client.batch_execute("UPDATE users_v2 SET session_epoch = 1, login_counter = 1").await.unwrap();
+    for method in [Method::GET, Method::POST, Method::DELETE] {
+        app.request_as(&token, method, PATH).await.problem(401, "invalid_token");
+    }
+    let renewal = json!({ "username": "michel.ranu" });
+    app.call_as(&token, "generate-password-v2", renewal).await.problem(403, "proof_required");
+    app.clock.advance(30);
+    let code = somebody.fresh_code();
+    app.complete_login("michel.ranu", &code, &challenge).await.problem(401, "invalid_credentials");
+    app.clock.advance(30);
+    somebody.log_in().await.ok();
+}
+
+#[tokio::test]
+async fn a_restored_database_ends_every_session() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let token = michel.session().await;
+    app.session(&token).await.ok();
+    app.database.client.batch_execute("UPDATE installation SET identity = repeat('ab', 16)").await.unwrap();
+    app.session(&token).await.problem(401, "invalid_token");
+    app.clock.advance(30);
+    michel.session().await;
+}
+
+/// A row of another program has no identity until somebody shows its password: nothing is taken for none.
+#[tokio::test]
+async fn an_account_without_an_identity_has_no_token() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let token = michel.session().await;
+    app.database.client.batch_execute("UPDATE users_v2 SET identity = NULL").await.unwrap();
+    app.session(&token).await.problem(401, "invalid_token");
+    let id = app.database.count("SELECT id::bigint FROM users_v2").await;
+    let ticket = Ticket {
+        user_id: id,
+        expires_at: app.clock.now() + 60,
+        login_counter: app.database.count("SELECT login_counter FROM users_v2").await,
+        security_counter: app.database.count("SELECT security_counter FROM users_v2").await,
+        generations: [0, 0],
+        identity: [0; 32],
+    };
+    let renewal = app.token_keys().sign_ticket(Purpose::Renewal, &ticket);
+    let body = json!({ "username": "michel.ranu", "renewal_token": renewal });
+    app.call("generate-password-v2", body).await.problem(403, "proof_required");
+    app.clock.advance(30);
+    let again = michel.session().await;
+    app.session(&again).await.ok();
 }

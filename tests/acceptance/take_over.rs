@@ -266,7 +266,7 @@ async fn a_dry_run_says_what_the_take_over_then_does_and_changes_nothing() {
     let before = (table(&database, "users").await, table(&database, "users_v2").await);
     let planned = plan_take_over(&database.client, &keyring(), now(), Expire::Imported).await.unwrap();
     assert_eq!(said(&planned), expected);
-    assert_eq!(pending(&database.client).await.unwrap().len(), 5);
+    assert_eq!(pending(&database.client).await.unwrap().len(), 6);
     assert_eq!((table(&database, "users").await, table(&database, "users_v2").await), before);
     assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 3);
 
@@ -610,7 +610,7 @@ async fn a_secret_that_is_replaced_meanwhile_is_not_written_over() {
     let (mut rng, keyring) = (UnwrapErr(SysRng), keyring());
     let taking = take_over(&mut client, &keyring, &mut rng, now(), Expire::Nobody);
     let replaced = database.client.batch_execute("UPDATE users_v2 SET password = 'Motdepasse-2'");
-    wire.interrupt("UPDATE users_v2 SET password", taking, replaced).await.unwrap();
+    wire.interrupt("UPDATE users_v2 t SET password", taking, replaced).await.unwrap();
     assert_eq!(database.text("SELECT password::text FROM users_v2").await, "Motdepasse-2");
 }
 
@@ -663,7 +663,7 @@ async fn functions_and_a_take_over_do_not_wait_for_each_other_in_a_circle() {
         function.execute(register, &[&first_key]).await.unwrap();
         function.batch_execute("COMMIT").await.unwrap();
     };
-    wire.interrupt("UPDATE users_v2 SET password", taking, locks).await.unwrap();
+    wire.interrupt("UPDATE users_v2 t SET password", taking, locks).await.unwrap();
     assert_eq!(database.count("SELECT count(*) FROM users_v2 WHERE password_key IS NOT NULL").await, 2);
 }
 

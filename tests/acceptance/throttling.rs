@@ -120,7 +120,12 @@ async fn a_right_guess_among_parallel_ones_is_judged_within_the_limit_too() {
     let app = Arc::new(TestApp::start_with(Settings::variable("ip_failures_limit", "0")).await);
     for round in 0..20 {
         let name = format!("michel.{round}");
-        let michel = app.provisional_account(&name).await;
+        let mut michel = app.provisional_account(&name).await;
+        // The first complete login, and the usual one.
+        if round % 2 == 0 {
+            michel.log_in().await.ok();
+            app.clock.advance(60);
+        }
         let (password, right) = (michel.password.clone(), michel.code_at(app.clock.now()));
         let attempts: Vec<_> = (0..60)
             .map(|attempt| {
@@ -140,6 +145,37 @@ async fn a_right_guess_among_parallel_ones_is_judged_within_the_limit_too() {
         );
         assert!(app.database.count(&before_success).await <= 4, "round {round}");
     }
+}
+
+/// Pairs of names and passwords from one address, 20 right ones among them: once 30 were wrong, the right ones say nothing either.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_parallel_pairs_from_one_address_30_wrong_ones_end_the_judging() {
+    let app = Arc::new(TestApp::start_with(Settings::variable("ip_generations_limit", "0")).await);
+    let mut right = Vec::new();
+    for number in 0..20 {
+        let name = format!("michel.{number}");
+        let password = app.generate_password(&name).await.ok().read_qr_code();
+        right.push((name, password));
+    }
+    let attempts: Vec<_> = (0..200)
+        .map(|number| {
+            let wrong = || (format!("nobody.{number}"), "wrong".to_owned());
+            let pair = if number % 10 == 5 { right[number / 10].clone() } else { wrong() };
+            let app = Arc::clone(&app);
+            tokio::spawn(async move { app.begin_login(&pair.0, &pair.1).await.status })
+        })
+        .collect();
+    let mut wrong = 0;
+    for attempt in attempts {
+        match attempt.await.unwrap() {
+            401 => wrong += 1,
+            status => assert!([200, 429].contains(&status)),
+        }
+    }
+    assert_eq!(wrong, 30);
+    let late_success = "SELECT count(*) FROM auth_logs_v2 l WHERE l.success AND l.action = 'password_verified' AND (
+                            SELECT count(*) FROM auth_logs_v2 b WHERE b.id < l.id AND b.details ->> 'reason' = 'unknown_user') > 30";
+    assert_eq!(app.database.count(late_success).await, 0);
 }
 
 #[tokio::test]

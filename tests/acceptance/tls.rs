@@ -2,7 +2,7 @@
 
 use cofrap_host::{Authorities, LocalPostgres, PostgresHome, VariableSource};
 use cofrap_tests::Probe;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -32,6 +32,7 @@ struct Authority {
 impl Authority {
     fn make(name: &str) -> Self {
         let mut of_authority = CertificateParams::default();
+        of_authority.distinguished_name.push(DnType::CommonName, name);
         of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority_key = KeyPair::generate().unwrap();
         let authority = of_authority.self_signed(&authority_key).unwrap();

@@ -157,7 +157,7 @@ async fn an_audit_that_cannot_be_written_undoes_the_deed() {
 async fn a_row_that_makes_no_sense_is_503_and_located_in_the_log() {
     let app = TestApp::start().await;
     app.generate_password("michel.ranu").await.ok();
-    let corrupt = "ALTER TABLE users_v2 DROP CONSTRAINT users_v2_state_check; UPDATE users_v2 SET state = 'odd'";
+    let corrupt = "UPDATE users_v2 SET state = 'odd'";
     app.database.client.batch_execute(corrupt).await.unwrap();
     check(&app).await;
     assert!(app.log().contains("table users_v2, row 1, column state: unknown state"), "{}", app.log());

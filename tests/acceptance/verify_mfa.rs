@@ -231,6 +231,7 @@ async fn a_challenge_stands_on_every_counter_of_the_account() {
         login_counter: 0,
         security_counter: app.database.count("SELECT security_counter FROM users_v2").await,
         generations: [1, 1],
+        identity: app.identity("michel.ranu").await,
     };
     let sign = |ticket| app.token_keys().sign_ticket(Purpose::Challenge, &ticket);
     for other in [
@@ -240,6 +241,7 @@ async fn a_challenge_stands_on_every_counter_of_the_account() {
         Ticket { login_counter: 1, ..ticket },
         Ticket { security_counter: ticket.security_counter + 1, ..ticket },
         Ticket { user_id: ticket.user_id + 1, ..ticket },
+        Ticket { identity: [0; 32], ..ticket },
         Ticket { expires_at: app.clock.now(), ..ticket },
     ] {
         let code = michel.code_at(app.clock.now());

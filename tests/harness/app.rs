@@ -5,7 +5,7 @@ use crate::{Answer, Database, Person, TestClock, TestServer, Wire};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cofrap_api::routes::ROUTES;
-use cofrap_crypto::{Keyring, Sealed, Slot, TokenKeys};
+use cofrap_crypto::{Identity, Keyring, Sealed, Slot, TokenKeys};
 use cofrap_host::{
     Ambient, App, Authorities, Engine, Manifest, Options, RandomSource, VariableRead, VariableSource, serve,
 };
@@ -222,6 +222,16 @@ impl TestApp {
     /// The same functions with other settings, on the same database and clock.
     pub async fn restart_with(&self, settings: Settings) -> Self {
         Self::start_at(Arc::clone(&self.database), self.clock.clone(), settings).await
+    }
+
+    /// What tokens of an account are bound to: the identity of the account and of the database.
+    pub async fn identity(&self, username: &str) -> Identity {
+        let question = format!(
+            "SELECT encode(decode(u.identity || i.identity, 'hex'), 'base64') FROM users_v2 u, installation i
+             WHERE u.username = '{username}'"
+        );
+        let identity = self.database.text(&question).await.replace('\n', "");
+        STANDARD.decode(identity).expect("base64").try_into().expect("32 bytes")
     }
 
     /// Calls a function with a JSON body.

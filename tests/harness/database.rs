@@ -5,6 +5,7 @@ use cofrap_host::{Authorities, LocalPostgres, PostgresHome, VariableSource, data
 use cofrap_migrations::Report;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config};
 
 /// The migrated database that others are cloned from.
@@ -124,7 +125,7 @@ impl Database {
     /// Another connection, over a wire.
     pub async fn connect_through(&self, wire: &Wire) -> Client {
         let mut text = Config::new();
-        text.host("127.0.0.1").port(wire.port()).dbname(&self.name);
+        text.host("127.0.0.1").port(wire.port()).dbname(&self.name).ssl_mode(SslMode::Disable);
         text.user(self.config.get_user().expect("a user")).password(self.config.get_password().expect("a password"));
         connect(&text).await
     }
@@ -184,7 +185,7 @@ impl Database {
     pub fn variables_at(&self, port: u16) -> VariableSource {
         let config = self.functions_config();
         let mut elsewhere = Config::new();
-        elsewhere.host("127.0.0.1").port(port).dbname(&self.name);
+        elsewhere.host("127.0.0.1").port(port).dbname(&self.name).ssl_mode(SslMode::Disable);
         elsewhere.user(config.get_user().expect("a user")).password(config.get_password().expect("a password"));
         database_variables(&elsewhere).expect("it has one host")
     }

@@ -11,6 +11,7 @@ mod health;
 pub(crate) mod latency;
 mod report;
 mod scale;
+mod twin;
 
 use crate::address::Address;
 use crate::dotenv::random_key;
@@ -18,14 +19,14 @@ use crate::{checkout, components, say};
 use accounts::Accounts;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use client::{Request, Round, round};
+use client::{Request, round};
 use cofrap_crypto::Keyring;
 use cofrap_host::{
     Ambient, App, Authorities, Engine, LocalPostgres, Manifest, Measured, Options, PostgresHome, VariableSource,
     database_variables, from_environment, serve,
 };
 use cpu::Watched;
-use report::Line;
+use report::{Line, Turn};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_postgres::Client;
+use twin::Twin;
 
 /// What is measured.
 #[derive(Args)]
@@ -126,7 +128,9 @@ pub(crate) async fn bench(arguments: BenchArgs) -> Result<()> {
     if let (Some(host), Some(database)) = (&arguments.host_url, &arguments.database_url) {
         let key = from_environment().remove("encryption_key").context("set SPIN_VARIABLE_ENCRYPTION_KEY to theirs")?;
         let client = Address::parse(database)?.connect().await?;
-        return measure(&client, latency::resolve(host)?, arguments.host_pid, &parse_keyring(&key)?, &extent).await;
+        let twin = Twin::start(&from_environment())?;
+        let places = Places { host: latency::resolve(host)?, twin: twin.address };
+        return measure(&client, &places, arguments.host_pid, &parse_keyring(&key)?, &extent).await;
     }
     components::build_with_floor()?;
     let server = LocalPostgres::start(PostgresHome::Temporary, say).await?;
@@ -190,7 +194,15 @@ async fn measure_here(server: &LocalPostgres, manifest: &Path, extent: &Extent) 
     if extent.is_profiled {
         say(&format!("the host is process {0}: perf record -g -p {0}", host.0.id()));
     }
-    measure(&client, address, Some(host.0.id()), &keyring, extent).await
+    let twin = Twin::start(&variables)?;
+    let places = Places { host: address, twin: twin.address };
+    measure(&client, &places, Some(host.0.id()), &keyring, extent).await
+}
+
+/// Where the functions listen, and their native twin.
+struct Places {
+    host: SocketAddr,
+    twin: SocketAddr,
 }
 
 /// Another process of this program, which serves.
@@ -203,10 +215,14 @@ impl Host {
         if is_profiled {
             command.arg("--profile");
         }
+        Self::spawn(command, variables)
+    }
+
+    fn spawn(mut command: Command, variables: &VariableSource) -> Result<Self> {
         for (name, value) in variables {
             command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
         }
-        Ok(Self(command.spawn().context("cannot start the host")?))
+        Ok(Self(command.spawn().context("cannot start what is measured")?))
     }
 
     fn wait(&mut self, address: SocketAddr) -> Result<()> {
@@ -276,7 +292,7 @@ const FLOOR: &str = "/bench/floor";
 
 async fn measure(
     client: &Client,
-    address: SocketAddr,
+    places: &Places,
     host: Option<u32>,
     keyring: &Keyring,
     extent: &Extent,
@@ -287,6 +303,7 @@ async fn measure(
     let accounts = Arc::new(Accounts::make(client, keyring, &format!("b{run}"), extent.accounts).await?);
     client.batch_execute("ANALYZE").await?;
     let watched = Watched { host, database: postmaster(client).await };
+    let Places { host, twin } = *places;
 
     let floor = floor(FLOOR);
     let extent = extent.clone();
@@ -295,13 +312,15 @@ async fn measure(
         let mut lines = Vec::new();
         for (title, request) in requests.into_iter().filter(|(title, _)| title.contains(&extent.only)) {
             for &clients in &extent.connections {
-                let pairs: Vec<(Round, Round)> = (0..extent.pairs)
+                let turns: Vec<Turn> = (0..extent.pairs)
                     .map(|_| {
-                        let floor = round(address, &floor, clients, extent.time, &watched)?;
-                        Ok((round(address, &request, clients, extent.time, &watched)?, floor))
+                        let send = |address, request| round(address, request, clients, extent.time, &watched);
+                        let (floor, ours) = (send(host, &floor)?, send(host, &request)?);
+                        let twin = if Twin::has(title) { Some(send(twin, &request)?) } else { None };
+                        Ok(Turn { ours, floor, twin })
                     })
                     .collect::<Result<_>>()?;
-                let line = Line::of(title, clients, &pairs);
+                let line = Line::of(title, clients, &turns);
                 println!("{line}");
                 lines.push(line);
             }

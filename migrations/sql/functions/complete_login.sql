@@ -77,6 +77,7 @@ BEGIN
                 again_mfa_key, again_mfa_binding, mfa_born);
         END IF;
         UPDATE public.users_v2 u SET
+            identity = coalesce(u.identity, replace(gen_random_uuid()::text, '-', '')),
             state = new_state, mfa_last_step = coalesce(step, u.mfa_last_step), otp_failures = 0,
             expired = FALSE, expired_since = NULL, login_counter = u.login_counter + 1,
             login_places = (ARRAY[complete_login.place] || array_remove(u.login_places, complete_login.place))[1:3],
@@ -86,7 +87,8 @@ BEGIN
             RETURNING json_build_object('done', json_build_object(
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
-                'session_epoch', u.session_epoch)) INTO answer;
+                'session_epoch', u.session_epoch,
+                'identity', u.identity || (SELECT i.identity FROM public.installation i))) INTO answer;
         DELETE FROM public.throttles t WHERE t.subject = name_subject AND t.place = name_place;
         outcome := 'done';
     END IF;

@@ -54,17 +54,18 @@ BEGIN
             INSERT INTO public.users_v2 AS u
                 (username, username_key, password, password_key, password_binding, gendate, expired, state, origin,
                  operator_touched, standing_key, standing_binding, legacy, password_generation, generated_at,
-                 generated_from, created_at, updated_at)
+                 generated_from, created_at, updated_at, identity)
             VALUES (given_name, name_key, create_account.password, create_account.password_key,
                     create_account.password_binding, moment, FALSE, create_account.state, create_account.origin,
                     create_account.operator_touched, create_account.password_key, create_account.standing_binding,
                     is_legacy, 1, moment, place, to_timestamp(moment) AT TIME ZONE 'UTC',
-                    to_timestamp(moment) AT TIME ZONE 'UTC')
+                    to_timestamp(moment) AT TIME ZONE 'UTC', replace(gen_random_uuid()::text, '-', ''))
             ON CONFLICT DO NOTHING
             RETURNING u.id, json_build_object('done', json_build_object(
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
-                'session_epoch', u.session_epoch)) INTO created, answer;
+                'session_epoch', u.session_epoch,
+                'identity', u.identity || (SELECT i.identity FROM public.installation i))) INTO created, answer;
             IF FOUND THEN
                 outcome := 'done';
             ELSIF EXISTS (SELECT FROM public.users_v2 u WHERE u.username = given_name OR u.username_key = name_key) THEN

@@ -74,13 +74,15 @@ BEGIN
         END IF;
         UPDATE public.users_v2 u SET
             mfa_last_step = coalesce(step, u.mfa_last_step),
+            identity = coalesce(u.identity, replace(gen_random_uuid()::text, '-', '')),
             expired = TRUE, expired_since = marked_since, login_counter = u.login_counter + 1,
             updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
             WHERE u.id = account
             RETURNING json_build_object('done', json_build_object(
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
-                'session_epoch', u.session_epoch)) INTO answer;
+                'session_epoch', u.session_epoch,
+                'identity', u.identity || (SELECT i.identity FROM public.installation i))) INTO answer;
         UPDATE public.password_history_v2 h SET expired = TRUE WHERE h.user_id = account AND h.expired IS NOT TRUE;
         outcome := 'done';
     END IF;

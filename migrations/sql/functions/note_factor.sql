@@ -56,13 +56,15 @@ BEGIN
     ELSE
         UPDATE public.users_v2 u SET
             mfa_last_step = coalesce(step, u.mfa_last_step),
+            identity = coalesce(u.identity, replace(gen_random_uuid()::text, '-', '')),
             expired_since = CASE WHEN must_renew AND u.expired IS NOT TRUE THEN moment ELSE u.expired_since END,
             expired = u.expired IS TRUE OR must_renew
             WHERE u.id = account
             RETURNING json_build_object('done', json_build_object(
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
-                'session_epoch', u.session_epoch)) INTO answer;
+                'session_epoch', u.session_epoch,
+                'identity', u.identity || (SELECT i.identity FROM public.installation i))) INTO answer;
         outcome := 'done';
     END IF;
     PERFORM cofrap.note_attempt(

@@ -1,7 +1,7 @@
 //! An account as it was read: where it stands, what it has, whether it has expired.
 
 use crate::{Age, UnixTime};
-use cofrap_crypto::{Binding, Keyring, Sealed, Slot, TotpStep};
+use cofrap_crypto::{Binding, Identity, Keyring, Sealed, Slot, TotpStep};
 
 /// `users_v2.id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +146,9 @@ pub struct Counters {
     pub security: i64,
     /// Ends of all sessions so far: a session knows the epoch of its login.
     pub session_epoch: i64,
+    /// Which account this is, whoever else had its number. None in a row of another program whose first right password is to come: no
+    /// token is bound to it yet.
+    pub identity: Option<Identity>,
 }
 
 impl Account {
@@ -304,7 +307,14 @@ pub(crate) mod tests {
             pending: None,
             enrolment_ends: None,
             expiry: Expiry::Unmarked,
-            counters: Counters { password_generation: 1, mfa_generation: 0, login: 0, security: 0, session_epoch: 0 },
+            counters: Counters {
+                password_generation: 1,
+                mfa_generation: 0,
+                login: 0,
+                security: 0,
+                session_epoch: 0,
+                identity: None,
+            },
             last_step: None,
             otp_failures: 0,
             generated: None,

@@ -124,7 +124,12 @@ pub(crate) fn conclude(
             let counters = completed(store.complete_login(&attempt, &login)?, settings)?;
             let account = login.account.id;
             let session = match settings.policy.rules().sessions {
-                Sessions::Issued => Some(new_session(tokens, rng, account, counters.session_epoch, now, now)),
+                Sessions::Issued => {
+                    // Said again only where it is new.
+                    let identity = counters.identity.or(login.account.counters.identity);
+                    let identity = identity.ok_or(StoreError::CorruptAnswer("complete_login"))?;
+                    Some(new_session(tokens, rng, (account, &identity, counters.session_epoch), now, now))
+                }
                 Sessions::None => None,
             };
             Ok(LoggedIn { username: login.account.username.clone(), account, session, counters })
@@ -207,6 +212,7 @@ impl ProvenLogin<'_> {
             && account.standing == self.standing
             && account.standing_binding.as_ref() == Some(&self.binding)
             && account.expiry == Expiry::Unmarked
+            && account.counters.identity.is_some()
     }
 
     /// The step whose code is used up; none where no code was asked for.

@@ -3,18 +3,19 @@
 //! A [`Grant`] is only made here, from what the account is and what the caller shows; the store replaces nothing for less.
 
 use crate::credentials::{Factors, Judged, Scheme, check_locks, judge, judge_nobody};
+use crate::session::read_claims;
 use crate::ticket::{challenge_holds, renewal_holds};
 use crate::{
     Access, Account, CredentialChange, Expiry, Generation, GenerationKeys, Operator, Origin, ProofKind, Reason,
-    Refusal, Refusals, Registration, Sessions, Settings, Standing, State, Subjects, SubmittedCode, TakesEffect, Tally,
-    Throttles, TooManyAttempts, UnixTime,
+    Refusal, Refusals, Registration, Settings, Standing, State, Subjects, SubmittedCode, TakesEffect, Tally, Throttles,
+    TooManyAttempts, UnixTime,
 };
 use cofrap_crypto::{Binding, Password, TotpStep};
 use std::fmt;
 use zeroize::Zeroizing;
 
 /// How long a login's session replaces credentials.
-const SESSION_PATIENCE: u64 = 300;
+const SESSION_PATIENCE: i64 = 300;
 
 /// How long after a generation only the same address starts an account over.
 const START_OVER_PATIENCE: u64 = 900;
@@ -309,15 +310,12 @@ impl Judge<'_> {
     }
 
     fn session_holds(&self, token: &str, account: &Account) -> bool {
-        let Ok(claims) = self.keys.tokens.verify_session(token) else { return false };
-        let authenticated_at = UnixTime::from_seconds(claims.authenticated_at);
-        self.settings.policy.rules().sessions == Sessions::Issued
-            && account.standing.access == Access::Enabled
+        let Some(claims) = read_claims(&self.keys.tokens, self.settings, token, self.now) else { return false };
+        account.standing.access == Access::Enabled
             && claims.user_id == account.id.0
+            && Some(claims.identity) == account.counters.identity
             && claims.epoch == account.counters.session_epoch
-            && self.now.seconds() < claims.expires_at
-            && authenticated_at <= self.now
-            && self.now.since(authenticated_at).seconds() <= SESSION_PATIENCE
+            && self.now.seconds() <= claims.authenticated_at.saturating_add(SESSION_PATIENCE)
     }
 
     fn check_address(&self) -> Result<(), Denied> {

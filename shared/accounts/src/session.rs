@@ -2,9 +2,9 @@
 
 use crate::{
     AccountId, Action, Age, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, Saved, SessionAccount, Sessions,
-    Store, StoreError, Subjects, UnixTime,
+    Settings, Store, StoreError, Subjects, UnixTime,
 };
-use cofrap_crypto::{SessionClaims, TokenKeys};
+use cofrap_crypto::{Identity, SessionClaims, TokenKeys};
 use rand_core::CryptoRng;
 
 /// How long a session token lasts, in seconds.
@@ -106,7 +106,8 @@ pub fn session(
         SessionRequest::Renew => {
             held(env.store.renew_session(&attempt(Action::SessionRenewed), &account)?)?;
             let login = UnixTime::from_seconds(claims.authenticated_at);
-            let issued = new_session(&env.keys, &mut env.rng, account.id, account.epoch, login, now);
+            let bound = (account.id, &claims.identity, account.epoch);
+            let issued = new_session(&env.keys, &mut env.rng, bound, login, now);
             Ok(SessionAnswer::Renewed(session, issued))
         }
         SessionRequest::End => {
@@ -137,15 +138,27 @@ fn verify(
     now: UnixTime,
 ) -> Result<(SessionClaims, SessionAccount), SessionError> {
     let token = bearer.token().ok_or(SessionError::InvalidToken)?;
-    let claims = env.keys.verify_session(token).map_err(|_| SessionError::InvalidToken)?;
-    let is_timely = claims.issued_at <= now.seconds().saturating_add(CLOCK_SKEW_SECONDS)
+    let claims = read_claims(&env.keys, &env.settings, token, now).ok_or(SessionError::InvalidToken)?;
+    let account = env.store.find_session(AccountId(claims.user_id), &claims.identity)?;
+    let account = account.filter(|account| account.epoch == claims.epoch);
+    account.map(|account| (claims, account)).ok_or(SessionError::InvalidToken)
+}
+
+/// What a session says that is ours and whose time it is, where there are sessions. Whether the account is still what it was is for the
+/// caller to see.
+pub(crate) fn read_claims(
+    tokens: &TokenKeys,
+    settings: &Settings,
+    token: &str,
+    now: UnixTime,
+) -> Option<SessionClaims> {
+    let claims = tokens.verify_session(token).ok()?;
+    let latest = now.seconds().saturating_add(CLOCK_SKEW_SECONDS);
+    let is_timely = claims.issued_at <= latest
+        && claims.authenticated_at <= latest
         && now.seconds() < claims.expires_at
         && now.seconds() < claims.authenticated_at.saturating_add(LONGEST_SESSION_SECONDS);
-    if !is_timely || env.settings.policy.rules().sessions == Sessions::None {
-        return Err(SessionError::InvalidToken);
-    }
-    let account = env.store.find_session(AccountId(claims.user_id))?.filter(|account| account.epoch == claims.epoch);
-    account.map(|account| (claims, account)).ok_or(SessionError::InvalidToken)
+    (is_timely && settings.policy.rules().sessions == Sessions::Issued).then_some(claims)
 }
 
 fn held(saved: Saved<()>) -> Result<(), SessionError> {
@@ -159,8 +172,7 @@ fn held(saved: Saved<()>) -> Result<(), SessionError> {
 pub(crate) fn new_session(
     keys: &TokenKeys,
     rng: &mut impl CryptoRng,
-    account: AccountId,
-    epoch: i64,
+    (account, identity, epoch): (AccountId, &Identity, i64),
     login: UnixTime,
     now: UnixTime,
 ) -> IssuedSession {
@@ -173,6 +185,7 @@ pub(crate) fn new_session(
         expires_at: expires_at.seconds(),
         authenticated_at: login.seconds(),
         epoch,
+        identity: *identity,
         token_id,
     });
     IssuedSession { token, issued_at: now, expires_at }

@@ -5,7 +5,7 @@ use crate::{
     Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, ProvenFactor, ProvenLogin, Reason,
     Standing, Subjects, Throttles, TooManyAttempts, UnixTime, Username,
 };
-use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, TotpStep};
+use cofrap_crypto::{Binding, Identity, KeyId, Keyring, Sealed, TotpStep};
 
 /// What the store keeps and how it answers.
 ///
@@ -16,8 +16,8 @@ pub trait Store {
     /// Reads the account of a name, and how often the name and the caller's address have failed.
     fn find(&mut self, username: &Username, spelling: Spelling, subjects: &Subjects) -> Result<Reading, StoreError>;
 
-    /// Reads what sessions need of the account of a number.
-    fn find_session(&mut self, account: AccountId) -> Result<Option<SessionAccount>, StoreError>;
+    /// Reads what sessions need of the account of a number and an identity.
+    fn find_session(&mut self, account: AccountId, identity: &Identity) -> Result<Option<SessionAccount>, StoreError>;
 
     /// Creates a provisional account with its first password.
     fn create_account(&mut self, attempt: &Attempt<'_>, account: &NewAccount<'_>) -> Result<Saved, StoreError>;

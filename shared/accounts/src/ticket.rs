@@ -23,6 +23,7 @@ impl Counters {
             login_counter: self.login,
             security_counter: self.security,
             generations,
+            identity: self.identity.unwrap_or_default(),
         }
     }
 }
@@ -50,6 +51,9 @@ pub(crate) fn challenge_holds(
 fn read(tokens: &TokenKeys, purpose: Purpose, token: &str, account: &Account, now: UnixTime) -> Option<Ticket> {
     let ticket = tokens.verify_ticket(purpose, token).ok()?;
     let expected = account.counters.ticket(account.id, purpose, UnixTime::from_seconds(ticket.expires_at));
-    let holds = account.standing.access == Access::Enabled && ticket == expected && now.seconds() < ticket.expires_at;
+    let holds = account.counters.identity.is_some()
+        && account.standing.access == Access::Enabled
+        && ticket == expected
+        && now.seconds() < ticket.expires_at;
     holds.then_some(ticket)
 }

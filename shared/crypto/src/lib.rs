@@ -38,5 +38,5 @@ pub use qr::{QrError, draw_qr_png};
 pub(crate) use secret::hexadecimal;
 pub use secret::{SharedSecret, SharedSecretTooShort, digest};
 #[cfg(feature = "std")]
-pub use tokens::{AUDIENCE, ISSUER, InvalidToken, PublicKey, Purpose, SessionClaims, Ticket, TokenKeys};
+pub use tokens::{AUDIENCE, ISSUER, Identity, InvalidToken, PublicKey, Purpose, SessionClaims, Ticket, TokenKeys};
 pub use totp::{InvalidTotpSecret, MalformedTotpCode, TotpCode, TotpSecret, TotpStep};

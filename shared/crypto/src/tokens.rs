@@ -52,9 +52,14 @@ pub struct SessionClaims {
     pub authenticated_at: i64,
     /// The account's session epoch at the time: another one ends the session.
     pub epoch: i64,
+    /// `acct`: the identity of the account and of its database.
+    pub identity: Identity,
     /// `jti`: 16 random bytes.
     pub token_id: [u8; 16],
 }
+
+/// What tells an account from others that had its number, and its database from a restored one: 16 random bytes of each.
+pub type Identity = [u8; 32];
 
 /// A public key as the key set shows it. RFC 8037, section 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +92,8 @@ pub struct Ticket {
     pub security_counter: i64,
     /// The account's password and second-factor generations; zero where the purpose does not bind them.
     pub generations: [i64; 2],
+    /// The identity of the account and of its database.
+    pub identity: Identity,
 }
 
 /// The token is none of ours, or not for this.
@@ -168,6 +175,7 @@ struct ClaimsJson<'a> {
     jti: String,
     auth_time: i64,
     epoch: i64,
+    acct: String,
 }
 
 impl SessionClaims {
@@ -182,6 +190,7 @@ impl SessionClaims {
             jti: URL_SAFE_NO_PAD.encode(self.token_id),
             auth_time: self.authenticated_at,
             epoch: self.epoch,
+            acct: URL_SAFE_NO_PAD.encode(self.identity),
         };
         serde_json::to_string(&claims).expect("texts and numbers are JSON")
     }
@@ -196,6 +205,7 @@ impl SessionClaims {
             expires_at: claims.exp,
             authenticated_at: claims.auth_time,
             epoch: claims.epoch,
+            identity: URL_SAFE_NO_PAD.decode(&claims.acct).ok()?.try_into().ok()?,
             token_id: URL_SAFE_NO_PAD.decode(&claims.jti).ok()?.try_into().ok()?,
         })
     }
@@ -238,18 +248,21 @@ impl SessionKey {
 }
 
 impl Ticket {
-    const BYTES: usize = 6 * size_of::<i64>();
+    const NUMBERS: usize = 6 * size_of::<i64>();
+    const BYTES: usize = Self::NUMBERS + size_of::<Identity>();
 
     fn to_bytes(self) -> Vec<u8> {
         let [password, second_factor] = self.generations;
         [self.user_id, self.expires_at, self.login_counter, self.security_counter, password, second_factor]
             .into_iter()
             .flat_map(i64::to_be_bytes)
+            .chain(self.identity)
             .collect()
     }
 
     fn from_bytes(bytes: &[u8]) -> Self {
-        let (numbers, _) = bytes.as_chunks();
+        let (numbers, identity) = bytes.split_at_checked(Self::NUMBERS).unwrap_or_default();
+        let (numbers, _) = numbers.as_chunks();
         let number = |index: usize| numbers.get(index).copied().map_or(0, i64::from_be_bytes);
         Self {
             user_id: number(0),
@@ -257,6 +270,7 @@ impl Ticket {
             login_counter: number(2),
             security_counter: number(3),
             generations: [number(4), number(5)],
+            identity: identity.try_into().unwrap_or_default(),
         }
     }
 }
@@ -296,12 +310,20 @@ mod tests {
             expires_at: 2800,
             authenticated_at: 900,
             epoch: 3,
+            identity: [7; 32],
             token_id: [1; 16],
         }
     }
 
     fn ticket() -> Ticket {
-        Ticket { user_id: 7, expires_at: 1000, login_counter: 2, security_counter: 3, generations: [4, 5] }
+        Ticket {
+            user_id: 7,
+            expires_at: 1000,
+            login_counter: 2,
+            security_counter: 3,
+            generations: [4, 5],
+            identity: [6; 32],
+        }
     }
 
     /// RFC 8032, section 7.1, test 3; RFC 8037, appendix A uses test 1's key.
@@ -332,7 +354,7 @@ mod tests {
         let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         assert_eq!(
             String::from_utf8(body).unwrap(),
-            r#"{"iss":"cofrap-auth","aud":"cofrap","sub":"7","iat":1000,"nbf":1000,"exp":2800,"jti":"AQEBAQEBAQEBAQEBAQEBAQ","auth_time":900,"epoch":3}"#
+            r#"{"iss":"cofrap-auth","aud":"cofrap","sub":"7","iat":1000,"nbf":1000,"exp":2800,"jti":"AQEBAQEBAQEBAQEBAQEBAQ","auth_time":900,"epoch":3,"acct":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"#
         );
     }
 
@@ -413,7 +435,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_ticket_is_none(position in 0_usize..107, to in "[A-Za-z0-9_-]") {
+        fn a_changed_ticket_is_none(position in 0_usize..149, to in "[A-Za-z0-9_-]") {
             let keys = keys(&[KEY]);
             let token = keys.sign_ticket(Purpose::Challenge, &ticket());
             let mut changed = token.clone();

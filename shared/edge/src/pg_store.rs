@@ -30,16 +30,17 @@ use cofrap_accounts::{
     NewSecondFactor, ProvenFactor, ProvenLogin, Reading, Refusal, RotationCursor, Saved, SessionAccount, Spelling,
     StaleBatch, Standing, Store, StoreError, Subjects, TakesEffect, UnixTime, Username,
 };
-use cofrap_crypto::{Binding, KeyId, Sealed, TotpStep};
+use cofrap_crypto::{Binding, Identity, KeyId, Sealed, TotpStep};
 use errors::{failed, is_broken};
 use parameters::{Noted, change, login, seen_by_factor, seen_by_grant, seen_by_login};
 use rows::{CountersRow, EntryRow, HealthRow, Outcome, ReadingRow, SessionRow, StaleRow};
 use serde::de::DeserializeOwned;
-use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError, RowSet};
+use spin_sdk::pg4::{Connection, DbValue};
 use std::cell::RefCell;
 use zeroize::Zeroizing;
 
 pub use calls::{CALLS, SCHEMA_VERSION};
+pub use spin_sdk::pg4::{ParameterValue, PgError};
 
 /// Rows of each table that a batch of a rotation takes.
 const ROTATION_BATCH: i64 = 50;
@@ -61,40 +62,63 @@ pub(crate) fn release_connection() {
     CONNECTION.take();
 }
 
-/// The database. Each call is a transaction of its own, on a connection of the platform's pool that is taken when the first one is
-/// made.
-pub struct PgStore {
+/// What takes a call to the database, and brings its answer back.
+pub trait Link {
+    /// Runs a statement; the one text of its one row.
+    ///
+    /// # Errors
+    /// As the platform has them.
+    fn ask(&self, text: &'static str, parameters: &[ParameterValue]) -> Result<String, PgError>;
+}
+
+/// A connection of the platform's pool, which is taken when the first call is made.
+pub struct PlatformLink {
     address: Zeroizing<String>,
+}
+
+impl Link for PlatformLink {
+    fn ask(&self, text: &'static str, parameters: &[ParameterValue]) -> Result<String, PgError> {
+        let connection = match CONNECTION.take() {
+            Some(connection) => connection,
+            // Connections come back within seconds: see `idle_session_timeout`.
+            None => Connection::open(&self.address).or_else(|_| Connection::open(&self.address))?,
+        };
+        let answer = connection.query(text, parameters)?;
+        CONNECTION.set(Some(connection));
+        Ok(match answer.rows.into_iter().next().and_then(|row| row.into_iter().next()) {
+            Some(DbValue::Str(text)) => text,
+            _ => String::new(),
+        })
+    }
+}
+
+/// The database. Each call is a transaction of its own.
+pub struct PgStore<L = PlatformLink> {
+    link: L,
 }
 
 impl PgStore {
     /// The database at an address.
     #[must_use]
     pub const fn at(address: Zeroizing<String>) -> Self {
-        Self { address }
+        Self::over(PlatformLink { address })
     }
+}
 
-    /// Runs a statement on the connection, which is opened if there is none.
-    fn query(&self, text: &str, parameters: &[ParameterValue]) -> Result<RowSet, PgError> {
-        let connection = match CONNECTION.take() {
-            Some(connection) => connection,
-            // Connections come back within seconds: see `idle_session_timeout`.
-            None => Connection::open(&self.address).or_else(|_| Connection::open(&self.address))?,
-        };
-        let answer = connection.query(text, parameters);
-        if answer.is_ok() {
-            CONNECTION.set(Some(connection));
-        }
-        answer
+impl<L: Link> PgStore<L> {
+    /// The database at the end of a link.
+    #[must_use]
+    pub const fn over(link: L) -> Self {
+        Self { link }
     }
 
     /// Calls a function; what it answers.
     fn call<C: Call, T: DeserializeOwned>(&self, call: C) -> Result<T, StoreError> {
         let parameters = call.parameters();
-        let answer = self.query(C::TEXT, &parameters).or_else(|error| {
-            if C::IS_READ_ONLY && is_broken(&error) { self.query(C::TEXT, &parameters) } else { Err(error) }
+        let answer = self.link.ask(C::TEXT, &parameters).or_else(|error| {
+            if C::IS_READ_ONLY && is_broken(&error) { self.link.ask(C::TEXT, &parameters) } else { Err(error) }
         });
-        let answer = text_of(&answer.map_err(failed)?);
+        let answer = answer.map_err(failed)?;
         // The reason of a failure would show what is stored.
         serde_json::from_str(&answer).map_err(|_| StoreError::CorruptAnswer(C::NAME))
     }
@@ -110,15 +134,7 @@ impl PgStore {
     }
 }
 
-/// The one text of an answer.
-fn text_of(set: &RowSet) -> String {
-    match set.rows.first().and_then(|row| row.first()) {
-        Some(DbValue::Str(text)) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-impl Store for PgStore {
+impl<L: Link> Store for PgStore<L> {
     fn find(&mut self, username: &Username, spelling: Spelling, subjects: &Subjects) -> Result<Reading, StoreError> {
         let key = (spelling == Spelling::InAnyCase).then(|| username.case_key());
         let row: ReadingRow = self.call(Find {
@@ -132,8 +148,9 @@ impl Store for PgStore {
         row.read(subjects)
     }
 
-    fn find_session(&mut self, account: AccountId) -> Result<Option<SessionAccount>, StoreError> {
-        let row: Option<SessionRow> = self.call(FindSession { account: account.0 })?;
+    fn find_session(&mut self, account: AccountId, identity: &Identity) -> Result<Option<SessionAccount>, StoreError> {
+        let identity = rows::write_identity(identity);
+        let row: Option<SessionRow> = self.call(FindSession { account: account.0, identity: &identity })?;
         Ok(row.map(SessionRow::read))
     }
 
@@ -349,7 +366,7 @@ impl Store for PgStore {
     }
 
     fn read_health(&mut self) -> Result<HealthReading, StoreError> {
-        let schemas = text_of(&self.query(SCHEMAS, &[]).map_err(failed)?);
+        let schemas = self.link.ask(SCHEMAS, &[]).map_err(failed)?;
         let schemas = schemas.split(',').map(str::to_owned).filter(|schema| !schema.is_empty()).collect();
         match self.call(ReadHealth {}) {
             Ok(row) => Ok(HealthRow::read(row, schemas)),

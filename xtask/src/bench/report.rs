@@ -8,13 +8,22 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 
-/// One function at one number of connections beside the floor, as medians of the pairs.
+/// One after the other: the function, the floor, and the function's native twin where there is one.
+pub(crate) struct Turn {
+    pub(crate) ours: Round,
+    pub(crate) floor: Round,
+    pub(crate) twin: Option<Round>,
+}
+
+/// One function at one number of connections beside the floor, as medians of the turns.
 pub(crate) struct Line {
     title: &'static str,
     clients: usize,
     per_second: f64,
     /// Of the floor's requests per second.
     ratio: f64,
+    /// The native twin's requests per second.
+    twin_per_second: Option<f64>,
     p50_ms: f64,
     p99_ms: f64,
     /// Milliseconds per request: the function's and the floor's.
@@ -23,18 +32,20 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn of(title: &'static str, clients: usize, pairs: &[(Round, Round)]) -> Self {
-        let of = |value: fn(&Round) -> f64| median(pairs.iter().map(|(function, _)| value(function)));
+    pub(crate) fn of(title: &'static str, clients: usize, turns: &[Turn]) -> Self {
+        let of = |value: fn(&Round) -> f64| median(turns.iter().map(|turn| value(&turn.ours)));
         let cpu = |value: fn(&Round) -> Option<f64>| -> Option<[f64; 2]> {
-            let function: Vec<f64> = pairs.iter().map(|(function, _)| value(function)).collect::<Option<_>>()?;
-            let floor: Vec<f64> = pairs.iter().map(|(_, floor)| value(floor)).collect::<Option<_>>()?;
+            let function: Vec<f64> = turns.iter().map(|turn| value(&turn.ours)).collect::<Option<_>>()?;
+            let floor: Vec<f64> = turns.iter().map(|turn| value(&turn.floor)).collect::<Option<_>>()?;
             Some([median(function.into_iter()), median(floor.into_iter())])
         };
+        let twin: Option<Vec<f64>> = turns.iter().map(|turn| Some(turn.twin.as_ref()?.per_second)).collect();
         Self {
             title,
             clients,
             per_second: of(|round| round.per_second),
-            ratio: median(pairs.iter().map(|(function, floor)| function.per_second / floor.per_second)),
+            ratio: median(turns.iter().map(|turn| turn.ours.per_second / turn.floor.per_second)),
+            twin_per_second: twin.map(|twin| median(twin.into_iter())),
             p50_ms: of(|round| round.p50.as_secs_f64() * 1000.0),
             p99_ms: of(|round| round.p99.as_secs_f64() * 1000.0),
             host_cpu: cpu(|round| round.host_cpu),
@@ -45,7 +56,7 @@ impl Line {
     fn json(&self) -> Value {
         json!({
             "function": self.title, "connections": self.clients, "requests_per_second": self.per_second,
-            "of_the_floor": self.ratio, "p50_ms": self.p50_ms, "p99_ms": self.p99_ms,
+            "of_the_floor": self.ratio, "native_twin_requests_per_second": self.twin_per_second, "p50_ms": self.p50_ms, "p99_ms": self.p99_ms,
             "host_cpu_ms": self.host_cpu.map(|[function, _]| function), "floor_host_cpu_ms": self.host_cpu.map(|[_, floor]| floor),
             "database_cpu_ms": self.database_cpu.map(|[function, _]| function),
             "floor_database_cpu_ms": self.database_cpu.map(|[_, floor]| floor),
@@ -60,7 +71,7 @@ impl fmt::Display for Line {
         };
         write!(
             f,
-            "{:<24} {:>3} connections  {:>6.0}/s  {:.2} of the floor  p50 {:>6.2} ms  p99 {:>6.2} ms  CPU ms, ours / floor's: host {}, database {}",
+            "{:<24} {:>3} connections  {:>6.0}/s  {:.2} of the floor  p50 {:>6.2} ms  p99 {:>6.2} ms  CPU ms, ours / floor's: host {}, database {}{}",
             self.title,
             self.clients,
             self.per_second,
@@ -68,7 +79,8 @@ impl fmt::Display for Line {
             self.p50_ms,
             self.p99_ms,
             cpu(self.host_cpu),
-            cpu(self.database_cpu)
+            cpu(self.database_cpu),
+            self.twin_per_second.map_or_else(String::new, |twin| format!("  native twin {twin:.0}/s"))
         )
     }
 }

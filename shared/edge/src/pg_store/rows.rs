@@ -5,7 +5,7 @@ use cofrap_accounts::{
     PendingSecondFactor, Reading, Saved, SecondFactor, SessionAccount, StaleBatch, Standing, State, StoreError,
     StoredKeys, Subjects, Throttles, UnixTime, Window,
 };
-use cofrap_crypto::{Binding, KeyId, Sealed, TotpStep};
+use cofrap_crypto::{Binding, Identity, KeyId, Sealed, TotpStep};
 use serde::Deserialize;
 
 /// What a writing function came to.
@@ -35,6 +35,9 @@ pub(super) struct CountersRow {
     login_counter: i64,
     security_counter: i64,
     session_epoch: i64,
+    /// The account's and the database's, one after the other; where it may be new.
+    #[serde(default)]
+    identity: Option<String>,
 }
 
 impl CountersRow {
@@ -45,8 +48,21 @@ impl CountersRow {
             login: self.login_counter,
             security: self.security_counter,
             session_epoch: self.session_epoch,
+            identity: self.identity.as_deref().and_then(read_identity),
         }
     }
+}
+
+/// 32 bytes from twice as many hexadecimal digits.
+fn read_identity(text: &str) -> Option<Identity> {
+    let (account, database) = text.split_at_checked(32)?;
+    let [account, database] = [account, database].map(|half| u128::from_str_radix(half, 16));
+    [account.ok()?.to_be_bytes(), database.ok()?.to_be_bytes()].concat().try_into().ok()
+}
+
+pub(super) fn write_identity(identity: &Identity) -> String {
+    let (halves, _) = identity.as_chunks();
+    halves.iter().map(|half| format!("{:032x}", u128::from_be_bytes(*half))).collect()
 }
 
 /// What `find.sql` answers.
@@ -55,6 +71,7 @@ pub(super) struct ReadingRow {
     account: Option<AccountRow>,
     #[serde(default)]
     is_other_spelling: bool,
+    database_identity: String,
     is_known_place: Option<bool>,
     counts: Vec<CountRow>,
     registered_keys: Vec<String>,
@@ -89,7 +106,7 @@ impl ReadingRow {
             known_place,
         };
         let found = match self.account {
-            Some(row) => Found::Account(Box::new(account(row)?)),
+            Some(row) => Found::Account(Box::new(account(row, &self.database_identity)?)),
             None if self.is_other_spelling => Found::OtherCase,
             None => Found::Nobody,
         };
@@ -156,7 +173,7 @@ pub(super) struct StaleRow {
 impl StaleRow {
     pub(super) fn read(self) -> Result<StaleBatch, StoreError> {
         Ok(StaleBatch {
-            accounts: self.accounts.into_iter().map(account).collect::<Result<_, _>>()?,
+            accounts: self.accounts.into_iter().map(|row| account(row, "")).collect::<Result<_, _>>()?,
             history: self.history.into_iter().map(past_password).collect(),
             rows_left: self.rows_left,
             keys: stored_keys(self.registered_keys, self.foreign_tokens),
@@ -194,6 +211,7 @@ struct AccountRow {
     login_counter: i64,
     security_counter: i64,
     session_epoch: i64,
+    identity: Option<String>,
     mfa_last_step: Option<i64>,
     otp_failures: i64,
     generated_at: Option<i64>,
@@ -225,7 +243,7 @@ pub(super) struct EntryRow {
     proof: Option<String>,
 }
 
-fn account(row: AccountRow) -> Result<Account, StoreError> {
+fn account(row: AccountRow, database_identity: &str) -> Result<Account, StoreError> {
     let corrupt = |column, problem| StoreError::CorruptRow { table: "users_v2", id: row.id, column, problem };
     let state = match row.state.as_str() {
         "provisional" => State::Provisional,
@@ -264,6 +282,7 @@ fn account(row: AccountRow) -> Result<Account, StoreError> {
             login: row.login_counter,
             security: row.security_counter,
             session_epoch: row.session_epoch,
+            identity: row.identity.and_then(|identity| read_identity(&(identity + database_identity))),
         },
         last_step: row.mfa_last_step.map(TotpStep::new),
         otp_failures: row.otp_failures,

@@ -1,3 +1,12 @@
+-- What a number alone does not say: that the account is still the one, and the database too. Tokens are bound to both, so that a number
+-- that is used again after a restore opens nothing. Rows of other programs get theirs with their first right password.
+ALTER TABLE users_v2 ADD COLUMN identity TEXT;
+CREATE TABLE installation (
+    is_the_one BOOLEAN PRIMARY KEY DEFAULT TRUE,
+    identity TEXT NOT NULL
+);
+INSERT INTO installation (identity) VALUES (replace(gen_random_uuid()::text, '-', ''));
+
 -- What a login pays for at every write, and nobody needs.
 
 -- PostgreSQL parses these anew for each statement, a sixth of a login's processor time. Nobody but the database's functions writes the
