@@ -91,6 +91,8 @@ async fn carry_out(
     now: UnixTime,
     expire: Expire,
 ) -> Result<TakenOver> {
+    // A number that is taken is no name that is taken.
+    crate::sequences::catch_up(client).await?;
     let tables = Tables::read(client, latest_birth(now)).await?;
     let plan = Plan::of(&tables, keyring, now);
     let mut report = plan.report();

@@ -136,3 +136,14 @@ async fn a_key_that_does_not_fit_what_is_stored_is_named_and_no_function_writes_
         assert!(app.log().contains("variable encryption_key: ") && !app.log().contains(&*KEY));
     }
 }
+
+/// Every login would be 503: nobody should be sent there.
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_unavailable() {
+    let app = TestApp::start().await;
+    let read_only = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$";
+    app.database.client.batch_execute(read_only).await.unwrap();
+    app.database.end_sessions().await;
+    assert_eq!(parts(&app).await, "unavailable unknown unknown strict");
+    assert!(app.log().contains("it takes no writes"), "{}", app.log());
+}

@@ -417,3 +417,40 @@ async fn nothing_is_hashed_for_a_name_that_waits_whether_it_exists_or_not() {
         }
     }
 }
+
+/// A hundred days ahead for an hour, then mended: nobody is locked out for longer than the ordinary locks.
+#[tokio::test]
+async fn a_clock_that_ran_ahead_and_was_mended_locks_nobody_out() {
+    const AHEAD: i64 = 100 * 24 * 3600;
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let mut locked = app.active_account("locked.out").await;
+    app.clock.advance(AHEAD);
+    michel.log_in().await.ok();
+    let young = app.provisional_account("young.one").await;
+    for _ in 0..5 {
+        app.authenticate("locked.out", "wrong", "000000").await.problem(401, "invalid_credentials");
+    }
+    for attempt in 5..30 {
+        app.authenticate(&format!("nobody.{attempt}"), "wrong", "000000").await.problem(401, "invalid_credentials");
+    }
+    app.authenticate("michel.ranu", &michel.password, "000000").await.problem(429, "too_many_attempts");
+    locked.log_in().await.problem(429, "too_many_attempts");
+
+    app.clock.advance(-AHEAD);
+    // The step that was used lies in the future: it counts as the present one, which is used up.
+    let now = app.clock.now();
+    let present = app.authenticate("michel.ranu", &michel.password, michel.code_at(now)).await;
+    present.problem(401, "invalid_credentials");
+    let next = michel.code_at(now + 30);
+    app.authenticate("michel.ranu", &michel.password, next.clone()).await.ok();
+    app.authenticate("michel.ranu", &michel.password, next).await.problem(401, "invalid_credentials");
+    let code = locked.code_at(now + 30);
+    app.authenticate("locked.out", &locked.password, code).await.ok();
+    // Born in the future is born long ago.
+    let code = young.code_at(now + 30);
+    app.authenticate("young.one", &young.password, code).await.problem(403, "password_expired");
+    app.clock.advance(60);
+    let code = michel.code_at(app.clock.now());
+    app.authenticate("michel.ranu", &michel.password, code).await.ok();
+}

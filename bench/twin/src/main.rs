@@ -18,7 +18,6 @@ use cofrap_edge::{
     ConfigError, Link, OperatorSettings, ParameterValue, PgError, PgStore, ReadKeys, SystemClock, SystemRng, Variables,
     Zeroizing, client_address,
 };
-use cofrap_host::{VariableSource, from_environment};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -31,8 +30,8 @@ const CONNECTIONS: usize = 64;
 #[tokio::main]
 async fn main() -> Result<()> {
     let address = std::env::args().nth(1).context("say where to listen: host:port")?;
-    let variables = Values(from_environment());
-    let url: tokio_postgres::Config = variables.0.get("database_url").context("database_url")?.parse()?;
+    let variables = Environment;
+    let url: tokio_postgres::Config = variables.get("database_url")?.parse()?;
     let cleaned = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let pool = Pool::builder(Manager::from_config(url, NoTls, cleaned)).max_size(CONNECTIONS).build()?;
     let settings = OperatorSettings::read(&variables)?;
@@ -47,17 +46,17 @@ async fn main() -> Result<()> {
 }
 
 struct Twin {
-    variables: Values,
+    variables: Environment,
     settings: OperatorSettings,
     pool: Pool,
 }
 
-/// The variables' values.
-struct Values(VariableSource);
+struct Environment;
 
-impl Variables for Values {
+impl Variables for Environment {
+    #[expect(clippy::disallowed_methods, reason = "where Spin's provider finds them too")]
     fn get(&self, name: &'static str) -> Result<Zeroizing<String>, ConfigError> {
-        Ok(Zeroizing::new(self.0.get(name).cloned().unwrap_or_default()))
+        Ok(Zeroizing::new(std::env::var(format!("SPIN_VARIABLE_{}", name.to_uppercase())).unwrap_or_default()))
     }
 }
 

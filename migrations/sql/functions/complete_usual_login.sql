@@ -39,11 +39,11 @@ BEGIN
             AND u.security_counter = seen_security_counter AND (u.login_counter = seen_login_counter) IS NOT FALSE
             AND u.password = seen_password AND coalesce(u.mfa, '') = seen_mfa
             AND u.state = 'active' AND u.expired IS NOT TRUE
-            AND (u.mfa_last_step < step) IS NOT FALSE AND (otp_limit = 0 OR u.otp_failures < otp_limit)
+            AND (u.mfa_last_step < step OR u.mfa_last_step > step + 2) IS NOT FALSE AND (otp_limit = 0 OR u.otp_failures < otp_limit)
         FOR NO KEY UPDATE;
     stands := FOUND;
-    SELECT bool_or(t.subject = name_subject AND t.locked_until > moment
-                   OR t.subject = address_subject AND t.since + address_window > moment AND t.failures >= address_limit),
+    SELECT bool_or(t.subject = name_subject AND t.locked_until > moment AND t.locked_until <= moment + 930
+                   OR t.subject = address_subject AND t.since + address_window > moment AND t.since <= moment + 30 AND t.failures >= address_limit),
            bool_or(t.subject = name_subject)
         INTO is_locked, is_counted
         FROM public.throttles t

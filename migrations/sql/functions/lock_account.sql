@@ -30,7 +30,8 @@ BEGIN
             AND u.password = coalesce(seen_password, u.password)
             AND coalesce(u.mfa, '') = coalesce(seen_mfa, u.mfa, '')
             AND coalesce(u.pending_mfa, '') = coalesce(seen_pending_mfa, u.pending_mfa, '')
-            AND coalesce(u.mfa_last_step < step, TRUE)
+            -- A later step than that was never: a clock ran ahead.
+            AND coalesce(u.mfa_last_step < step OR u.mfa_last_step > step + 2, TRUE)
             AND (otp_limit = 0 OR u.otp_failures < otp_limit)
         FOR NO KEY UPDATE;
     RETURN FOUND;

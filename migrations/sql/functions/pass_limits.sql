@@ -1,5 +1,6 @@
 -- Counts an attempt, and says whether the limits let it pass. Each limit is a conditional upsert in a statement of its own: of many at
--- once, each waits for the row and sees what the one before made of it. What is locked is always locked in this order.
+-- once, each waits for the row and sees what the one before made of it. What is locked is always locked in this order. Times that no clock
+-- of ours could have written by now do not count: 30 seconds is how far two clocks may be apart.
 CREATE FUNCTION cofrap.pass_limits(
     moment int8,
     -- Limits: what is counted, and how much of it there may be.
@@ -23,10 +24,10 @@ BEGIN
         INSERT INTO public.throttles AS t (subject, place, failures, since, idle_at)
         VALUES (generations_subject, '', 1, moment, moment + generations_window)
         ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE SET
-            failures = CASE WHEN t.since + generations_window > moment THEN t.failures + 1 ELSE 1 END,
-            since = CASE WHEN t.since + generations_window > moment THEN t.since ELSE moment END,
-            idle_at = CASE WHEN t.since + generations_window > moment THEN t.since ELSE moment END + generations_window
-        WHERE t.since + generations_window <= moment OR t.failures < generations_limit;
+            failures = CASE WHEN t.since + generations_window > moment AND t.since <= moment + 30 THEN t.failures + 1 ELSE 1 END,
+            since = CASE WHEN t.since + generations_window > moment AND t.since <= moment + 30 THEN t.since ELSE moment END,
+            idle_at = CASE WHEN t.since + generations_window > moment AND t.since <= moment + 30 THEN t.since ELSE moment END + generations_window
+        WHERE t.since + generations_window <= moment OR t.since > moment + 30 OR t.failures < generations_limit;
         IF NOT FOUND THEN
             RETURN FALSE;
         END IF;
@@ -36,10 +37,10 @@ BEGIN
         INSERT INTO public.throttles AS t (subject, place, failures, since, idle_at)
         VALUES (address_subject, '', address_added, moment, moment + address_window)
         ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE SET
-            failures = CASE WHEN t.since + address_window > moment THEN t.failures ELSE 0 END + address_added,
-            since = CASE WHEN t.since + address_window > moment THEN t.since ELSE moment END,
-            idle_at = CASE WHEN t.since + address_window > moment THEN t.since ELSE moment END + address_window
-        WHERE t.since + address_window <= moment OR t.failures < address_limit;
+            failures = CASE WHEN t.since + address_window > moment AND t.since <= moment + 30 THEN t.failures ELSE 0 END + address_added,
+            since = CASE WHEN t.since + address_window > moment AND t.since <= moment + 30 THEN t.since ELSE moment END,
+            idle_at = CASE WHEN t.since + address_window > moment AND t.since <= moment + 30 THEN t.since ELSE moment END + address_window
+        WHERE t.since + address_window <= moment OR t.since > moment + 30 OR t.failures < address_limit;
         IF NOT FOUND THEN
             RETURN FALSE;
         END IF;
@@ -53,23 +54,23 @@ BEGIN
                 moment + CASE name_effect WHEN 'count' THEN name_memory ELSE 0 END)
         ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE SET
             failures = CASE name_effect
-                WHEN 'count' THEN CASE WHEN t.idle_at > moment THEN t.failures ELSE 0 END + 1
+                WHEN 'count' THEN CASE WHEN t.idle_at > moment AND t.idle_at <= moment + name_memory + 30 THEN t.failures ELSE 0 END + 1
                 WHEN 'keep' THEN t.failures
                 ELSE 0 END,
             locked_until = CASE name_effect
                 WHEN 'count' THEN CASE
-                    WHEN t.idle_at > moment AND t.failures + 1 >= name_limit
+                    WHEN t.idle_at > moment AND t.idle_at <= moment + name_memory + 30 AND t.failures + 1 >= name_limit
                     THEN moment + least(longest_lock, first_lock << least(t.failures + 1 - name_limit, 16)::int4)
                     WHEN name_limit <= 1 THEN moment + first_lock
                     ELSE 0 END
-                WHEN 'keep' THEN t.locked_until
+                WHEN 'keep' THEN CASE WHEN t.locked_until <= moment + longest_lock + 30 THEN t.locked_until ELSE 0 END
                 ELSE 0 END,
             idle_at = CASE name_effect
                 WHEN 'count' THEN moment + name_memory
                 WHEN 'keep' THEN t.idle_at
                 ELSE moment END,
             since = moment
-        WHERE t.locked_until <= moment OR name_effect = 'forgive';
+        WHERE t.locked_until <= moment OR t.locked_until > moment + longest_lock + 30 OR name_effect = 'forgive';
         IF NOT FOUND THEN
             RETURN FALSE;
         END IF;

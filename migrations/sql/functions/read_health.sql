@@ -1,4 +1,4 @@
--- What tells whether the functions can work: the keys that stored secrets need, and tables whose sequence lags behind their numbers or
+-- What tells whether the functions can work: whether writes are taken, the keys that stored secrets need, and tables whose sequence lags behind their numbers or
 -- has less than a tenth of them left.
 CREATE FUNCTION cofrap.read_health(
     OUT answer text
@@ -14,6 +14,7 @@ BEGIN
         SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('public.' || n.numbered, 'id')::regclass), 0) AS last
     ) s WHERE n.highest > s.last OR s.last > 1932735283;
     SELECT json_build_object('registered_keys', k.registered_keys, 'foreign_tokens', k.foreign_tokens,
-                             'weak_sequences', weak_sequences)
+                             'weak_sequences', weak_sequences,
+                             'takes_writes', NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off')
         INTO answer FROM cofrap.stored_keys() k;
 END $$;

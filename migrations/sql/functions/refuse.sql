@@ -43,7 +43,7 @@ BEGIN
         outcome := 'too_many_attempts';
     ELSIF is_wrong_code OR step IS NOT NULL THEN
         UPDATE public.users_v2 u SET
-            otp_failures = u.otp_failures + is_wrong_code::int4, mfa_last_step = greatest(u.mfa_last_step, step)
+            otp_failures = u.otp_failures + is_wrong_code::int4, mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END
             WHERE u.id = account AND (NOT is_wrong_code OR otp_limit = 0 OR u.otp_failures < otp_limit);
         IF NOT FOUND AND is_wrong_code THEN
             -- A wrong code that is not counted was one too many.

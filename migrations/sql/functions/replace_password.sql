@@ -84,7 +84,7 @@ BEGIN
             pending_mfa_gendate = CASE WHEN is_renewal THEN u.pending_mfa_gendate END,
             session_epoch = u.session_epoch + 1,
             security_counter = u.security_counter + (NOT is_renewal)::int4,
-            mfa_last_step = greatest(u.mfa_last_step, step),
+            mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END,
             otp_failures = CASE WHEN is_renewal OR step IS NOT NULL THEN 0 ELSE u.otp_failures END,
             operator_touched = replace_password.operator_touched,
             standing_key = key, standing_binding = replace_password.standing_binding,

@@ -82,7 +82,7 @@ BEGIN
             pending_mfa_binding = CASE WHEN waits THEN new_mfa_binding END,
             pending_mfa_gendate = CASE WHEN waits THEN moment END,
             security_counter = u.security_counter + (NOT is_renewal)::int4,
-            mfa_last_step = greatest(u.mfa_last_step, step),
+            mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END,
             otp_failures = CASE WHEN is_renewal OR step IS NOT NULL THEN 0 ELSE u.otp_failures END,
             operator_touched = replace_second_factor.operator_touched,
             standing_key = key, standing_binding = replace_second_factor.standing_binding,

@@ -121,8 +121,8 @@ impl fmt::Display for What {
             Self::NotEnrolled => "no second factor; its owner enrols with the current password",
             Self::NoPassword => "no password; the operator gives it one",
             Self::UnreadablePassword => {
-                "no key opens the password, or it is no bcrypt hash of a cost up to 14; it stays as it is, and nobody logs in \
-                 until encryption_key has its key or the operator gives it another"
+                "no key opens the password, or it is another program's hash, or bcrypt of a cost over 14; it stays as it is, and nobody \
+                 logs in until encryption_key has its key or the operator gives it another"
             }
             Self::UnreadableSecondFactor => {
                 "nobody can read the second factor: no key opens it, or it is no base32 of at most 127 characters; nobody logs in \
@@ -133,7 +133,7 @@ impl fmt::Display for What {
                  its password is replaced"
             }
             Self::FutureBirth => {
-                "its gendate lies in the future: a row of users counts as expired, one of users_v2 as young until then"
+                "its gendate lies in the future, or is not in seconds: it counts as expired"
             }
             Self::NoBirth => "it has no gendate; its owner renews at the first complete login",
             Self::LongName => "the name has more than 50 characters; not taken over",

@@ -37,7 +37,7 @@ impl<'a> Kept<'a> {
         if PasswordHash::is_claimed_by(&plain) {
             return if PasswordHash::parse(&plain).is_ok() { Self::Hashed(plain) } else { Self::Unreadable(text) };
         }
-        Self::secret(text, keyring)
+        if looks_like_a_hash(&plain) { Self::Unreadable(text) } else { Self::secret(text, keyring) }
     }
 
     pub(super) fn secret(text: &'a str, keyring: &Keyring) -> Self {
@@ -118,6 +118,21 @@ impl<'a> Kept<'a> {
     }
 }
 
+/// Whether a text is another program's hash of a password, as far as that shows: a digest of MD5, SHA-1 or SHA-2 in hexadecimal, or a
+/// format that says what it is (crypt's `$id$`, Django's `algorithm$`, LDAP's `{SCHEME}`). Compared as a password in clear it would let
+/// in whoever has read it.
+fn looks_like_a_hash(text: &str) -> bool {
+    const DIGEST_LENGTHS: [usize; 6] = [32, 40, 56, 64, 96, 128];
+    const NAMES: [&str; 10] =
+        ["argon2", "pbkdf2", "scrypt", "bcrypt", "sha1$", "sha256", "sha512", "md5", "{ssha", "{sha"];
+    let is_digest = DIGEST_LENGTHS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let lower = text.to_ascii_lowercase();
+    let is_named =
+        NAMES.iter().any(|name| lower.trim_start_matches('$').starts_with(name)) && text.contains(['$', '}']);
+    let is_crypt = ["$1$", "$5$", "$6$", "$7$", "$y$"].iter().any(|id| text.starts_with(id));
+    is_digest || is_named || is_crypt
+}
+
 /// Whether there are Fernet tokens, and no key opens any of them.
 pub(super) fn opens_none<'a>(keyring: &Keyring, texts: impl Iterator<Item = &'a str>) -> bool {
     let is_token = |text: &Cow<'_, str>| text.starts_with(TOKEN_START) && text.len() >= SHORTEST_TOKEN;
@@ -137,5 +152,28 @@ fn plain_spelling(text: &str) -> Cow<'_, str> {
     match shown {
         Some(shown) => Cow::Borrowed(shown),
         None => bytes().map_or(Cow::Borrowed(text), Cow::Owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_program_s_hash_is_no_password_in_clear() {
+        for hash in [
+            "5f4dcc3b5aa765d61d8327deb882cf99",
+            "5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8",
+            "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+            "pbkdf2_sha256$260000$salt$hash",
+            "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",
+            "$6$salt$hash",
+            "{SSHA}DkMTwBl+a/3DQTxCYEApdUtNXGgdUac3",
+        ] {
+            assert!(looks_like_a_hash(hash), "{hash}");
+        }
+        for password in ["Motdepasse-1", "deadbeef", "sha256 is not my password", "$ecret-Passw0rd", "abc}def"] {
+            assert!(!looks_like_a_hash(password), "{password}");
+        }
     }
 }

@@ -16,6 +16,10 @@ const BATCH: usize = 1_000;
 const IS_EXPIRABLE: &str = "imported_from IS NOT NULL AND expired_since IS NULL
                             AND (password_generation = 0 OR mfa_generation = 0 AND nullif(mfa, '') IS NOT NULL)";
 
+/// Marks an account as expired since the moment that follows, as an operator's `expire` does: its sessions and tokens end.
+const MARK: &str =
+    "session_epoch = session_epoch + 1, security_counter = security_counter + 1, expired = TRUE, expired_since =";
+
 /// What is taken over, with its secrets as they are stored from now on.
 pub(super) type Imported<'a> = (&'a Import<'a>, (Sealed, Option<Sealed>));
 
@@ -71,7 +75,7 @@ impl Writer<'_> {
             Slot::SecondFactor | Slot::PendingSecondFactor => ("users_v2", "mfa"),
             Slot::PastPassword => ("password_history_v2", "password"),
         };
-        let mark = if must_renew { ", expired = TRUE, expired_since = $6::bigint" } else { "" };
+        let mark = if must_renew { format!(", {MARK} $6::bigint") } else { String::new() };
         let update = format!(
             "UPDATE {table} t SET {column} = n.token, {column}_key = n.key, {column}_binding = n.binding{mark}
              FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS n (id, old, token, key, binding)
@@ -84,7 +88,8 @@ impl Writer<'_> {
             [&ids, &old, &secrets.tokens, &secrets.keys, &secrets.bindings, &now];
         let given = if must_renew { 6 } else { 5 };
         let protected = self.execute(&update, &parameters[..given]).await;
-        protected.map(|_| ()).with_context(|| format!("cannot protect {table}, rows {}", between(&ids)))
+        protected.with_context(|| format!("cannot protect {table}, rows {}", between(&ids)))?;
+        if must_renew { self.note_expired(&ids).await } else { Ok(()) }
     }
 
     /// Gives accounts of the first generation their rows; the numbers of those that have not come, because somebody took their name
@@ -178,13 +183,29 @@ impl Writer<'_> {
             SELECT n.id, 'account_imported', TRUE, jsonb_build_object('username', n.name),
                    to_timestamp($3::bigint) AT TIME ZONE 'UTC'
             FROM unnest($1::bigint[], $2::text[]) AS n (id, name)";
-        self.execute(audit, &[&ids, &names, &now]).await.map(|_| ())
+        self.execute(audit, &[&ids, &names, &now]).await?;
+        let renewing = batch.iter().filter(|(import, _)| import.must_renew);
+        let renewing: Vec<i64> = renewing.filter_map(|(import, _)| come.get(&import.id).copied()).collect();
+        self.note_expired(&renewing).await
     }
 
     /// Has whoever was taken over, and still has a credential of then, renew.
     pub(super) async fn expire(&self) -> Result<u64> {
-        let update = format!("UPDATE users_v2 SET expired = TRUE, expired_since = $1 WHERE {IS_EXPIRABLE}");
-        self.execute(&update, &[&self.now.seconds()]).await
+        let update = format!("UPDATE users_v2 SET {MARK} $1::bigint WHERE {IS_EXPIRABLE} RETURNING id::bigint");
+        let marked = self.transaction.query(&update, &[&self.now.seconds()]).await.map_err(refused)?;
+        let ids: Vec<i64> = marked.iter().map(|row| row.get(0)).collect();
+        self.note_expired(&ids).await?;
+        Ok(ids.len() as u64)
+    }
+
+    /// Adds the rows of the audit that an operator's `expire` has.
+    async fn note_expired(&self, ids: &[i64]) -> Result<()> {
+        let audit = "
+            INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
+            SELECT u.id, 'account_expired', TRUE, jsonb_build_object('username', u.username, 'proof', 'operator'),
+                   to_timestamp($2::bigint) AT TIME ZONE 'UTC'
+            FROM users_v2 u WHERE u.id = ANY ($1::bigint[])";
+        self.execute(audit, &[&ids, &self.now.seconds()]).await.map(|_| ())
     }
 }
 

@@ -77,7 +77,8 @@ pub fn authenticate(
     let name = login.username.as_str();
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::Login, Some(name), &env.caller, &subjects, &limits, now);
-    let (reading, needed_keys) = find(&mut env.store, &env.keys.keyring, &login.username, Spelling::Exact, &subjects)?;
+    let (reading, needed_keys) =
+        find(&mut env.store, &env.keys.keyring, &login.username, Spelling::Exact, &subjects, now)?;
     let attempt = attempt.on(&reading, &needed_keys);
     check_judged(&mut env.store, &attempt, &reading)?;
     let account = reading.found.account();

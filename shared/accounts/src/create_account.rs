@@ -49,7 +49,7 @@ pub fn create_account(
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::AccountCreated, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
-    let (reading, needed_keys) = find(&mut env.store, keyring, &wanted.username, Spelling::InAnyCase, &subjects)?;
+    let (reading, needed_keys) = find(&mut env.store, keyring, &wanted.username, Spelling::InAnyCase, &subjects, now)?;
     let attempt = attempt.on(&reading, &needed_keys);
     check_generations(&mut env.store, &attempt, &reading, Scheme::Hashed)?;
     let presented = Presented {

@@ -17,7 +17,7 @@ pub enum Part {
 /// What the functions need.
 #[derive(Debug)]
 pub struct Health {
-    /// The database answers.
+    /// The database answers, and takes writes.
     pub database: Part,
     /// It has the functions of the version that these components call.
     pub schema: Part,
@@ -61,6 +61,10 @@ pub fn check_health(
         Ok(reading) => reading,
         Err(error) => return (health, Some(error)),
     };
+    if !reading.takes_writes {
+        let schemas = reading.schemas;
+        return (Health { schemas, ..health }, Some(StoreError::Unavailable("it takes no writes".to_owned())));
+    }
     let fit = keyring.zip(reading.keys.as_ref()).map(|(keyring, keys)| keys.check(keyring));
     let health = Health {
         database: Part::Ok,

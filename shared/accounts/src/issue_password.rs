@@ -90,7 +90,7 @@ pub fn issue_password(
         UnknownName::Create => Spelling::InAnyCase,
         UnknownName::Refuse => Spelling::Exact,
     };
-    let (reading, needed_keys) = find(&mut env.store, keyring, &issue.username, spelling, &subjects)?;
+    let (reading, needed_keys) = find(&mut env.store, keyring, &issue.username, spelling, &subjects, now)?;
     let attempt = attempt.on(&reading, &needed_keys);
     check_generations(&mut env.store, &attempt, &reading, issue.scheme)?;
     let judge = Judge {

@@ -81,7 +81,7 @@ pub fn issue_second_factor(
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::SecondFactorGenerated, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
-    let (reading, needed_keys) = find(&mut env.store, keyring, &issue.username, Spelling::Exact, &subjects)?;
+    let (reading, needed_keys) = find(&mut env.store, keyring, &issue.username, Spelling::Exact, &subjects, now)?;
     let attempt = attempt.on(&reading, &needed_keys);
     check_generations(&mut env.store, &attempt, &reading, issue.scheme)?;
     let judge = Judge {

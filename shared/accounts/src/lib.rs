@@ -18,6 +18,7 @@ mod issue_password;
 mod issue_second_factor;
 mod issuer;
 mod operator;
+mod plausible;
 mod policy;
 mod session;
 mod store;

@@ -122,7 +122,7 @@ pub fn administer(
     let attempt = Attempt::new(command.action.audited(), Some(name), &env.caller, &subjects, &limits, now);
     require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt }.that_came_to(Tally::TokenRight);
-    let reading = env.store.find(&command.username, Spelling::Exact, &subjects)?;
+    let reading = env.store.find(&command.username, Spelling::Exact, &subjects)?.at(now);
     let needed_keys = reading.keys.check(&env.keys.keyring)?;
     let attempt = Attempt { needed_keys: &needed_keys, ..attempt };
     let account = reading.found.account();

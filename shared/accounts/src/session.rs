@@ -1,5 +1,6 @@
 //! Sessions: who bears one, making it last, ending all of an account, and what happened on the account.
 
+use crate::plausible::CLOCK_SKEW;
 use crate::{
     AccountId, Action, Age, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, Saved, SessionAccount, Sessions,
     Settings, Store, StoreError, Subjects, UnixTime,
@@ -12,9 +13,6 @@ pub const SESSION_SECONDS: i64 = 30 * 60;
 
 /// How long after its login a session may be made to last, in seconds.
 pub const LONGEST_SESSION_SECONDS: i64 = 12 * 3600;
-
-/// How far the clocks of two machines that run the functions may be apart.
-const CLOCK_SKEW_SECONDS: i64 = 30;
 
 /// Rows of the audit that the bearer of a session sees.
 const ACTIVITY_ROWS: i64 = 20;
@@ -153,7 +151,7 @@ pub(crate) fn read_claims(
     now: UnixTime,
 ) -> Option<SessionClaims> {
     let claims = tokens.verify_session(token).ok()?;
-    let latest = now.seconds().saturating_add(CLOCK_SKEW_SECONDS);
+    let latest = now.seconds().saturating_add(CLOCK_SKEW);
     let is_timely = claims.issued_at <= latest
         && claims.authenticated_at <= latest
         && now.seconds() < claims.expires_at

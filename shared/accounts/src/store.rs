@@ -349,6 +349,8 @@ pub struct HealthReading {
     pub keys: Option<StoredKeys>,
     /// Tables whose numbers lag behind what is stored, or are nearly used up.
     pub weak_sequences: Vec<String>,
+    /// Whether it takes writes: a standby, or one that somebody set to be read, does not.
+    pub takes_writes: bool,
 }
 
 /// Whether a deed was done.
@@ -383,8 +385,9 @@ pub(crate) fn find(
     username: &Username,
     spelling: Spelling,
     subjects: &Subjects,
+    now: UnixTime,
 ) -> Result<(Reading, String), StoreError> {
-    let reading = store.find(username, spelling, subjects)?;
+    let reading = store.find(username, spelling, subjects)?.at(now);
     let needed_keys = reading.keys.check(keyring)?;
     Ok((reading, needed_keys))
 }

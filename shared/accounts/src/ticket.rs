@@ -1,5 +1,6 @@
 //! What stands for a step that was taken: a challenge for a right password, a renewal ticket for a login that came too late.
 
+use crate::plausible::CLOCK_SKEW;
 use crate::{Access, Account, AccountId, Counters, Limits, Throttles, UnixTime};
 use cofrap_crypto::{Purpose, Ticket, TokenKeys};
 
@@ -48,12 +49,20 @@ pub(crate) fn challenge_holds(
         .is_some_and(|ticket| !throttles.locked_since(limits, given(ticket)))
 }
 
+const fn lifetime(purpose: Purpose) -> i64 {
+    match purpose {
+        Purpose::Challenge => CHALLENGE_SECONDS,
+        Purpose::Renewal => RENEWAL_SECONDS,
+    }
+}
+
 fn read(tokens: &TokenKeys, purpose: Purpose, token: &str, account: &Account, now: UnixTime) -> Option<Ticket> {
     let ticket = tokens.verify_ticket(purpose, token).ok()?;
     let expected = account.counters.ticket(account.id, purpose, UnixTime::from_seconds(ticket.expires_at));
     let holds = account.counters.identity.is_some()
         && account.standing.access == Access::Enabled
         && ticket == expected
-        && now.seconds() < ticket.expires_at;
+        && now.seconds() < ticket.expires_at
+        && ticket.expires_at <= now.plus(lifetime(purpose) + CLOCK_SKEW).seconds();
     holds.then_some(ticket)
 }

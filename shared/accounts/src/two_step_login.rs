@@ -100,7 +100,7 @@ pub fn begin_login(
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(Action::PasswordVerified, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
-    let (reading, needed_keys) = find(&mut env.store, keyring, &login.username, Spelling::Exact, &subjects)?;
+    let (reading, needed_keys) = find(&mut env.store, keyring, &login.username, Spelling::Exact, &subjects, now)?;
     let attempt = attempt.on(&reading, &needed_keys);
     check_judged(&mut env.store, &attempt, &reading)?;
     let account = reading.found.account();
@@ -166,7 +166,7 @@ pub fn verify_code(
     let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
     let attempt = Attempt::new(action, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
-    let (reading, needed_keys) = find(&mut env.store, keyring, &verify.username, Spelling::Exact, &subjects)?;
+    let (reading, needed_keys) = find(&mut env.store, keyring, &verify.username, Spelling::Exact, &subjects, now)?;
     let attempt = attempt.on(&reading, &needed_keys);
     check_judged(&mut env.store, &attempt, &reading)?;
     let account = reading.found.account();

@@ -68,6 +68,11 @@ impl Arrival {
         self.uses_cookie && self.method != "GET"
     }
 
+    /// Whether a proxy says for whom it asks, and none is trusted: then everybody behind it counts as one.
+    pub(crate) fn is_forwarded_in_vain(&self, trusted_hops: usize) -> bool {
+        trusted_hops == 0 && !self.forwarded.is_empty()
+    }
+
     /// Who asks, behind so many proxies of one's own.
     pub(crate) fn caller(&self, trusted_hops: usize) -> Caller {
         let address = client_address(self.peer.as_deref(), &self.forwarded, trusted_hops);

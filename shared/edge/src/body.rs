@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 /// Bytes that a body may have.
 const LIMIT: usize = 16 * 1024;
 
-/// Bytes that are read and thrown away, so that the client sees the refusal rather than a closed connection.
-const DRAIN_LIMIT: usize = 32 * 1024 * 1024;
+/// Bytes that are read and thrown away, so that the client sees the refusal rather than a closed connection. Whoever sends more may see that.
+const DRAIN_LIMIT: usize = 1024 * 1024;
 
 /// A body, as far as it is kept.
 pub(crate) enum Body {

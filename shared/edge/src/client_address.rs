@@ -23,6 +23,8 @@ pub fn client_address(peer: Option<&str>, forwarded: &[String], trusted_hops: us
 
 /// An address with or without a port; an IPv4 address that came mapped into IPv6 as the IPv4 address that it is.
 fn parse(text: &str) -> Option<IpAddr> {
+    // RFC 7239, section 6, has an IPv6 address with a port in quotes, and some proxies write every address so.
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let without_port = || match text.strip_prefix('[') {
         Some(rest) => rest.split_once(']').map(|(address, _)| address),
         None => text.split_once(':').map(|(address, _)| address),
@@ -78,6 +80,9 @@ mod tests {
         check(&["[2001:db8::1]"], 1, "2001:db8::1");
         check(&["2001:db8::1"], 1, "2001:db8::1");
         check(&["::ffff:203.0.113.7"], 1, "203.0.113.7");
+        check(&["\"203.0.113.7\""], 1, "203.0.113.7");
+        check(&["198.51.100.66, \"[2001:db8::1]:4711\""], 1, "2001:db8::1");
+        check(&["\"203.0.113.7"], 1, "192.0.2.1");
     }
 
     proptest! {

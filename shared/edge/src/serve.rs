@@ -252,6 +252,8 @@ struct LogLine<'a> {
     code: Option<Code>,
     client: Option<String>,
     cause: Option<&'a str>,
+    /// What is odd about the request, and is the operator's to mend.
+    notice: Option<&'static str>,
     /// What is in force, as far as it is not the default: said of every request, since each is a start of its own.
     settings: Option<String>,
 }
@@ -263,8 +265,9 @@ fn log(arrival: &Arrival, settings: &Result<OperatorSettings, ConfigError>, stat
     let cause = problem.and_then(Problem::cause).or(wrong.as_deref());
     let is_lax = settings.is_some_and(|settings| settings.rules.policy != Policy::Strict);
     let hops = settings.map_or(0, |settings| settings.trusted_proxy_hops);
+    let is_in_vain = settings.is_some() && arrival.is_forwarded_in_vain(hops);
     let line = LogLine {
-        level: match (&cause, is_lax) {
+        level: match (&cause, is_lax || is_in_vain) {
             (Some(_), _) => "error",
             (None, true) => "warning",
             (None, false) => "info",
@@ -275,6 +278,7 @@ fn log(arrival: &Arrival, settings: &Result<OperatorSettings, ConfigError>, stat
         code: problem.map(Problem::code),
         client: arrival.caller(hops).address.map(|address| address.to_string()),
         cause,
+        notice: is_in_vain.then_some("X-Forwarded-For is not heeded: trusted_proxy_hops=0"),
         settings: settings.map(OperatorSettings::brief),
     };
     let mut line = serde_json::to_vec(&line).unwrap_or_default();

@@ -33,9 +33,9 @@ impl Accounts {
         let insert = "
             INSERT INTO users_v2 (id, username, username_key, password, password_key, password_binding, mfa, mfa_key, mfa_binding,
                                   mfa_gendate, gendate, state, origin, standing_key, standing_binding, password_generation,
-                                  mfa_generation)
+                                  mfa_generation, identity)
             SELECT n.id, n.name, n.name_key, n.password, $7, n.password_binding, n.mfa, $7, n.mfa_binding, $8, $8, 'active',
-                   'generation', $7, n.standing_binding, 1, 1
+                   'generation', $7, n.standing_binding, 1, 1, replace(gen_random_uuid()::text, '-', '')
             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $9::text[], $10::text[])
                  AS n (id, name, name_key, password, password_binding, mfa, mfa_binding, standing_binding)";
         client

@@ -146,12 +146,14 @@ pub(super) struct HealthRow {
     registered_keys: Option<String>,
     foreign_tokens: Option<String>,
     weak_sequences: Option<String>,
+    takes_writes: bool,
 }
 
 impl HealthRow {
     pub(super) fn read(self, schemas: Vec<String>) -> HealthReading {
         let keys = stored_keys(self.registered_keys, self.foreign_tokens);
-        HealthReading { schemas, keys: Some(keys), weak_sequences: list(self.weak_sequences) }
+        let (weak_sequences, takes_writes) = (list(self.weak_sequences), self.takes_writes);
+        HealthReading { schemas, keys: Some(keys), weak_sequences, takes_writes }
     }
 }
 
