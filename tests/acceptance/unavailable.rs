@@ -253,6 +253,15 @@ async fn a_reading_statement_on_a_broken_connection_is_tried_again_and_a_writing
     assert_eq!(app.database.text("SELECT string_agg(username, ' ') FROM users_v2").await, "michel.ranu");
 }
 
+/// The new password was never seen, and nobody may say that the old one still holds.
+#[tokio::test]
+async fn an_answer_that_got_lost_is_not_called_unchanged() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    wire.lose_answer_to("/* create_account */");
+    app.generate_password("michel.ranu").await.problem(503, "outcome_unknown");
+    assert_eq!(app.database.text("SELECT string_agg(username, ' ') FROM users_v2").await, "michel.ranu");
+}
+
 /// 70 requests at once to each of two functions take every connection that the server has for them.
 #[tokio::test]
 async fn after_a_burst_on_a_small_server_every_function_answers_within_five_seconds() {

@@ -1,5 +1,6 @@
 //! A wire between the functions and PostgreSQL that counts what goes over it, and can hold a statement up.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +22,9 @@ struct Seen {
     statements: Mutex<Vec<String>>,
     /// The text of the statements to hold up, if any.
     hold: Mutex<Option<&'static str>>,
+    /// The text of a statement whose answer is to be lost, if any.
+    lose: Mutex<Option<&'static str>>,
+    losing: AtomicBool,
     held: Notify,
     release: Notify,
 }
@@ -37,7 +41,7 @@ impl Wire {
                 let server = TcpStream::connect(("127.0.0.1", server)).await.expect("PostgreSQL answers");
                 let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
                 tokio::spawn(watch(from_client, to_server, Arc::clone(&watched)));
-                tokio::spawn(copy(from_server, to_client));
+                tokio::spawn(copy(from_server, to_client, Arc::clone(&watched)));
             }
         });
         Self { port, seen }
@@ -51,6 +55,11 @@ impl Wire {
     /// The statements since the last call, in order.
     pub fn take_statements(&self) -> Vec<String> {
         std::mem::take(&mut *self.seen.statements.lock().expect("no watcher panicked"))
+    }
+
+    /// Has the answer to the first statement with `text` in it lost, and the wire with it.
+    pub fn lose_answer_to(&self, text: &'static str) {
+        *self.seen.lose.lock().expect("no watcher panicked") = Some(text);
     }
 
     /// Runs `request`; when it sends the first statement with `text` in it, `meanwhile` runs before that goes on.
@@ -71,8 +80,19 @@ impl Wire {
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    let _ = tokio::io::copy(&mut from, &mut to).await;
+/// Passes on what the server says, until an answer is to be lost: that a statement was parsed is one, what came of it is the next.
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Seen>) -> Option<()> {
+    let (mut chunk, mut passed) = (vec![0; 64 * 1024], 0);
+    loop {
+        let length = from.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
+        if seen.losing.load(Ordering::SeqCst) {
+            passed += 1;
+            if passed > 1 {
+                return None;
+            }
+        }
+        to.write_all(&chunk[..length]).await.ok()?;
+    }
 }
 
 /// Notes the text of every Parse message. PostgreSQL documentation, "Message Formats".
@@ -90,6 +110,9 @@ async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Seen>)
             if seen.hold.lock().expect("no watcher panicked").take_if(|hold| text.contains(*hold)).is_some() {
                 seen.held.notify_one();
                 seen.release.notified().await;
+            }
+            if seen.lose.lock().expect("no watcher panicked").take_if(|lose| text.contains(*lose)).is_some() {
+                seen.losing.store(true, Ordering::SeqCst);
             }
             seen.statements.lock().expect("no watcher panicked").push(text);
         }

@@ -35,8 +35,8 @@ async function send(name, { method, body, credentials }) {
     answer = await response.json();
   } catch {
     // No network, or an answer that broke off or that something in between gave: what was asked for may have been done.
-    throw new Refusal(response ? "no_answer" : "unreachable");
+    throw new Refusal(response ? "outcome_unknown" : "unreachable");
   }
   if (response.ok && answer) return answer;
-  throw new Refusal(answer?.code ?? "no_answer", { retryAfter: Number(response.headers.get("Retry-After")), answer });
+  throw new Refusal(answer?.code ?? "outcome_unknown", { retryAfter: Number(response.headers.get("Retry-After")), answer });
 }

@@ -10,7 +10,7 @@ use cofrap_crypto::{Binding, Identity, KeyId, Keyring, Sealed, TotpStep};
 /// What the store keeps and how it answers.
 ///
 /// Every method fails with a [`StoreError`] when the database does not answer or a row makes no sense; nothing was written
-/// then.
+/// then, but for [`StoreError::OutcomeUnknown`].
 #[expect(clippy::missing_errors_doc, reason = "said once, above")]
 pub trait Store {
     /// Reads the account of a name, and how often the name and the caller's address have failed.
@@ -416,12 +416,15 @@ pub(crate) fn note_locked(
     }
 }
 
-/// The store could not do what was asked; nothing was written.
+/// The store could not do what was asked; nothing was written, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached, or refused the statement.
     #[error("database: {0}")]
     Unavailable(String),
+    /// The connection was lost once a writing statement had been sent: it may have been carried out.
+    #[error("database: the outcome is unknown: {0}")]
+    OutcomeUnknown(String),
     /// The database lacks a table or a column: it was not migrated.
     #[error("the database was not migrated: {0}")]
     SchemaMissing(String),

@@ -54,6 +54,8 @@ pub enum Code {
     TooManyAttempts,
     /// The database or the keys cannot be used; nothing was changed.
     Unavailable,
+    /// The connection to the database was lost after the change may have been made.
+    OutcomeUnknown,
 }
 
 impl Code {
@@ -74,7 +76,7 @@ impl Code {
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyAttempts => 429,
-            Self::Unavailable => 503,
+            Self::Unavailable | Self::OutcomeUnknown => 503,
         }
     }
 
@@ -103,6 +105,7 @@ impl Code {
             Self::BodyTooLarge => "Le corps de la requête dépasse 16 Kio",
             Self::UnsupportedMediaType => "Le corps de la requête doit être déclaré Content-Type: application/json",
             Self::Unavailable => "Service momentanément indisponible, rien n'a été modifié",
+            Self::OutcomeUnknown => "La réponse s'est perdue : la demande a peut-être été prise en compte",
         }
     }
 }
@@ -353,6 +356,7 @@ impl From<StoreError> for Problem {
             | StoreError::WrongKeys(_)
             | StoreError::CorruptAnswer(_)
             | StoreError::CorruptRow { .. } => Self::unavailable(cause),
+            StoreError::OutcomeUnknown(_) => Self { cause: Some(cause.to_string()), ..Self::new(Code::OutcomeUnknown) },
         }
     }
 }

@@ -31,7 +31,7 @@ use cofrap_accounts::{
     StaleBatch, Standing, Store, StoreError, Subjects, TakesEffect, UnixTime, Username,
 };
 use cofrap_crypto::{Binding, Identity, KeyId, Sealed, TotpStep};
-use errors::{failed, is_broken};
+use errors::{failed, is_broken, is_outcome_unknown};
 use parameters::{Noted, change, login, seen_by_factor, seen_by_grant, seen_by_login};
 use rows::{CountersRow, EntryRow, HealthRow, Outcome, ReadingRow, SessionRow, StaleRow};
 use serde::de::DeserializeOwned;
@@ -118,9 +118,17 @@ impl<L: Link> PgStore<L> {
         let answer = self.link.ask(C::TEXT, &parameters).or_else(|error| {
             if C::IS_READ_ONLY && is_broken(&error) { self.link.ask(C::TEXT, &parameters) } else { Err(error) }
         });
-        let answer = answer.map_err(failed)?;
+        let answer = answer.map_err(|error| {
+            let is_unknown = !C::IS_READ_ONLY && is_outcome_unknown(&error);
+            let error = failed(error);
+            if is_unknown { StoreError::OutcomeUnknown(error.to_string()) } else { error }
+        })?;
         // The reason of a failure would show what is stored.
-        serde_json::from_str(&answer).map_err(|_| StoreError::CorruptAnswer(C::NAME))
+        let read = serde_json::from_str(&answer);
+        read.map_err(|_| match C::IS_READ_ONLY {
+            true => StoreError::CorruptAnswer(C::NAME),
+            false => StoreError::OutcomeUnknown(StoreError::CorruptAnswer(C::NAME).to_string()),
+        })
     }
 
     /// Calls a function that changes an account.

@@ -52,6 +52,12 @@ pub(super) fn failed(error: PgError) -> StoreError {
     })
 }
 
+/// Whether a statement that was sent may have been carried out: the connection was lost before the server said what came of it.
+pub(super) fn is_outcome_unknown(error: &PgError) -> bool {
+    // What the server says in the driver's words is of that kind; then nothing was done.
+    matches!(error, PgError::QueryFailed(QueryError::Text(text)) if !text.contains("kind: Db") && !text.starts_with("db error"))
+}
+
 /// Whether the connection broke, so that another one may do: the server ended it, or it was closed on the way.
 pub(super) fn is_broken(error: &PgError) -> bool {
     match error {
@@ -103,6 +109,14 @@ mod tests {
         ] {
             assert_eq!(of_connection(text), format!("database: connection failed: {class}"));
         }
+    }
+
+    #[test]
+    fn a_lost_connection_leaves_the_outcome_unknown_and_a_server_s_error_does_not() {
+        let of = |text: &str| is_outcome_unknown(&PgError::QueryFailed(QueryError::Text(text.to_owned())));
+        assert!(of("Error { kind: Closed, cause: None }") && of("Error { kind: Io, cause: Some(canary) }"));
+        assert!(!of("Error { kind: Db, cause: Some(DbError { severity: \"ERROR\", code: SqlState(E57014) }) }"));
+        assert!(!is_outcome_unknown(&PgError::ConnectionFailed("refused".to_owned())));
     }
 
     #[test]
