@@ -168,7 +168,8 @@ async fn a_locked_name_is_told_how_long_to_wait_and_when_it_is_over() {
         browser.fill("password", &michel.password).await;
         browser.fill("code", "123456").await;
         browser.press_on("login.submit").await;
-        browser.hear("[role=alert]", &language.text("wait.begin.other").replace("{number}", "30")).await;
+        let wait = language.text("wait.seconds.other").replace("{number}", "30");
+        browser.hear("[role=alert]", &format!("{} {wait}", language.text("wait.too_many"))).await;
         browser.hear("[data-countdown]", &language.text("wait.left.other").replace("{number}", "29")).await;
         browser.check_view("login-locked").await;
         let requests = browser.requested().await.len();

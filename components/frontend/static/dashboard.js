@@ -90,7 +90,7 @@ export async function start(main, { go, signal }) {
     const renewal = main.querySelector("[data-renewal]");
     renewal.textContent = t("dashboard.renewal_until", {
       date: moment(read.renewal_due_at, { dateStyle: "long" }),
-      left: count("dashboard.days", days),
+      left: days === 0 ? t("dashboard.today") : count("dashboard.days", days),
     });
     renewal.classList.toggle("soon", days < SOON);
   }

@@ -1,7 +1,7 @@
 // Forms: what is typed becomes values, what is wrong is said where it is, what is refused is said once, in the page's words.
 
 import { Refusal } from "./api.js";
-import { count, firstOf, t } from "./texts.js";
+import { count, firstOf, moment, t } from "./texts.js";
 
 /** Until when a page's form waits, and for which name; also after a change of language. */
 const waits = {};
@@ -40,7 +40,7 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
     async (event) => {
       event.preventDefault();
       if (button.hasAttribute("aria-busy")) return;
-      if (waits[page]?.end > Date.now() && waits[page].name === nameIn(form)) return sayWait(form, page);
+      if (waits[page]?.end > Date.now() && holdsFor(waits[page], nameIn(form))) return sayWait(form, page);
       delete waits[page];
       const values = read(form);
       if (!values) return;
@@ -62,9 +62,9 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
 }
 
 /** Says a refusal in the place for it, and counts down if waiting helps. */
-export function tell(place, page, { code, retryAfter }, signal) {
+export function tell(place, page, { code, retryAfter, answer }, signal) {
   if (code === "too_many_attempts") {
-    waits[page] = { end: Date.now() + retryAfter * 1000, name: nameIn(place) };
+    waits[page] = { end: Date.now() + retryAfter * 1000, name: nameIn(place), scope: answer?.scope };
     return wait(place, page, signal);
   }
   say(place, firstOf(`${page}.code.${code}`, `code.${code}`, "code.unknown"));
@@ -112,8 +112,17 @@ function secondsLeft(page) {
   return Math.ceil(((waits[page]?.end ?? 0) - Date.now()) / 1000);
 }
 
+/** Whether a wait is for this name too: an address waits whatever the name. */
+function holdsFor({ name, scope }, other) {
+  return scope === "address" || name === other;
+}
+
 function sayWait(place, page) {
-  say(place, count("wait.begin", secondsLeft(page)));
+  const seconds = secondsLeft(page);
+  const why = t(waits[page].scope === "address" ? "wait.too_many_of_address" : "wait.too_many");
+  const time = moment(waits[page].end / 1000, { timeStyle: "short" });
+  const until = seconds < 60 ? count("wait.seconds", seconds) : count("wait.minutes", Math.ceil(seconds / 60), { time });
+  say(place, `${why} ${until}`);
 }
 
 /** How long is said when it begins and when it is over; in between it is only shown. */

@@ -27,7 +27,7 @@ export function start(main, { go, signal }) {
     showImage(issued, image);
     issued.querySelector("[data-link]").href = link;
     issued.querySelector("[data-secret]").textContent = secret.replace(/.{4}(?=.)/g, "$& ");
-    offerCopy(issued, secret, signal);
+    offerCopy(issued, secret, signal, "generate_2fa.copied");
     onSubmit(issued.querySelector("[data-continue]"), { page: "generate_2fa", signal }, () => go(journey.after(path)));
   }
 }

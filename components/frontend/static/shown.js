@@ -24,13 +24,13 @@ export function showImage(place, image) {
   place.querySelector("[data-image]").src = `data:image/png;base64,${image}`;
 }
 
-/** A button that copies a text, and says whether it did. */
-export function offerCopy(place, text, signal) {
+/** A button that copies a text, and says whether it did; where it is to be pasted is the page's to say. */
+export function offerCopy(place, text, signal, copied = "layout.copied") {
   const copy = async () => {
     const status = place.querySelector("[data-status]");
     try {
       await navigator.clipboard.writeText(text);
-      status.textContent = t("layout.copied");
+      status.textContent = t(copied);
     } catch {
       status.textContent = t("layout.not_copied");
     }

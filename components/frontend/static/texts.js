@@ -15,9 +15,10 @@ export function t(key, values = {}) {
 }
 
 /** The same for a number: `key.one` for 1 (in French for 0 too), else `key.other`. */
-export function count(key, number) {
+export function count(key, number, more) {
   const form = new Intl.PluralRules(language()).select(number);
-  return t(`${key}.${form === "one" ? "one" : "other"}`, { number: new Intl.NumberFormat(language()).format(number) });
+  const written = new Intl.NumberFormat(language()).format(number);
+  return t(`${key}.${form === "one" ? "one" : "other"}`, { number: written, ...more });
 }
 
 /** The first of the keys that there is a sentence for. */

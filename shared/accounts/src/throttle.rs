@@ -87,23 +87,26 @@ pub struct Window {
 pub struct TooManyAttempts {
     /// At most [`LONGEST_LOCK`].
     pub retry_after: Age,
+    /// Whether it is the caller's own address that waits, which says nothing about the name.
+    pub of_address: bool,
 }
 
 impl TooManyAttempts {
     /// What a caller is told whom the second statement refused: somebody else reached the limit meanwhile.
     #[must_use]
     pub const fn just_now() -> Self {
-        Self { retry_after: Age::from_seconds(FIRST_LOCK.unsigned_abs()) }
+        Self { retry_after: Age::from_seconds(FIRST_LOCK.unsigned_abs()), of_address: false }
     }
 
     /// What a caller is told who waits for the operator.
     #[must_use]
     pub const fn until_unlocked() -> Self {
-        Self { retry_after: Age::from_seconds(LONGEST_LOCK.unsigned_abs()) }
+        Self { retry_after: Age::from_seconds(LONGEST_LOCK.unsigned_abs()), of_address: false }
     }
 
     fn until(end: UnixTime, now: UnixTime) -> Self {
-        Self { retry_after: end.since(now).clamp(Age::from_seconds(1), Age::from_seconds(LONGEST_LOCK.unsigned_abs())) }
+        let longest = Age::from_seconds(LONGEST_LOCK.unsigned_abs());
+        Self { retry_after: end.since(now).clamp(Age::from_seconds(1), longest), of_address: false }
     }
 }
 
@@ -135,7 +138,10 @@ impl Throttles {
 fn check_window(window: Option<Window>, limit: i64, seconds: i64, now: UnixTime) -> Result<(), TooManyAttempts> {
     let Some(window) = window.filter(|_| limit > 0) else { return Ok(()) };
     let end = window.since.plus(seconds);
-    if end > now && window.count >= limit { Err(TooManyAttempts::until(end, now)) } else { Ok(()) }
+    if end > now && window.count >= limit {
+        return Err(TooManyAttempts { of_address: true, ..TooManyAttempts::until(end, now) });
+    }
+    Ok(())
 }
 
 /// What an attempt came to, for the counts.

@@ -134,6 +134,16 @@ enum More {
     Unwell(Parts),
     Weak(Weak),
     NotAuthenticated(NotAuthenticated),
+    Locked(Locked),
+}
+
+/// Whose limit was reached, where that is the caller's to know.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "LockedAddress"))]
+pub(crate) struct Locked {
+    /// `address`: the caller's own address waits, whatever the name.
+    scope: &'static str,
 }
 
 /// What a weak password is told besides.
@@ -341,7 +351,8 @@ impl From<Stopped> for Problem {
     fn from(error: Stopped) -> Self {
         match error {
             Stopped::TooManyAttempts(error) => {
-                Self { retry_after: Some(error.retry_after.seconds()), ..Self::new(Code::TooManyAttempts) }
+                let more = error.of_address.then(|| Box::new(More::Locked(Locked { scope: "address" })));
+                Self { retry_after: Some(error.retry_after.seconds()), more, ..Self::new(Code::TooManyAttempts) }
             }
             Stopped::Store(cause) => cause.into(),
         }

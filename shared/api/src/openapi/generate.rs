@@ -1,6 +1,6 @@
 //! Writes the document from the types that requests and answers are made of.
 
-use crate::problem::{Expired, NotAuthenticated, Weak};
+use crate::problem::{Expired, Locked, NotAuthenticated, Weak};
 use crate::{
     activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
     generate_mfa_v2, generate_password, generate_password_v2, health, jwks, rotate_keys, session, verify_mfa,
@@ -273,6 +273,7 @@ pub fn document() -> Value {
     let error = error_schema(&mut types);
     let parts = types.subschema_for::<health::Parts>();
     let expired = types.subschema_for::<Expired>();
+    let locked = types.subschema_for::<Locked>();
     let (weak, not_authenticated) = (types.subschema_for::<Weak>(), types.subschema_for::<NotAuthenticated>());
 
     let mut paths: Map<String, Value> = Map::new();
@@ -283,9 +284,13 @@ pub fn document() -> Value {
     let mut schemas: Map<String, Value> = types.take_definitions(true);
     schemas.insert("Error".to_owned(), error);
     let reference = json!({ "$ref": "#/components/schemas/Error" });
-    for (name, more) in
-        [("Refused", expired), ("Unwell", parts), ("IllFormed", weak), ("Unauthenticated", not_authenticated)]
-    {
+    for (name, more) in [
+        ("Refused", expired),
+        ("Unwell", parts),
+        ("IllFormed", weak),
+        ("Unauthenticated", not_authenticated),
+        ("Locked", locked),
+    ] {
         schemas.insert(name.to_owned(), json!({ "anyOf": [{ "allOf": [reference, more] }, reference] }));
     }
     json!({
@@ -324,6 +329,7 @@ fn describe(operation: &Operation) -> Value {
             (503, _) => "Unwell",
             (400, "/function/create-account-secure") => "IllFormed",
             (401, "/function/authentication") => "Unauthenticated",
+            (429, _) => "Locked",
             _ => "Error",
         };
         let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
