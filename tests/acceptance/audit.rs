@@ -82,3 +82,25 @@ async fn a_deleted_account_leaves_its_rows() {
     assert_eq!(app.database.count("SELECT count(*) FROM auth_logs_v2 WHERE user_id IS NULL").await, 3);
     assert_eq!(app.database.count("SELECT count(*) FROM password_history_v2").await, 0);
 }
+
+/// Whoever types the password where the name belongs leaves it in no log.
+#[tokio::test]
+async fn a_password_that_is_typed_as_the_name_is_not_kept() {
+    let app = TestApp::start().await;
+    let password = "Kalt-Regen-42-Pferd";
+    for _ in 0..6 {
+        app.authenticate(password, "x", "000000").await;
+        app.begin_login(password, "x").await;
+        app.verify_code(password, "000000").await;
+    }
+    app.authenticate("nobody.here", "x", "000000").await;
+    assert!(!app.database.dump().await.contains(password));
+    let names = "SELECT string_agg(DISTINCT left(details ->> 'username', 7), ' ' ORDER BY left(details ->> 'username', 7)) FROM auth_logs_v2";
+    assert_eq!(app.database.text(names).await, "digest: nobody.");
+    // Who has the name is named.
+    let name = "Warm-Regen-43-Pferd";
+    app.generate_password(name).await.ok();
+    app.authenticate(name, "x", "000000").await;
+    let known = format!("SELECT count(*) FROM auth_logs_v2 WHERE details ->> 'username' = '{name}'");
+    assert_eq!(app.database.count(&known).await, 2);
+}

@@ -377,7 +377,7 @@ async fn the_dashboard_tells_what_was_refused_and_that_the_renewal_is_near() {
     log_in(&browser, &mut michel).await;
     browser.arrive("/dashboard").await;
     browser.hear("[data-activity] .refused", "refused: wrong password").await;
-    browser.hear("[data-activity] .done", "done").await;
+    browser.hear_key("[data-activity] .done", "dashboard.done").await;
     let chart = browser.run("return document.querySelector('[data-chart] svg').getAttribute('aria-label')", &[]).await;
     let chart = chart.as_str().unwrap();
     assert!(chart.contains("1 done, 1 refused.") && chart.matches("refused.").count() == 1, "{chart}");

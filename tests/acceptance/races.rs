@@ -12,14 +12,21 @@ const PASSWORD_REPLACED: &str = "UPDATE users_v2 SET password_generation = passw
 const SECOND_FACTOR_REPLACED: &str = "UPDATE users_v2 SET mfa_generation = mfa_generation + 1";
 const SECOND_FACTOR_WRITTEN: &str = "UPDATE users_v2 SET mfa = 'x'";
 const MARKED: &str = "UPDATE users_v2 SET expired = TRUE";
-const CODE_USED: &str = "UPDATE users_v2 SET mfa_last_step = 9000000000";
+/// `{step}` is the step of the moment.
+const CODE_USED: &str = "UPDATE users_v2 SET mfa_last_step = {step}";
 const DELETED: &str = "DELETE FROM users_v2";
+
+/// Changes what is stored, at the moment that it is asked for.
+async fn make(app: &TestApp, change: &str) {
+    let step = app.clock.now().div_euclid(30);
+    app.database.client.batch_execute(&change.replace("{step}", &step.to_string())).await.unwrap();
+}
 
 /// Runs a request with a change before its deed; the change must be all that happened, and the audit must know.
 async fn interrupted(app: &TestApp, wire: &Wire, change: &str, request: impl Future<Output = Answer>) -> Answer {
     let accounts = "SELECT coalesce(string_agg(to_jsonb(u)::text, E'\\n'), '') FROM users_v2 u";
     let history = "SELECT count(*) FROM password_history_v2 WHERE NOT expired";
-    let answer = wire.interrupt(DEED, request, app.database.client.batch_execute(change)).await;
+    let answer = wire.interrupt(DEED, request, make(app, change)).await;
     let (after, kept) = (app.database.text(accounts).await, app.database.count(history).await);
 
     assert!(
@@ -117,7 +124,7 @@ async fn overtaken_generation(function: &str, proof: &str, change: &str) {
     let before = stored(&app, columns).await;
     let bearer = if proof == "session" { session.as_str() } else { "" };
     let request = app.call_as(bearer, function, body);
-    wire.interrupt(DEED, request, app.database.client.batch_execute(change)).await.problem(409, "overtaken");
+    wire.interrupt(DEED, request, make(&app, change)).await.problem(409, "overtaken");
     assert_eq!(stored(&app, columns).await, before, "{function} by {proof}: {change}");
 }
 

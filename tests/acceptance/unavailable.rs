@@ -243,7 +243,7 @@ async fn a_reading_statement_on_a_broken_connection_is_tried_again_and_a_writing
 
     let writing =
         wire.interrupt("/* create_account */", app.generate_password("somebody.new"), app.database.end_sessions());
-    writing.await.problem(503, "unavailable");
+    writing.await.problem(503, "outcome_unknown");
     let writes = wire.take_statements();
     assert_eq!(
         writes.iter().filter(|statement| statement.starts_with("/* create_account */")).count(),

@@ -14,6 +14,8 @@ CREATE FUNCTION cofrap.complete_usual_login(
     account int8, -- or null
     proof text, -- or null
     -- Own.
+    seen_password_generation int8,
+    seen_mfa_generation int8,
     seen_security_counter int8,
     seen_login_counter int8, -- or null: not compared
     seen_password text,
@@ -36,6 +38,7 @@ DECLARE
 BEGIN
     PERFORM FROM public.users_v2 u
         WHERE u.id = account
+            AND u.password_generation = seen_password_generation AND u.mfa_generation = seen_mfa_generation
             AND u.security_counter = seen_security_counter AND (u.login_counter = seen_login_counter) IS NOT FALSE
             AND u.password = seen_password AND coalesce(u.mfa, '') = seen_mfa
             AND u.state = 'active' AND u.expired IS NOT TRUE

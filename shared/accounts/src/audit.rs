@@ -43,6 +43,8 @@ pub struct Attempt<'a> {
     pub action: Action,
     /// The name that was given, whether an account has it or not; none where an operation has no name.
     pub username: Option<&'a str>,
+    /// What a refusal says in its place, if it must not say it.
+    pub alias: Option<&'a str>,
     /// Who asked.
     pub caller: &'a Caller,
     /// When.
@@ -64,8 +66,9 @@ pub struct Attempt<'a> {
 impl<'s> Attempt<'s> {
     /// The same, after the first statement.
     #[must_use]
-    pub(crate) const fn on(self, reading: &Reading, needed_keys: &'s str) -> Self {
-        Self { known_place: reading.throttles.known_place, needed_keys, ..self }
+    pub(crate) fn on(self, reading: &'s Reading, needed_keys: &'s str) -> Self {
+        let alias = reading.alias.as_deref();
+        Self { known_place: reading.throttles.known_place, needed_keys, alias, ..self }
     }
 
     /// The same, with what it came to.

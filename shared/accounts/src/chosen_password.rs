@@ -72,7 +72,20 @@ impl ChosenPassword {
     }
 }
 
+/// Whether a text would do as a password: where a name was asked for, it may well be one.
+pub(crate) fn would_do(text: &str) -> bool {
+    weaknesses_of_anybody(text).is_empty()
+}
+
 fn weaknesses(password: &str, username: &Username) -> Vec<Weakness> {
+    let mut found = weaknesses_of_anybody(password);
+    if case_key(password).contains(&username.case_key()) {
+        found.push(Weakness::ContainsName);
+    }
+    found
+}
+
+fn weaknesses_of_anybody(password: &str) -> Vec<Weakness> {
     let length = password.chars().count();
     let mut found = Vec::new();
     if length < LENGTH_WITH_CLASSES {
@@ -81,9 +94,6 @@ fn weaknesses(password: &str, username: &Username) -> Vec<Weakness> {
     if length < LENGTH {
         let lacks = |class: &CharacterClass| !password.chars().any(|character| CharacterClass::of(character) == *class);
         found.extend(CharacterClass::ALL.into_iter().filter(lacks).map(Weakness::Lacks));
-    }
-    if case_key(password).contains(&username.case_key()) {
-        found.push(Weakness::ContainsName);
     }
     if is_common(password) {
         found.push(Weakness::Common);

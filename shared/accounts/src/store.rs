@@ -1,6 +1,7 @@
 //! Where accounts are kept. Each method is a sentence of the domain and one statement of the database: it checks what
 //! the account was when it was read, counts, writes, and adds the attempt's audit row, all together or not at all.
 
+use crate::chosen_password::would_do;
 use crate::{
     Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, ProvenFactor, ProvenLogin, Reason,
     Standing, Subjects, Throttles, TooManyAttempts, UnixTime, Username,
@@ -108,6 +109,8 @@ pub struct Reading {
     pub throttles: Throttles,
     /// The keys that stored secrets need.
     pub keys: StoredKeys,
+    /// What the audit has in the place of a name that is nobody's and would do as a password: whoever typed it meant the next field.
+    pub alias: Option<String>,
 }
 
 /// What a name led to.
@@ -387,7 +390,10 @@ pub(crate) fn find(
     subjects: &Subjects,
     now: UnixTime,
 ) -> Result<(Reading, String), StoreError> {
-    let reading = store.find(username, spelling, subjects)?.at(now);
+    let mut reading = store.find(username, spelling, subjects)?.at(now);
+    if reading.found.account().is_none() && would_do(username.as_str()) {
+        reading.alias = Some(format!("digest:{}", keyring.digest_for_log(username.as_str())));
+    }
     let needed_keys = reading.keys.check(keyring)?;
     Ok((reading, needed_keys))
 }
@@ -462,6 +468,7 @@ impl Attempt<'_> {
         Attempt {
             action,
             username,
+            alias: None,
             caller,
             at,
             proof: None,

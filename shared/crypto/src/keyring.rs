@@ -254,6 +254,13 @@ impl Keyring {
         self.first().bind(&["users_v2", owner, standing])
     }
 
+    /// A digest of what a log must not hold as it is; the same text has the same one while the first key stays.
+    #[must_use]
+    pub fn digest_for_log(&self, text: &str) -> String {
+        let mac = self.first().mac(&["log", text]).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode(&mac[..12])
+    }
+
     /// Whether what is said of an account is what was bound, under any key of the ring.
     #[must_use]
     pub fn holds_standing(&self, owner: &str, standing: &str, binding: Option<&Binding>) -> bool {

@@ -230,6 +230,8 @@ impl<L: Link> Store for PgStore<L> {
             let seen = seen_by_login(proven, attempt);
             return self.save(CompleteUsualLogin {
                 attempt: noted.attempt(),
+                seen_password_generation: seen.seen_password_generation,
+                seen_mfa_generation: seen.seen_mfa_generation,
                 seen_security_counter: seen.seen_security_counter,
                 seen_login_counter: seen.seen_login_counter,
                 seen_password: seen.seen_password.unwrap_or_default(),
@@ -282,7 +284,7 @@ impl<L: Link> Store for PgStore<L> {
     fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, refusal.account);
         let call = Refuse {
-            attempt: noted.attempt(),
+            attempt: noted.refused(),
             limits: noted.limits(),
             reason: refusal.reason.as_str(),
             is_wrong_code: refusal.wrong_code,
@@ -293,7 +295,7 @@ impl<L: Link> Store for PgStore<L> {
     }
 
     fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError> {
-        self.note(RefuseLocked { attempt: Noted::of(attempt, account).attempt() }).map(|_| ())
+        self.note(RefuseLocked { attempt: Noted::of(attempt, account).refused() }).map(|_| ())
     }
 
     fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {

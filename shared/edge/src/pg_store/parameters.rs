@@ -33,6 +33,11 @@ impl<'a> Noted<'a> {
         }
     }
 
+    /// The same of an attempt that was refused: its name may be one that must not stand there.
+    pub(super) fn refused(&self) -> calls::Attempt<'_> {
+        calls::Attempt { given_name: self.attempt.alias.or(self.attempt.username), ..self.attempt() }
+    }
+
     /// Which limits the attempt must pass, and what it adds to their counts.
     pub(super) fn limits(&self) -> calls::Limits<'_> {
         let Attempt { subjects, limits, .. } = *self.attempt;

@@ -111,7 +111,7 @@ impl ReadingRow {
             None => Found::Nobody,
         };
         let keys = StoredKeys { registered: self.registered_keys, samples: self.foreign_tokens };
-        Ok(Reading { found, throttles, keys })
+        Ok(Reading { found, throttles, keys, alias: None })
     }
 }
 
