@@ -380,7 +380,7 @@ async fn the_dashboard_tells_what_was_refused_and_that_the_renewal_is_near() {
     browser.hear_key("[data-activity] .done", "dashboard.done").await;
     let chart = browser.run("return document.querySelector('[data-chart] svg').getAttribute('aria-label')", &[]).await;
     let chart = chart.as_str().unwrap();
-    assert!(chart.contains("1 done, 1 refused.") && chart.matches("refused.").count() == 1, "{chart}");
+    assert!(chart.contains("1 successful, 1 refused.") && chart.matches("refused.").count() == 1, "{chart}");
     browser.hear("[data-renewal].soon", "12 days left").await;
     browser.check_view("dashboard-renewal-soon").await;
     // The session ended elsewhere: there is nothing left to end here.
