@@ -11,6 +11,9 @@ use tokio_postgres::{Client, Transaction};
 /// The files, by name. In them the schema is called `cofrap`.
 const FUNCTIONS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/functions.rs"));
 
+/// By which version 5 finds attempts on a name.
+const FORMER_INDEX: &str = "public.idx_auth_logs_v2_username";
+
 /// The schema of a version's functions.
 #[must_use]
 pub fn schema_of(version: i64) -> String {
@@ -84,6 +87,10 @@ pub async fn retirable(client: &Client) -> Result<Vec<String>> {
     for schema in former_schemas(client).await? {
         lines.push(format!("the schema {schema} goes, with the functions that components of that version call"));
     }
+    let is_indexed = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&FORMER_INDEX]).await.map_err(refused)?;
+    if is_indexed.get(0) {
+        lines.push(format!("the index {FORMER_INDEX} goes, which every attempt writes for components of version 5"));
+    }
     let members = "SELECT coalesce(string_agg(m.rolname, ', ' ORDER BY m.rolname), 'nobody')
                    FROM pg_roles r LEFT JOIN pg_auth_members a ON a.roleid = r.oid LEFT JOIN pg_roles m ON m.oid = a.member
                    WHERE r.rolname = $1 GROUP BY r.oid";
@@ -105,7 +112,7 @@ pub async fn retirable(client: &Client) -> Result<Vec<String>> {
 /// When the database refuses a statement; then nothing was taken.
 pub async fn retire(client: &Client) -> Result<()> {
     // Statements that are sent together are one transaction.
-    let mut statements = Vec::new();
+    let mut statements = vec![format!("DROP INDEX IF EXISTS {FORMER_INDEX}")];
     for schema in former_schemas(client).await? {
         statements.push(format!("DROP SCHEMA {schema} CASCADE"));
     }
@@ -127,6 +134,14 @@ pub async fn retire(client: &Client) -> Result<()> {
         }
     }
     client.batch_execute(&statements.join("; ")).await.map_err(refused).context("nothing was retired")
+}
+
+/// Takes away what only components of versions before would use, where there are none.
+pub(crate) async fn tidy(client: &Client) -> Result<()> {
+    if former_schemas(client).await?.is_empty() {
+        client.batch_execute(&format!("DROP INDEX IF EXISTS {FORMER_INDEX}")).await.map_err(refused)?;
+    }
+    Ok(())
 }
 
 async fn former_schemas(client: &Client) -> Result<Vec<String>> {

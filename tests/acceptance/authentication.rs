@@ -172,6 +172,15 @@ async fn under_legacy_a_right_password_completes_the_login_of_who_has_no_second_
     // The creation and the failure are counted for the address; of the name, nothing is left.
     let account = "SELECT concat_ws(' ', state, legacy, (SELECT count(*) FROM throttles)) FROM users_v2";
     assert_eq!(app.database.text(account).await, "active t 2");
+    // Not only the first login's challenge is worth something.
+    let again = app.begin_login("michel.ranu", CHOSEN_PASSWORD).await.ok().0;
+    let body = json!({ "username": "michel.ranu", "challenge": again["challenge"] });
+    app.call("generate-2fa", body).await.ok();
+    app.database
+        .client
+        .batch_execute("UPDATE users_v2 SET mfa = NULL, mfa_key = NULL, mfa_binding = NULL")
+        .await
+        .unwrap();
     app.clock.advance(MAX_AGE + 1);
     app.begin_login("michel.ranu", CHOSEN_PASSWORD).await.problem(403, "password_expired");
 }

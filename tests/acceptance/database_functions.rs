@@ -254,6 +254,8 @@ async fn the_functions_of_version_5_work_beside_today_s() {
     let owner = "cofrap_template_owner";
     let fixture = include_str!("../fixtures/functions_of_version_5.sql");
     let (functions, calls) = fixture.split_once("\n-- call: ").unwrap();
+    let index = "CREATE INDEX idx_auth_logs_v2_username ON auth_logs_v2 (left(details ->> 'username', 50), id)";
+    database.client.batch_execute(index).await.unwrap();
     let made = format!("CREATE SCHEMA cofrap_5 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE");
     database.client.batch_execute(&made).await.unwrap();
     database.migrate().await;
@@ -278,7 +280,9 @@ async fn the_functions_of_version_5_work_beside_today_s() {
     }
     assert_eq!(done, 23);
     let taken = retirable(&database.client).await.unwrap();
-    assert!(taken[0].contains("cofrap_5"), "{taken:#?}");
+    assert!(taken[0].contains("cofrap_5") && taken[1].contains("idx_auth_logs_v2_username"), "{taken:#?}");
+    retire(&database.client).await.unwrap();
+    assert!(retirable(&database.client).await.unwrap().is_empty());
 }
 
 /// What components of schema version 4 sent for a generation, a login and a refusal, their parameters as literals.

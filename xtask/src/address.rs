@@ -26,7 +26,7 @@ impl Address {
         let (mut kept, mut mode, mut file) = (Vec::new(), None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
-                Some(("sslmode", value)) if mode.is_none() => mode = Some(value),
+                Some(("sslmode", value)) if mode.is_none() => mode = Some(percent_decode_str(value).decode_utf8()?),
                 Some(("sslrootcert", value)) if file.is_none() => file = Some(value),
                 _ => kept.push(pair.to_owned()),
             }
@@ -34,7 +34,7 @@ impl Address {
         // The functions read a URL by the same rules.
         let without =
             DatabaseUrl::parse(&with_query(place, &kept)).map_err(|error| anyhow!("the database URL: {error}"))?;
-        let mode = match mode {
+        let mode = match mode.as_deref() {
             Some("require" | "verify-full") => "require",
             Some("disable") => "disable",
             None | Some("prefer" | "allow") if is_loopback(&without) => "disable",

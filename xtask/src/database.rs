@@ -11,6 +11,7 @@ use cofrap_host::{Authorities, LocalPostgres, PostgresHome, VariableSource, data
 use cofrap_migrations::{
     Expire, FORMER_ROLE, Finding, Remark, TakenOver, WRONG_KEYS, What, functions_login, plan_take_over, take_over,
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
@@ -46,6 +47,11 @@ struct SeedNames {
     postgres_user: Option<String>,
     #[arg(long, env = "POSTGRES_PASSWORD", hide = true, hide_env_values = true, default_value = "")]
     postgres_password: String,
+    /// What the names above leave open, by PostgreSQL's own: `sslmode` and `sslrootcert` of the URL.
+    #[arg(long, env = "PGSSLMODE", hide = true)]
+    pgsslmode: Option<String>,
+    #[arg(long, env = "PGSSLROOTCERT", hide = true)]
+    pgsslrootcert: Option<String>,
     #[arg(long, env = "ENCRYPTION_KEY", hide = true, hide_env_values = true)]
     encryption_key: Option<String>,
 }
@@ -71,9 +77,16 @@ impl DatabaseArgs {
         let port = postgres_port.parse().map_err(|_| anyhow!("POSTGRES_PORT must be a number from 1 to 65535"))?;
         let mut config = Config::new();
         config.host(host).port(port).dbname(postgres_db).user(user).password(postgres_password);
-        Address::parse(&database_variables(&config)?["database_url"])
-            .map(Some)
-            .context("POSTGRES_HOST and the names with it make no address: write DATABASE_URL instead")
+        let mut url = database_variables(&config)?["database_url"].clone();
+        let given = [("sslmode", &self.seed.pgsslmode), ("sslrootcert", &self.seed.pgsslrootcert)];
+        for (name, value) in given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+            let sign = if url.contains('?') { '&' } else { '?' };
+            url.push_str(&format!("{sign}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+        }
+        Address::parse(&url).map(Some).context(
+            "POSTGRES_HOST and the names with it make no address (what a URL says as sslmode and sslrootcert, PGSSLMODE and \
+             PGSSLROOTCERT say here)",
+        )
     }
 }
 

@@ -61,7 +61,7 @@ DECLARE
         seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, step, otp_limit);
     passes bool := cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
-        address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
+        address_window, name_subject, name_place, CASE WHEN stands THEN name_effect ELSE 'keep' END, name_limit, first_lock, longest_lock, name_memory);
 BEGIN
     IF NOT passes THEN
         outcome := 'too_many_attempts';

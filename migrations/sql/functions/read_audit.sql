@@ -20,7 +20,7 @@ BEGIN
             SELECT both_kinds.id FROM (
                 (SELECT a.id FROM public.auth_logs_v2 a
                  WHERE a.user_id = (SELECT u.id FROM public.users_v2 u WHERE u.username = given_name)
-                       AND a.details ->> 'username' = given_name AND a.id < below
+                       AND a.id < below
                  ORDER BY a.id DESC LIMIT max_rows)
                 UNION ALL
                 (SELECT a.id FROM public.auth_logs_v2 a

@@ -16,7 +16,7 @@ const FIRST_GENERATION: [&str; 6] = ["expired", "gendate", "id", "mfa", "passwor
 const BATCH: i64 = 5_000;
 
 /// A bcrypt hash as it is stored, of a cost that no remark is due to: there is nothing to do about it.
-const ORDINARY_HASH: &str = r"^\$2[abxy]\$(0[4-9]|1[0-2])\$[./A-Za-z0-9]{53}$";
+const ORDINARY_HASH: &str = r"^\$2[aby]\$(0[4-9]|1[0-2])\$[./A-Za-z0-9]{53}$";
 
 /// Characters of a Fernet token that says nothing: what stands in the place of a second factor that fits no column.
 const EMPTY_TOKEN: usize = 100;
@@ -86,7 +86,7 @@ impl Tables {
         let (unkeyed, ordinary) = ("t.password_key IS NULL", format!("t.password ~ '{ORDINARY_HASH}'"));
         if has("password_key") && has("mfa_key") && has("username_key") {
             let something = format!(
-                "t.username_key IS NULL OR {unkeyed} AND NOT {ordinary} OR t.mfa <> '' AND (t.mfa_key IS NULL OR length(t.mfa) <= {EMPTY_TOKEN}) OR t.gendate > {}",
+                "t.username_key IS NULL OR t.username ~ '[[:cntrl:]]' OR {unkeyed} AND NOT {ordinary} OR t.mfa <> '' AND (t.mfa_key IS NULL OR length(t.mfa) <= {EMPTY_TOKEN}) OR t.gendate > {}",
                 latest_birth.seconds()
             );
             tables.accounts = rows(client, "users_v2", "to_jsonb(t)", &something).await?;

@@ -79,7 +79,7 @@ impl Writer<'_> {
         let update = format!(
             "UPDATE {table} t SET {column} = n.token, {column}_key = n.key, {column}_binding = n.binding{mark}
              FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS n (id, old, token, key, binding)
-             WHERE t.id = n.id AND t.{column} = n.old AND t.{column}_key IS NULL"
+             WHERE t.id = n.id AND t.{column} = n.old AND t.{column}_key IS NULL RETURNING t.id::bigint"
         );
         let (ids, old): (Vec<_>, Vec<_>) = batch.iter().map(|(place, _)| (place.id, place.old)).unzip();
         let secrets: Columns<'_> = batch.iter().map(|(_, secret)| Some(secret)).collect();
@@ -87,9 +87,10 @@ impl Writer<'_> {
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&ids, &old, &secrets.tokens, &secrets.keys, &secrets.bindings, &now];
         let given = if must_renew { 6 } else { 5 };
-        let protected = self.execute(&update, &parameters[..given]).await;
-        protected.with_context(|| format!("cannot protect {table}, rows {}", between(&ids)))?;
-        if must_renew { self.note_expired(&ids).await } else { Ok(()) }
+        let protected = self.transaction.query(&update, &parameters[..given]).await.map_err(refused);
+        let protected = protected.with_context(|| format!("cannot protect {table}, rows {}", between(&ids)))?;
+        let marked: Vec<i64> = protected.iter().map(|row| row.get(0)).collect();
+        if must_renew { self.note_expired(&marked).await } else { Ok(()) }
     }
 
     /// Gives accounts of the first generation their rows; the numbers of those that have not come, because somebody took their name

@@ -123,12 +123,13 @@ pub(crate) fn conclude(
         Proven::InTime(login) => {
             let attempt = attempt.that_came_to(Tally::Complete);
             let counters = completed(store.complete_login(&attempt, &login)?, settings)?;
+            // Said again only where it is new.
+            let identity = counters.identity.or(login.account.counters.identity);
+            let counters = Counters { identity, ..counters };
             let account = login.account.id;
             let session = match settings.policy.rules().sessions {
                 Sessions::Issued => {
-                    // Said again only where it is new.
-                    let identity = counters.identity.or(login.account.counters.identity);
-                    let identity = identity.ok_or(StoreError::CorruptAnswer("complete_login"))?;
+                    let identity = counters.identity.ok_or(StoreError::CorruptAnswer("complete_login"))?;
                     Some(new_session(tokens, rng, (account, &identity, counters.session_epoch), now, now))
                 }
                 Sessions::None => None,
