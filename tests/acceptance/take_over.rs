@@ -540,7 +540,7 @@ async fn who_registers_a_name_meanwhile_has_it_and_the_row_is_a_duplicate() {
     let (mut rng, keyring) = (UnwrapErr(SysRng), keyring());
     let taking = take_over(&mut client, &keyring, &mut rng, now(), Expire::Nobody);
     let registering = async { app.generate_password("eve").await.ok() };
-    let report = wire.interrupt("INSERT INTO users_v2", taking, registering).await.unwrap();
+    let report = wire.interrupt("INSERT INTO users_v2", Box::pin(taking), registering).await.unwrap();
     assert_eq!(
         said(&report),
         ["users:1 TakenOver", "users:1 PasswordInClear", "users:1 NotEnrolled", "users:2 Duplicate"]

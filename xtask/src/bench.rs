@@ -39,6 +39,7 @@ use twin::Twin;
 
 /// What is measured.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(crate) struct BenchArgs {
     /// One short pair of rounds at 16 connections each: a minute
     #[arg(long)]

@@ -88,7 +88,7 @@ fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Known vulnerabilities: RustSec's database is a repository that not every machine reaches.
+/// Known vulnerabilities: `RustSec`'s database is a repository that not every machine reaches.
 fn advisories() -> Result<()> {
     let fetched = cargo().args(["deny", "fetch", "db"]).stderr(Stdio::null()).status();
     if !fetched.is_ok_and(|status| status.success()) {

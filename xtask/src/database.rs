@@ -12,6 +12,7 @@ use cofrap_migrations::{
     Expire, FORMER_ROLE, Finding, Remark, TakenOver, WRONG_KEYS, What, functions_login, plan_take_over, take_over,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
@@ -81,7 +82,7 @@ impl DatabaseArgs {
         let given = [("sslmode", &self.seed.pgsslmode), ("sslrootcert", &self.seed.pgsslrootcert)];
         for (name, value) in given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             let sign = if url.contains('?') { '&' } else { '?' };
-            url.push_str(&format!("{sign}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+            let _ = write!(url, "{sign}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
         }
         Address::parse(&url).map(Some).context(
             "POSTGRES_HOST and the names with it make no address (what a URL says as sslmode and sslrootcert, PGSSLMODE and \

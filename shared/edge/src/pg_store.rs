@@ -125,9 +125,9 @@ impl<L: Link> PgStore<L> {
         })?;
         // The reason of a failure would show what is stored.
         let read = serde_json::from_str(&answer);
-        read.map_err(|_| match C::IS_READ_ONLY {
-            true => StoreError::CorruptAnswer(C::NAME),
-            false => StoreError::OutcomeUnknown(StoreError::CorruptAnswer(C::NAME).to_string()),
+        read.map_err(|_| {
+            let error = StoreError::CorruptAnswer(C::NAME);
+            if C::IS_READ_ONLY { error } else { StoreError::OutcomeUnknown(error.to_string()) }
         })
     }
 

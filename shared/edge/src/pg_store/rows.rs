@@ -62,7 +62,8 @@ fn read_identity(text: &str) -> Option<Identity> {
 
 pub(super) fn write_identity(identity: &Identity) -> String {
     let (halves, _) = identity.as_chunks();
-    halves.iter().map(|half| format!("{:032x}", u128::from_be_bytes(*half))).collect()
+    let [account, database] = [0, 1].map(|half| halves.get(half).copied().map_or(0, u128::from_be_bytes));
+    format!("{account:032x}{database:032x}")
 }
 
 /// What `find.sql` answers.
