@@ -63,7 +63,7 @@ pub(crate) struct Entry {
     at: i64,
     /// What was asked: `login`, `password_generated`, ...
     action: String,
-    /// The name that was given, whether an account has it or not.
+    /// The name that was given, whether an account has it or not; of one that nobody has and that would do as a password, a digest.
     username: Option<String>,
     /// The account, if there is one.
     user_id: Option<i64>,
