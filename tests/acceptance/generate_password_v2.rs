@@ -190,3 +190,16 @@ async fn names_keep_their_bytes_whatever_they_hold() {
         assert_eq!(stored.unwrap().get::<_, i64>(0), 1, "{name}");
     }
 }
+
+/// A password that is made in the second of a mark is born after it.
+#[tokio::test]
+async fn the_answer_s_gendate_is_the_one_that_is_stored() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let body = michel.with_credentials();
+    app.administer("michel.ranu", "expire").await.ok();
+    let answer = app.call("generate-password-v2", body).await.ok().0;
+    let stored = app.database.count("SELECT gendate FROM users_v2").await;
+    assert_eq!(answer["gendate"], stored);
+    assert_eq!(stored, app.clock.now() + 1);
+}

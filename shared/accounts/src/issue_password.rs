@@ -104,7 +104,7 @@ pub fn issue_password(
     };
 
     let password = Password::generate(&mut env.rng);
-    let saved = match (reading.found.account(), issue.unknown) {
+    let (saved, issued_at) = match (reading.found.account(), issue.unknown) {
         (Some(account), _) => match judge.authorise(Wanted::Password, account) {
             Ok(grant) => {
                 let now = account.birth(now, env.settings.password_max_age);
@@ -120,7 +120,7 @@ pub fn issue_password(
                     change: grant.change(&binding, &env.settings),
                 };
                 let attempt = Attempt { proof: grant.proof(), ..attempt }.that_came_to(grant.tally(expiry));
-                env.store.replace_password(&attempt, &grant, &change)?
+                (env.store.replace_password(&attempt, &grant, &change)?, now)
             }
             Err(denied) => return Err(deny(&mut env.store, &attempt, Some(account), denied)),
         },
@@ -137,13 +137,16 @@ pub fn issue_password(
             Ok(operator) => {
                 let stored = protect(keyring, issue.scheme, &password, name, now, &mut env.rng);
                 let standing = (Origin::Generation, operator);
-                create(&mut env.store, keyring, &env.settings, &attempt, &issue.username, &stored, standing)?
+                let attempt = &attempt;
+                let saved =
+                    create(&mut env.store, keyring, &env.settings, attempt, &issue.username, &stored, standing)?;
+                (saved, now)
             }
         },
     };
 
     match saved {
-        Saved::Yes(_) => Ok(IssuedPassword { username: issue.username.clone(), password, issued_at: now }),
+        Saved::Yes(_) => Ok(IssuedPassword { username: issue.username.clone(), password, issued_at }),
         Saved::Overtaken => Err(IssuePasswordError::Overtaken),
         Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
     }
