@@ -21,6 +21,8 @@ pub(crate) fn check() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     say("lints of the native crates");
     run(cargo().args(["clippy", "--all-targets", "--", "--deny", "warnings"]))?;
+    // It is no default member: nothing else compiles it but `bench`.
+    run(cargo().args(["clippy", "--package", "cofrap-bench-twin", "--", "--deny", "warnings"]))?;
     say("lints of the components");
     ensure_target(TARGET)?;
     let components = package_arguments()?;

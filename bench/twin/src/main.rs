@@ -81,6 +81,9 @@ async fn generate_mfa(State(twin): State<Arc<Twin>>, headers: HeaderMap, body: B
     .await
 }
 
+/// What a route asks of the rules.
+type Operation<R, K> = fn(&mut TwinEnv<K>, <R as Route>::Command) -> Result<<R as Route>::Response, Problem>;
+
 type TwinEnv<K> = Env<PgStore<Pooled>, SystemClock, SystemRng, K>;
 
 impl Twin {
@@ -89,7 +92,7 @@ impl Twin {
         self: Arc<Self>,
         headers: HeaderMap,
         body: Bytes,
-        operation: fn(&mut TwinEnv<K>, R::Command) -> Result<R::Response, Problem>,
+        operation: Operation<R, K>,
     ) -> Response {
         let handle = Handle::current();
         let answered = tokio::task::spawn_blocking(move || -> Result<Vec<u8>, Problem> {
