@@ -42,7 +42,7 @@ pub struct Engine {
 /// What is measured of the components' own code while they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
-    /// Where its processor time goes: the names of its functions are in `/tmp/perf-<pid>.map`, which `perf report` reads.
+    /// Where its processor time goes: the names of its functions are in the map of the process that `perf report` reads.
     Time,
     /// How much of it runs for a request, in wasmtime's fuel: about an instruction each, and the same whenever the same runs.
     /// [`Ambient::fuel`] is told.

@@ -306,7 +306,7 @@ async fn measure(
     let watched = Watched { host, database: postmaster(client).await };
     let Places { host, twin } = *places;
 
-    let floor = floor(FLOOR);
+    let floor = floor();
     let extent = extent.clone();
     let requests = requests(&accounts, run);
     let lines = tokio::task::spawn_blocking(move || -> Result<Vec<Line>> {
@@ -347,9 +347,9 @@ async fn make_floor(client: &Client) -> Result<()> {
     Ok(())
 }
 
-fn floor(path: &'static str) -> Request {
+fn floor() -> Request {
     let body = r#"{"username":"michel.ranu","password":"x","2FA_code":"123456"}"#;
-    post(path, Arc::new(move |_| Some(body.to_owned())))
+    post(FLOOR, Arc::new(move |_| Some(body.to_owned())))
 }
 
 /// Logs accounts in, each once.

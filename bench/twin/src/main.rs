@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -22,7 +22,8 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio_postgres::NoTls;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 /// As many as the platform's pool has for a component.
 const CONNECTIONS: usize = 64;
@@ -137,7 +138,7 @@ impl Link for Pooled {
             let statement = client.prepare_cached(text).await?;
             Ok(client.query_one(&statement, &parameters).await?.try_get(0)?)
         });
-        answered.map_err(|error: anyhow::Error| PgError::Other(anyhow!("{error:#}").to_string()))
+        answered.map_err(|error: anyhow::Error| PgError::Other(format!("{error:#}")))
     }
 }
 
@@ -156,17 +157,13 @@ fn to_sql(value: &ParameterValue) -> Box<dyn ToSql + Sync + Send> {
 struct Absent;
 
 impl ToSql for Absent {
-    fn to_sql(
-        &self,
-        _: &tokio_postgres::types::Type,
-        _: &mut tokio_postgres::types::private::BytesMut,
-    ) -> Result<tokio_postgres::types::IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(tokio_postgres::types::IsNull::Yes)
+    fn to_sql(&self, _: &Type, _: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(IsNull::Yes)
     }
 
-    fn accepts(_: &tokio_postgres::types::Type) -> bool {
+    fn accepts(_: &Type) -> bool {
         true
     }
 
-    tokio_postgres::types::to_sql_checked!();
+    to_sql_checked!();
 }

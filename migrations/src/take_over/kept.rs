@@ -15,8 +15,8 @@ pub(super) const LONGEST_SEALED: usize = 127;
 /// How every Fernet token starts: its version, and a time before the year 2106.
 const TOKEN_START: &str = "gAAAAA";
 
-/// Characters of the shortest Fernet token.
-const SHORTEST_TOKEN: usize = 100;
+/// Characters of the shortest Fernet token, which says nothing: it also stands in the place of a second factor that fits no column.
+pub(super) const SHORTEST_TOKEN: usize = 100;
 
 /// How a secret is kept where it is found.
 pub(super) enum Kept<'a> {

@@ -1,5 +1,6 @@
 //! What the tables hold that a take-over has to look at: rows that another program wrote, and that nobody has taken over yet.
 
+use super::kept::SHORTEST_TOKEN;
 use crate::refused;
 use anyhow::{Context, Result, anyhow};
 use cofrap_accounts::{UnixTime, case_key};
@@ -17,9 +18,6 @@ const BATCH: i64 = 5_000;
 
 /// A bcrypt hash as it is stored, of a cost that no remark is due to: there is nothing to do about it.
 const ORDINARY_HASH: &str = r"^\$2[aby]\$(0[4-9]|1[0-2])\$[./A-Za-z0-9]{53}$";
-
-/// Characters of a Fernet token that says nothing: what stands in the place of a second factor that fits no column.
-const EMPTY_TOKEN: usize = 100;
 
 /// A row of `users`.
 #[derive(Deserialize)]
@@ -86,7 +84,7 @@ impl Tables {
         let (unkeyed, ordinary) = ("t.password_key IS NULL", format!("t.password ~ '{ORDINARY_HASH}'"));
         if has("password_key") && has("mfa_key") && has("username_key") {
             let something = format!(
-                "t.username_key IS NULL OR t.username ~ '[[:cntrl:]]' OR {unkeyed} AND NOT {ordinary} OR t.mfa <> '' AND (t.mfa_key IS NULL OR length(t.mfa) <= {EMPTY_TOKEN}) OR t.gendate > {}",
+                "t.username_key IS NULL OR t.username ~ '[[:cntrl:]]' OR {unkeyed} AND NOT {ordinary} OR t.mfa <> '' AND (t.mfa_key IS NULL OR length(t.mfa) <= {SHORTEST_TOKEN}) OR t.gendate > {}",
                 latest_birth.seconds()
             );
             tables.accounts = rows(client, "users_v2", "to_jsonb(t)", &something).await?;
@@ -107,14 +105,11 @@ impl Tables {
         if is_ours && has("imported_from") {
             let missing = "NOT EXISTS (SELECT FROM users_v2 u WHERE u.imported_from = t.id)";
             tables.first_generation = rows(client, "users", "to_jsonb(t)", missing).await?;
-            let taken = "SELECT t.id::bigint, t.username IS DISTINCT FROM u.username::text
+            let taken = "SELECT count(*), coalesce(array_agg(t.id::bigint ORDER BY t.id)
+                             FILTER (WHERE t.username IS DISTINCT FROM u.username::text), '{}')
                          FROM users t JOIN users_v2 u ON u.imported_from = t.id";
-            let renamed = format!("SELECT id FROM ({taken}) AS taken (id, is_renamed) WHERE is_renamed ORDER BY id");
-            let renamed = client.query(&renamed, &[]).await.map_err(refused)?;
-            tables.renamed = renamed.iter().map(|row| row.get(0)).collect();
-            let before =
-                client.query_one(&format!("SELECT count(*) FROM ({taken}) taken"), &[]).await.map_err(refused)?;
-            tables.before = before.get::<_, i64>(0).unsigned_abs();
+            let taken = client.query_one(taken, &[]).await.map_err(refused)?;
+            (tables.before, tables.renamed) = (taken.get::<_, i64>(0).unsigned_abs(), taken.get(1));
         } else if is_ours {
             tables.first_generation = rows(client, "users", "to_jsonb(t)", "TRUE").await?;
         }
@@ -143,7 +138,7 @@ impl Tables {
 }
 
 /// The names of a table's columns; none if there is no such table.
-async fn columns(client: &Client, table: &str) -> Result<Vec<String>> {
+pub(super) async fn columns(client: &Client, table: &str) -> Result<Vec<String>> {
     let question = "SELECT attname::text FROM pg_attribute
                     WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
     let columns = client.query(question, &[&table]).await.map_err(refused)?;

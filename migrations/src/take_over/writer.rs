@@ -1,5 +1,6 @@
 //! Carries a plan out, many rows at a time.
 
+use super::tables::columns;
 use super::{Import, Protection};
 use crate::refused;
 use anyhow::{Context, Result};
@@ -212,9 +213,7 @@ impl Writer<'_> {
 
 /// How many [`Writer::expire`] would have renew; none before there is the column that says who was taken over.
 pub(super) async fn count_expirable(client: &Client) -> Result<u64> {
-    let is_there = "SELECT EXISTS (SELECT FROM pg_attribute
-                                   WHERE attrelid = to_regclass('users_v2') AND attname = 'imported_from')";
-    if !client.query_one(is_there, &[]).await.map_err(refused)?.get::<_, bool>(0) {
+    if !columns(client, "users_v2").await?.iter().any(|column| column == "imported_from") {
         return Ok(0);
     }
     let count = format!("SELECT count(*) FROM users_v2 WHERE {IS_EXPIRABLE}");

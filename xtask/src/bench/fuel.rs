@@ -5,7 +5,7 @@ use super::client::once;
 use super::{Accounts, Prepared, requests};
 use crate::{checkout, components, say};
 use anyhow::Result;
-use cofrap_host::{Ambient, App, Engine, LocalPostgres, Manifest, Measured, Options, PostgresHome, serve};
+use cofrap_host::{Ambient, App, Authorities, Engine, LocalPostgres, Manifest, Measured, Options, PostgresHome, serve};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 /// Requests of each function; the median is said.
 const REQUESTS: usize = 9;
 
-/// What each request used, by component.
-type Used = Arc<Mutex<Vec<(String, u64)>>>;
+/// What each request used.
+type Used = Arc<Mutex<Vec<u64>>>;
 
 pub(crate) async fn bench(manifest: &Path) -> Result<()> {
     components::build_with_floor()?;
@@ -33,10 +33,10 @@ async fn measure(server: &LocalPostgres, manifest: &Path) -> Result<()> {
     let options = Options {
         manifest: Manifest::read(manifest)?,
         variables: vec![variables],
-        authorities: cofrap_host::Authorities::default(),
+        authorities: Authorities::default(),
         ambient: Ambient {
-            fuel: Some(Arc::new(move |component: &str, fuel| {
-                observed.lock().expect("nothing panics while it holds the list").push((component.to_owned(), fuel));
+            fuel: Some(Arc::new(move |_: &str, fuel| {
+                observed.lock().expect("nothing panics while it holds the list").push(fuel);
             })),
             ..Ambient::default()
         },
@@ -50,14 +50,12 @@ async fn measure(server: &LocalPostgres, manifest: &Path) -> Result<()> {
     tokio::task::spawn_blocking(move || {
         println!("{:24} {:>12}", "function", "fuel/request");
         for (title, request) in requests(&accounts, "fuel") {
-            used.lock().expect("nothing panics while it holds the list").clear();
             for _ in 0..REQUESTS {
                 once(address, &request)?;
             }
             // An instance ends after its answer.
             std::thread::sleep(Duration::from_millis(200));
-            let mut fuel: Vec<u64> =
-                used.lock().expect("nothing panics while it holds the list").iter().map(|(_, fuel)| *fuel).collect();
+            let mut fuel = std::mem::take(&mut *used.lock().expect("nothing panics while it holds the list"));
             fuel.sort_unstable();
             println!("{title:24} {:>12}", fuel[fuel.len() / 2]);
         }

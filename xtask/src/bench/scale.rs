@@ -2,7 +2,7 @@
 
 use super::client::{Round, round};
 use super::cpu::Watched;
-use super::{Accounts, FLOOR, Host, Prepared, floor, free_address, login};
+use super::{Accounts, Host, Prepared, floor, free_address, login};
 use crate::{components, say};
 use anyhow::Result;
 use cofrap_accounts::Clock;
@@ -66,7 +66,7 @@ async fn measure(server: &LocalPostgres, manifest: &Path, times: i64) -> Result<
 fn log_in(address: SocketAddr, people: Accounts) -> Result<(Round, Round)> {
     let unwatched = Watched { host: None, database: None };
     let time = Duration::from_secs(3);
-    let floor = round(address, &floor(FLOOR), 1, time, &unwatched)?;
+    let floor = round(address, &floor(), 1, time, &unwatched)?;
     Ok((round(address, &login(Arc::new(people)), 1, time, &unwatched)?, floor))
 }
 
