@@ -72,20 +72,25 @@ impl ChosenPassword {
     }
 }
 
-/// Whether a text would do as a password: where a name was asked for, it may well be one.
+/// Whether a text would do as a password: where a name was asked for, it may well be one. Most names are too short for the list of
+/// common ones to be looked at.
 pub(crate) fn would_do(text: &str) -> bool {
-    weaknesses_of_anybody(text).is_empty()
+    weaknesses_of_shape(text).is_empty() && !is_common(text)
 }
 
 fn weaknesses(password: &str, username: &Username) -> Vec<Weakness> {
-    let mut found = weaknesses_of_anybody(password);
+    let mut found = weaknesses_of_shape(password);
     if case_key(password).contains(&username.case_key()) {
         found.push(Weakness::ContainsName);
+    }
+    if is_common(password) {
+        found.push(Weakness::Common);
     }
     found
 }
 
-fn weaknesses_of_anybody(password: &str) -> Vec<Weakness> {
+/// What its length and its characters say against it.
+fn weaknesses_of_shape(password: &str) -> Vec<Weakness> {
     let length = password.chars().count();
     let mut found = Vec::new();
     if length < LENGTH_WITH_CLASSES {
@@ -94,9 +99,6 @@ fn weaknesses_of_anybody(password: &str) -> Vec<Weakness> {
     if length < LENGTH {
         let lacks = |class: &CharacterClass| !password.chars().any(|character| CharacterClass::of(character) == *class);
         found.extend(CharacterClass::ALL.into_iter().filter(lacks).map(Weakness::Lacks));
-    }
-    if is_common(password) {
-        found.push(Weakness::Common);
     }
     found
 }
