@@ -80,16 +80,13 @@ impl Wire {
     }
 }
 
-/// Passes on what the server says, until an answer is to be lost: that a statement was parsed is one, what came of it is the next.
+/// Passes on what the server says, until an answer is to be lost.
 async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Seen>) -> Option<()> {
-    let (mut chunk, mut passed) = (vec![0; 64 * 1024], 0);
+    let mut chunk = vec![0; 64 * 1024];
     loop {
         let length = from.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
         if seen.losing.load(Ordering::SeqCst) {
-            passed += 1;
-            if passed > 1 {
-                return None;
-            }
+            return None;
         }
         to.write_all(&chunk[..length]).await.ok()?;
     }
@@ -100,6 +97,7 @@ async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Seen>)
     // The first message has no type.
     let startup = receive(&mut from).await?;
     send(&mut to, &startup).await?;
+    let mut is_next = false;
     loop {
         let kind = from.read_u8().await.ok()?;
         let message = receive(&mut from).await?;
@@ -112,9 +110,13 @@ async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Seen>)
                 seen.release.notified().await;
             }
             if seen.lose.lock().expect("no watcher panicked").take_if(|lose| text.contains(*lose)).is_some() {
-                seen.losing.store(true, Ordering::SeqCst);
+                is_next = true;
             }
             seen.statements.lock().expect("no watcher panicked").push(text);
+        }
+        // It is carried out once its values are bound; that it was parsed was answered before.
+        if kind == b'B' && is_next {
+            seen.losing.store(true, Ordering::SeqCst);
         }
         to.write_u8(kind).await.ok()?;
         send(&mut to, &message).await?;
