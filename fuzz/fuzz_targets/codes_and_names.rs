@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use cofrap_accounts::{Issuer, Username, case_key};
+use cofrap_accounts::{Issuer, Username, sameness_key};
 use cofrap_crypto::{TotpCode, TotpSecret};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     }
     if let Ok(name) = Username::try_from(text.to_owned()) {
         assert_eq!(name.as_str(), text);
-        assert_eq!(case_key(&name.case_key()), name.case_key());
+        assert_eq!(sameness_key(&name.sameness_key()), name.sameness_key());
     }
     let _ = Issuer::try_from(text.to_owned());
 });

@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     assert!(KEYS.verify_ticket(Purpose::Renewal, text).is_err());
     assert!(KEYS.verify_session(text).is_err());
     // The same behind a header that is right.
-    let claims = SessionClaims { user_id: 1, issued_at: 1, expires_at: 2, authenticated_at: 1, epoch: 0, identity: [0; 32], token_id: [0; 16] };
+    let claims = SessionClaims { user_id: 1, issued_at: 1, expires_at: 2, authenticated_at: 1, epoch: 0, identity: [0; 32], session_id: [0; 16], token_id: [0; 16] };
     let token = KEYS.sign_session(&claims);
     let (header, rest) = token.split_once('.').expect("three parts");
     assert!(KEYS.verify_session(&format!("{header}.{text}")).is_err() || rest == text);

@@ -28,13 +28,16 @@ const FILL: &str = "
         SELECT 1 + n % 20000, 'login', TRUE, jsonb_build_object('username', concat('n', 1 + n % 20000)), to_timestamp(n)
         FROM generate_series(1, 60000) n;
     INSERT INTO throttles SELECT concat('s', n), '', 1, 0, 0, 4000000000 FROM generate_series(1, 20000) n;
+    INSERT INTO ended_sessions SELECT 1 + n % 20000, concat('e', n), n FROM generate_series(1, 20000) n;
+    UPDATE users_v2 SET identity = 'ac' WHERE id = 7;
+    UPDATE installation SET identity = '7db';
     ANALYZE";
 
 /// Parameters that several functions share, as their files declare them.
 const ATTEMPT: &str = "'login', 'n7', '192.0.2.1', 'agent', 1000, 7, NULL";
-const SEEN: &str = "1, 1, 0, NULL, NULL, NULL, NULL, NULL, 'y', NULL, 30, 20";
+const SEEN: &str = "1, 1, 0, NULL, NULL, NULL, NULL, NULL, 'y', NULL, 'session', 30, 20";
 const LIMITS: &str = "'s1', 100, 3600, 's2', 1, 30, 300, 's3', '', 'count', 5, 30, 900, 2592000";
-const CHANGE: &str = "'k1', FALSE, FALSE, 'b', FALSE, NULL, FALSE, 'place', ''";
+const CHANGE: &str = "'k1', FALSE, FALSE, 'b', FALSE, NULL, FALSE, 'replaced', 'place', ''";
 const LOGIN: &str = "TRUE, 'x', 'k1', 'b', 'y', 'k1', 'b', 0, 'k2'";
 
 /// Fills an empty, migrated database, makes every call once, and says how each was carried out. For who may load `auto_explain`.
@@ -79,28 +82,32 @@ fn calls() -> Vec<String> {
     vec![
         "find('n7', 'n7', 'place', 's1', 's2', 's3')".to_owned(),
         "find('nobody', 'nobody', 'place', 's1', 's2', 's3')".to_owned(),
-        "find_session(7, '1')".to_owned(),
-        "read_audit('n7', NULL, NULL, 50)".to_owned(),
-        "read_audit(NULL, 7, NULL, 20)".to_owned(),
-        "read_audit(NULL, NULL, 50000, 500)".to_owned(),
-        "find_stale('k1', 0, 0, 50, 10000)".to_owned(),
-        "find_stale('k2', 0, 0, 50, 10000)".to_owned(),
+        "find_session(7, '1', 'session')".to_owned(),
+        "read_activity(7, 'ac7db', 20)".to_owned(),
+        "read_sessions(7, 'ac7db', 0, 100)".to_owned(),
+        "read_audit('proof', 'n7', NULL, 50)".to_owned(),
+        "read_audit('proof', NULL, 50000, 500)".to_owned(),
+        "find_stale('proof', 'k1', 0, 0, 50, 10000)".to_owned(),
+        "find_stale('proof', 'k2', 0, 0, 50, 10000)".to_owned(),
         "read_health()".to_owned(),
         format!("create_account({ATTEMPT}, {LIMITS}, 'new', 'x', 'k1', 'b', 'b', 'provisional', 'generation', FALSE, 'b', FALSE, 'p', '')")
             .replace("'n7'", "'new'"),
         format!("replace_password({ATTEMPT}, {SEEN}, {LIMITS}, {CHANGE}, 'z', 'b', 'b', TRUE)"),
         format!("replace_second_factor({ATTEMPT}, {SEEN}, {LIMITS}, {CHANGE}, 'z', 'b', FALSE)"),
-        format!("complete_login({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, 'active', 'k1', 'b', 'place')"),
-        format!("complete_usual_login({ATTEMPT}, 1, 1, 0, NULL, 'x', 'y', 30, 20, 's2', 30, 300, 's3', '', 'place')"),
+        format!("complete_login({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, 'active', 'k1', 'b', 'place', 'session')"),
+        format!("complete_usual_login({ATTEMPT}, 1, 1, 0, NULL, 'x', 'y', 30, 20, 's2', 30, 300, 's3', '', 'place', 'session')"),
         format!("mark_expired({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, NULL)"),
         format!("note_factor({ATTEMPT}, {SEEN}, {LIMITS}, FALSE)"),
         format!("refuse({ATTEMPT}, {LIMITS}, 'wrong_code', TRUE, 30, 20)"),
         format!("refuse_locked({ATTEMPT})"),
-        format!("renew_session({ATTEMPT}, 0)"),
-        format!("end_sessions({ATTEMPT}, 0)"),
-        format!("administer({ATTEMPT}, {LIMITS}, 's3', FALSE, 'k1', 'b', 0, 'active', '')").replace("'login'", "'account_unlocked'"),
-        format!("note_audit_read({ATTEMPT}, {LIMITS})"),
-        format!("move_secrets({ATTEMPT}, {LIMITS}, '{moved}', '[]', 'k2', FALSE)"),
-        format!("move_secrets({ATTEMPT}, {LIMITS}, '[]', '[]', 'k1', TRUE)"),
+        format!("renew_session({ATTEMPT}, 0, 'session')"),
+        format!("end_session({ATTEMPT}, 0, 'session', 50000)"),
+        format!("end_sessions({ATTEMPT}, 0, 'session')"),
+        format!("cancel_second_factor({ATTEMPT}, 0, 'session')"),
+        format!("administer({ATTEMPT}, {LIMITS}, 'proof', 's3', FALSE, 'k1', 'b', 0, 'active', '')").replace("'login'", "'account_unlocked'"),
+        format!("note_audit_read({ATTEMPT}, {LIMITS}, 'proof')"),
+        format!("free_address({ATTEMPT}, {LIMITS}, 'proof', '192.0.2.1', 's1', 's2')"),
+        format!("move_secrets({ATTEMPT}, {LIMITS}, 'proof', '{moved}', '[]', 'k2', FALSE)"),
+        format!("move_secrets({ATTEMPT}, {LIMITS}, 'proof', '[]', '[]', 'k1', TRUE)"),
     ]
 }

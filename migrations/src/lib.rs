@@ -7,10 +7,10 @@
 
 #![forbid(unsafe_code)]
 
-mod case_keys;
 mod explain;
 mod functions;
 mod roles;
+mod sameness_keys;
 mod sequences;
 mod shape;
 mod take_over;
@@ -22,6 +22,7 @@ pub use take_over::{Expire, Finding, Remark, TakenOver, WRONG_KEYS, What, plan_t
 
 use anyhow::{Context, Result, anyhow, bail};
 use cofrap_accounts::StoredKeys;
+use cofrap_crypto::SharedSecret;
 use roles::Roles;
 use tokio_postgres::Client;
 
@@ -30,7 +31,7 @@ mod sql {
 }
 
 /// The schema that this build makes, and that components of this build call: the number of the latest file.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// The advisory lock that runners take, so that of two at once the second finds nothing to do. "COFR" in ASCII.
 const LOCK: i64 = 0x434F_4652;
@@ -86,8 +87,19 @@ async fn run(client: &mut Client, progress: impl Fn(&str)) -> Result<Report> {
     roles.grant(client).await?;
     functions::install(client, &roles).await?;
     functions::tidy(client).await?;
-    let named = case_keys::fill(client, progress).await?;
+    sameness_keys::forget_former(client, &progress).await?;
+    let named = sameness_keys::fill(client, &progress).await?;
     Ok(Report { applied, has_role_of_the_functions: roles.login().is_some(), named })
+}
+
+/// Has the database know the operator by this token, whomever it knew before.
+///
+/// # Errors
+/// When the database refuses the statement.
+pub async fn know_operator(client: &Client, token: &SharedSecret) -> Result<()> {
+    let know = "UPDATE public.installation SET operator_digest = encode(sha256(convert_to($1, 'UTF8')), 'hex')";
+    client.execute(know, &[&token.proof()]).await.map_err(refused)?;
+    Ok(())
 }
 
 /// The keys that stored secrets need; none in a database that was never migrated.
@@ -151,18 +163,19 @@ pub(crate) fn refused(error: tokio_postgres::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     /// Add a line for a new file; never change one.
-    const APPLIED: [(&str, u64); 6] = [
+    const APPLIED: [(&str, u64); 7] = [
         ("V1__seed_tables", 8_644_451_391_404_159_628),
         ("V2__account_lifecycle", 505_755_662_921_762_620),
         ("V3__account_protection", 14_311_938_151_030_738_866),
         ("V4__first_generation", 17_918_633_554_197_134_543),
         ("V5__database_functions", 34_985_181_221_577_860),
         ("V6__identities", 16_720_485_478_031_548_068),
+        ("V7__proofs", 13_470_089_430_491_745_799),
     ];
 
     /// The functions of the current version. Another fingerprint needs another version: add a numbered file, if only to say what
     /// changed, and put both here.
-    const FUNCTIONS: (i64, &str) = (6, "c677f5c3b06a76bd93067e2d6491c33227f37c60470780ddcee1b81c6595961b");
+    const FUNCTIONS: (i64, &str) = (7, "8039e9b0c6b38b1809e2f30a5ef90567837c173bf0357a5d16502b44da5f38ec");
 
     #[test]
     fn changed_functions_have_another_version() {

@@ -20,13 +20,14 @@ const SESSION_DEFAULTS: [(&str, &str); 6] = [
 ];
 
 /// The tables that the functions use; what the functions' owner may do with each. The audit is only added to.
-pub(crate) const RIGHTS: [(&str, &str); 6] = [
+pub(crate) const RIGHTS: [(&str, &str); 7] = [
     ("users_v2", "SELECT, INSERT, UPDATE"),
     ("password_history_v2", "SELECT, INSERT, UPDATE"),
     ("auth_logs_v2", "SELECT, INSERT"),
     ("throttles", "SELECT, INSERT, UPDATE, DELETE"),
     ("encryption_keys", "SELECT, INSERT, DELETE"),
-    ("installation", "SELECT"),
+    ("installation", "SELECT, UPDATE"),
+    ("ended_sessions", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 
 /// The tables whose rows are numbered by a sequence.

@@ -12,7 +12,7 @@ pub use findings::{Finding, Remark, TakenOver, What};
 
 use crate::refused;
 use anyhow::{Context, Result, bail};
-use cofrap_accounts::{Scheme, UnixTime, Username, case_key};
+use cofrap_accounts::{Scheme, UnixTime, Username, sameness_key};
 use cofrap_crypto::{Keyring, PasswordHash, Sealed, Slot, TotpSecret};
 use kept::{Kept, LONGEST_SEALED, opens_none};
 use rand_core::CryptoRng;
@@ -154,7 +154,7 @@ struct Import<'a> {
     id: i64,
     username: &'a str,
     /// None where another name differs only in case.
-    case_key: Option<String>,
+    sameness_key: Option<String>,
     password: Kept<'a>,
     second_factor: Option<Kept<'a>>,
     gendate: i64,
@@ -290,7 +290,7 @@ impl<'a> Plan<'a> {
             return self.say(table, id, What::Duplicate);
         }
         self.say(table, id, What::TakenOver);
-        let case_key = self.judge_name(table, id, name, keys);
+        let sameness_key = self.judge_name(table, id, name, keys);
         let password = Kept::password(row.password.as_deref().unwrap_or_default(), keyring);
         self.judge_password(table, id, &password);
         let is_cut = matches!(&password, Kept::InClear(clear) if clear.len() > PasswordHash::MAX_BYTES);
@@ -318,7 +318,7 @@ impl<'a> Plan<'a> {
         self.imports.push(Import {
             id,
             username: name,
-            case_key,
+            sameness_key,
             password,
             second_factor,
             gendate,
@@ -336,15 +336,15 @@ impl<'a> Plan<'a> {
 
     /// The name's key; none if another name has it.
     fn judge_name(&mut self, table: &'static str, id: i64, name: &str, keys: &mut HashSet<String>) -> Option<String> {
-        let key = case_key(name);
-        let case_key = keys.insert(key.clone()).then_some(key);
-        if case_key.is_none() {
+        let key = sameness_key(name);
+        let sameness_key = keys.insert(key.clone()).then_some(key);
+        if sameness_key.is_none() {
             self.say(table, id, What::SameNameButForCase);
         }
         if Username::try_from(name.to_owned()).is_err() {
             self.say(table, id, What::UnreachableName);
         }
-        case_key
+        sameness_key
     }
 
     fn judge_password(&mut self, table: &'static str, id: i64, kept: &Kept<'_>) {

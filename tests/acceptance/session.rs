@@ -116,6 +116,7 @@ async fn forged_and_foreign_tokens_are_refused() {
         authenticated_at: now,
         epoch: app.database.count("SELECT session_epoch FROM users_v2").await,
         identity: app.identity("michel.ranu").await,
+        session_id: [0; 16],
         token_id: [0; 16],
     };
     app.session(&keys.sign_session(&own)).await.ok();

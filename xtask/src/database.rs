@@ -5,7 +5,7 @@ use crate::{checkout, say};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use cofrap_accounts::Clock;
-use cofrap_crypto::{Keyring, PasswordHash};
+use cofrap_crypto::{Keyring, PasswordHash, SharedSecret};
 use cofrap_edge::{DatabaseUrl, SystemClock, SystemRng};
 use cofrap_host::{Authorities, LocalPostgres, PostgresHome, VariableSource, database_variables};
 use cofrap_migrations::{
@@ -170,6 +170,11 @@ impl Database {
             )),
         }
         Ok(())
+    }
+
+    /// Has the database know the operator by their token.
+    pub(crate) async fn know_operator(&self, token: &SharedSecret) -> Result<()> {
+        cofrap_migrations::know_operator(&self.connect().await?, token).await
     }
 
     /// Says what [`Self::migrate`] would do. Nothing is written.

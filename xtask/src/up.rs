@@ -7,7 +7,7 @@ use crate::former_variables::refuse_former_names;
 use crate::{checkout, components, say};
 use anyhow::{Result, anyhow, bail};
 use cofrap_accounts::{Policy, Registration};
-use cofrap_crypto::Keyring;
+use cofrap_crypto::{Keyring, SharedSecret};
 use cofrap_edge::{ConfigError, DatabaseUrl, OperatorSettings, ReadKeys, Variables, check_variables};
 use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, from_environment, read_dotenv, serve};
 use cofrap_migrations::Expire;
@@ -176,6 +176,12 @@ impl Project {
         self.check_keys(database).await?;
         let known = self.sources.iter().find_map(known_login);
         database.migrate(known.as_ref(), &self.keyring(database)?, expire).await?;
+        if let Some(token) =
+            self.sources.iter().find_map(|source| source.get("admin_token")).filter(|token| !token.is_empty())
+        {
+            let token = SharedSecret::new(Zeroizing::new(token.clone()));
+            database.know_operator(&token.map_err(|error| anyhow!("variable admin_token: {error}"))?).await?;
+        }
         self.check_keys(database).await
     }
 

@@ -24,6 +24,7 @@ CREATE FUNCTION cofrap.administer(
     longest_lock int8,
     name_memory int8,
     -- Own.
+    operator_proof text,
     unlocked_subject text,
     is_disabled bool,
     standing_key text,
@@ -39,6 +40,10 @@ DECLARE
     passes bool;
     resets_mfa bool := action = '2fa_reset';
 BEGIN
+    IF NOT cofrap.admit_operator(operator_proof) THEN
+        answer := '"not_the_operator"';
+        RETURN;
+    END IF;
     PERFORM FROM public.users_v2 u
         WHERE u.id = account AND u.security_counter = seen_security_counter AND u.state = seen_state
         FOR NO KEY UPDATE;
@@ -69,6 +74,7 @@ BEGIN
             enrolment_ends = CASE WHEN resets_mfa THEN moment + 86400 ELSE u.enrolment_ends END,
             otp_failures = CASE WHEN action = 'account_unlocked' THEN 0 ELSE u.otp_failures END,
             pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+            previous_password = NULL, previous_password_key = NULL, previous_password_binding = NULL, previous_password_ends = NULL,
             security_counter = u.security_counter + 1,
             session_epoch = u.session_epoch + (action NOT IN ('account_unlocked', 'account_enabled'))::int4,
             operator_touched = TRUE,

@@ -20,6 +20,7 @@ CREATE FUNCTION cofrap.complete_login(
     seen_password text, -- or null: not compared
     seen_mfa text, -- or null: not compared; empty where there was none
     seen_pending_mfa text, -- or null: not compared; empty where there was none
+    seen_session text, -- or null: by no session
     step int8, -- or null: no code is used up
     otp_limit int8, -- 0: any number
     -- Limits: what is counted, and how much of it there may be.
@@ -52,21 +53,29 @@ CREATE FUNCTION cofrap.complete_login(
     standing_key text,
     standing_binding text,
     place text,
+    session text, -- or null: none is given
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
-    stands bool := cofrap.lock_account(
+    epoch int8;
+    standing text := cofrap.lock_account(
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
-        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, step, otp_limit);
-    passes bool := cofrap.pass_limits(
-        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
-        address_window, name_subject, name_place, CASE WHEN stands THEN name_effect ELSE 'keep' END, name_limit, first_lock, longest_lock, name_memory);
+        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
+    passes bool;
 BEGIN
+    -- The caller judges once more, and is noted then.
+    IF standing = 'resealed' THEN
+        answer := to_json(standing);
+        RETURN;
+    END IF;
+    passes := cofrap.pass_limits(
+        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        address_window, name_subject, name_place, CASE standing WHEN 'stands' THEN name_effect ELSE 'keep' END, name_limit, first_lock, longest_lock, name_memory);
     IF NOT passes THEN
         outcome := 'too_many_attempts';
-    ELSIF NOT stands THEN
-        outcome := 'overtaken';
+    ELSIF standing <> 'stands' THEN
+        outcome := standing;
     ELSE
         IF needed_keys <> '' THEN
             PERFORM cofrap.register_keys(needed_keys, moment);
@@ -79,6 +88,7 @@ BEGIN
         UPDATE public.users_v2 u SET
             identity = coalesce(u.identity, replace(gen_random_uuid()::text, '-', '')),
             state = new_state, mfa_last_step = coalesce(step, u.mfa_last_step), otp_failures = 0,
+            previous_password = NULL, previous_password_key = NULL, previous_password_binding = NULL, previous_password_ends = NULL,
             expired = FALSE, expired_since = NULL, login_counter = u.login_counter + 1,
             login_places = (ARRAY[complete_login.place] || array_remove(u.login_places, complete_login.place))[1:3],
             standing_key = complete_login.standing_key, standing_binding = complete_login.standing_binding,
@@ -88,11 +98,12 @@ BEGIN
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
                 'session_epoch', u.session_epoch,
-                'identity', u.identity || (SELECT i.identity FROM public.installation i))) INTO answer;
+                'identity', u.identity || (SELECT i.identity FROM public.installation i))), u.session_epoch INTO answer, epoch;
         DELETE FROM public.throttles t WHERE t.subject = name_subject AND t.place = name_place;
         outcome := 'done';
     END IF;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'),
+        CASE WHEN outcome = 'done' AND session IS NOT NULL THEN jsonb_build_object('session', session, 'epoch', epoch) END);
     answer := coalesce(answer, to_json(outcome)::text);
 END $$;

@@ -28,23 +28,31 @@ CREATE FUNCTION cofrap.complete_usual_login(
     name_subject text, -- or null: not counted
     name_place text,
     place text,
+    session text, -- or null: none is given
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text := 'done';
     stands bool;
+    is_sealed_alike bool;
+    epoch int8;
     is_locked bool;
     is_counted bool;
 BEGIN
-    PERFORM FROM public.users_v2 u
-        WHERE u.id = account
-            AND u.password_generation = seen_password_generation AND u.mfa_generation = seen_mfa_generation
+    SELECT u.password_generation = seen_password_generation AND u.mfa_generation = seen_mfa_generation
             AND u.security_counter = seen_security_counter AND (u.login_counter = seen_login_counter) IS NOT FALSE
-            AND u.password = seen_password AND coalesce(u.mfa, '') = seen_mfa
             AND u.state = 'active' AND u.expired IS NOT TRUE
-            AND (u.mfa_last_step < step OR u.mfa_last_step > step + 2) IS NOT FALSE AND (otp_limit = 0 OR u.otp_failures < otp_limit)
+            AND (u.mfa_last_step < step OR u.mfa_last_step > step + 2) IS NOT FALSE AND (otp_limit = 0 OR u.otp_failures < otp_limit),
+           u.password = seen_password AND coalesce(u.mfa, '') = seen_mfa, u.session_epoch
+        INTO stands, is_sealed_alike, epoch
+        FROM public.users_v2 u WHERE u.id = account
         FOR NO KEY UPDATE;
-    stands := FOUND;
+    IF stands AND NOT is_sealed_alike THEN
+        -- The caller judges once more, and is noted then.
+        answer := '"resealed"';
+        RETURN;
+    END IF;
+    stands := coalesce(stands, FALSE);
     SELECT bool_or(t.subject = name_subject AND t.locked_until > moment AND t.locked_until <= moment + 930
                    OR t.subject = address_subject AND t.since + address_window > moment AND t.since <= moment + 30 AND t.failures >= address_limit),
            bool_or(t.subject = name_subject)
@@ -67,7 +75,9 @@ BEGIN
         INSERT INTO public.auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
         VALUES (account, complete_usual_login.action, caller_address::inet, agent, outcome = 'done',
                 jsonb_strip_nulls(jsonb_build_object(
-                    'username', given_name, 'proof', proof, 'reason', nullif(outcome, 'done'))),
+                    'username', given_name, 'known', account IS NOT NULL, 'proof', proof, 'reason', nullif(outcome, 'done'),
+                    'session', CASE outcome WHEN 'done' THEN session END,
+                    'epoch', CASE WHEN outcome = 'done' AND session IS NOT NULL THEN epoch END)),
                 to_timestamp(moment) AT TIME ZONE 'UTC')
         ON CONFLICT DO NOTHING;
         EXIT WHEN FOUND;

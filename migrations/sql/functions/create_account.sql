@@ -56,7 +56,7 @@ BEGIN
                  operator_touched, standing_key, standing_binding, legacy, password_generation, generated_at,
                  generated_from, created_at, updated_at, identity)
             VALUES (given_name, name_key, create_account.password, create_account.password_key,
-                    create_account.password_binding, moment, FALSE, create_account.state, create_account.origin,
+                    coalesce(create_account.password_binding, ''), moment, FALSE, create_account.state, create_account.origin,
                     create_account.operator_touched, create_account.password_key, create_account.standing_binding,
                     is_legacy, 1, moment, place, to_timestamp(moment) AT TIME ZONE 'UTC',
                     to_timestamp(moment) AT TIME ZONE 'UTC', replace(gen_random_uuid()::text, '-', ''))

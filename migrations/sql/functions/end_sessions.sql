@@ -10,17 +10,20 @@ CREATE FUNCTION cofrap.end_sessions(
     proof text, -- or null
     -- Own.
     seen_session_epoch int8,
+    seen_session text,
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    outcome text;
+    outcome text := 'overtaken';
 BEGIN
-    UPDATE public.users_v2 u SET
-        session_epoch = u.session_epoch + 1, security_counter = u.security_counter + 1,
-        pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
-        updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
-        WHERE u.id = account AND u.session_epoch = seen_session_epoch AND u.disabled_at IS NULL;
-    outcome := CASE WHEN FOUND THEN 'done' ELSE 'overtaken' END;
+    IF cofrap.lock_session(account, seen_session_epoch, seen_session) THEN
+        UPDATE public.users_v2 u SET
+            session_epoch = u.session_epoch + 1, security_counter = u.security_counter + 1,
+            pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+            updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
+            WHERE u.id = account;
+        outcome := 'done';
+    END IF;
     PERFORM cofrap.note_attempt(
         action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
     answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;

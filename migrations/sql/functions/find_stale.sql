@@ -1,5 +1,6 @@
 -- Rows with a secret that is not sealed under the first key, or is not bound, as JSON lists: accounts, and rows of the history.
 CREATE FUNCTION cofrap.find_stale(
+    operator_proof text,
     first_key text,
     after_account int8,
     after_history int8,
@@ -11,8 +12,13 @@ SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 DECLARE
     accounts json;
     history json;
-    rows_left int8 := cofrap.count_stale(first_key, max_count);
+    rows_left int8;
 BEGIN
+    IF NOT cofrap.is_operator(operator_proof) THEN
+        answer := '"not_the_operator"';
+        RETURN;
+    END IF;
+    rows_left := cofrap.count_stale(first_key, max_count);
     -- Without this, a rotation that has nothing left would look at every row.
     IF rows_left > 0 THEN
         SELECT json_agg(row_to_json(b.u) ORDER BY (b.u).id) INTO accounts FROM (
@@ -31,8 +37,8 @@ BEGIN
                 WHERE h.id > after_history AND h.password_key IS DISTINCT FROM first_key
                 ORDER BY h.id LIMIT max_rows) b;
     END IF;
-    SELECT json_build_object(
+    SELECT json_build_object('done', json_build_object(
             'accounts', coalesce(accounts, '[]'), 'history', coalesce(history, '[]'), 'rows_left', rows_left,
-            'registered_keys', k.registered_keys, 'foreign_tokens', k.foreign_tokens)
+            'registered_keys', k.registered_keys, 'foreign_tokens', k.foreign_tokens))
         INTO answer FROM cofrap.stored_keys() k;
 END $$;

@@ -1,4 +1,5 @@
--- Locks an account, and says whether what the request saw of it is still so. It comes first in every function that judged an
+-- Locks an account, and says whether what the request saw of it is still so: 'stands'; 'resealed' if only its secrets were sealed anew;
+-- 'session_ended' if the session that was shown was; 'overtaken'. It comes first in every function that judged an
 -- account's credentials: the limits are locked after it, always in this order.
 CREATE FUNCTION cofrap.lock_account(
     account int8,
@@ -13,26 +14,39 @@ CREATE FUNCTION cofrap.lock_account(
     seen_password text, -- or null: not compared
     seen_mfa text, -- or null: not compared; empty where there was none
     seen_pending_mfa text, -- or null: not compared; empty where there was none
+    seen_session text, -- or null: by no session
     step int8, -- or null: no code is used up
     otp_limit int8 -- 0: any number
-) RETURNS bool LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    stands bool;
+    is_sealed_alike bool;
 BEGIN
     -- Whoever waits here sees the row as the one before left it.
-    PERFORM FROM public.users_v2 u
-        WHERE u.id = account
-            AND u.password_generation = seen_password_generation
+    SELECT u.password_generation = seen_password_generation
             AND u.mfa_generation = seen_mfa_generation
             AND u.security_counter = seen_security_counter
             AND u.login_counter = coalesce(seen_login_counter, u.login_counter)
             AND u.session_epoch = coalesce(seen_session_epoch, u.session_epoch)
             AND u.state = coalesce(seen_state, u.state)
             AND coalesce(u.expired, FALSE) = coalesce(seen_mark, u.expired, FALSE)
-            AND u.password = coalesce(seen_password, u.password)
-            AND coalesce(u.mfa, '') = coalesce(seen_mfa, u.mfa, '')
-            AND coalesce(u.pending_mfa, '') = coalesce(seen_pending_mfa, u.pending_mfa, '')
             -- A later step than that was never: a clock ran ahead.
             AND coalesce(u.mfa_last_step < step OR u.mfa_last_step > step + 2, TRUE)
-            AND (otp_limit = 0 OR u.otp_failures < otp_limit)
+            AND (otp_limit = 0 OR u.otp_failures < otp_limit),
+           u.password = coalesce(seen_password, u.password)
+            AND coalesce(u.mfa, '') = coalesce(seen_mfa, u.mfa, '')
+            AND coalesce(u.pending_mfa, '') = coalesce(seen_pending_mfa, u.pending_mfa, '')
+        INTO stands, is_sealed_alike
+        FROM public.users_v2 u WHERE u.id = account
         FOR NO KEY UPDATE;
-    RETURN FOUND;
+    IF stands IS NOT TRUE THEN
+        RETURN 'overtaken';
+    ELSIF NOT is_sealed_alike THEN
+        RETURN 'resealed';
+    ELSIF seen_session IS NOT NULL
+        AND EXISTS (SELECT FROM public.ended_sessions e WHERE e.user_id = account AND e.id = seen_session) THEN
+        -- Asked once the account is locked: whoever ends a session locks it first.
+        RETURN 'session_ended';
+    END IF;
+    RETURN 'stands';
 END $$;

@@ -19,6 +19,7 @@ CREATE FUNCTION cofrap.mark_expired(
     seen_password text, -- or null: not compared
     seen_mfa text, -- or null: not compared; empty where there was none
     seen_pending_mfa text, -- or null: not compared; empty where there was none
+    seen_session text, -- or null: by no session
     step int8, -- or null: no code is used up
     otp_limit int8, -- 0: any number
     -- Limits: what is counted, and how much of it there may be.
@@ -52,17 +53,23 @@ CREATE FUNCTION cofrap.mark_expired(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
-    stands bool := cofrap.lock_account(
+    standing text := cofrap.lock_account(
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
-        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, step, otp_limit);
-    passes bool := cofrap.pass_limits(
+        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
+    passes bool;
+BEGIN
+    -- The caller judges once more, and is noted then.
+    IF standing = 'resealed' THEN
+        answer := to_json(standing);
+        RETURN;
+    END IF;
+    passes := cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
-BEGIN
     IF NOT passes THEN
         outcome := 'too_many_attempts';
-    ELSIF NOT stands THEN
-        outcome := 'overtaken';
+    ELSIF standing <> 'stands' THEN
+        outcome := standing;
     ELSE
         IF needed_keys <> '' THEN
             PERFORM cofrap.register_keys(needed_keys, moment);
@@ -75,6 +82,7 @@ BEGIN
         UPDATE public.users_v2 u SET
             mfa_last_step = coalesce(step, u.mfa_last_step),
             identity = coalesce(u.identity, replace(gen_random_uuid()::text, '-', '')),
+            previous_password = NULL, previous_password_key = NULL, previous_password_binding = NULL, previous_password_ends = NULL,
             expired = TRUE, expired_since = marked_since, login_counter = u.login_counter + 1,
             updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
             WHERE u.id = account

@@ -25,6 +25,7 @@ CREATE FUNCTION cofrap.move_secrets(
     longest_lock int8,
     name_memory int8,
     -- Own.
+    operator_proof text,
     accounts text,
     history text,
     first_key text,
@@ -37,6 +38,10 @@ DECLARE
     outcome text;
     moved_history int8;
 BEGIN
+    IF NOT cofrap.admit_operator(operator_proof) THEN
+        answer := '"not_the_operator"';
+        RETURN;
+    END IF;
     outcome := CASE WHEN cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN 'done' ELSE 'too_many_attempts' END;
@@ -45,12 +50,13 @@ BEGIN
             PERFORM cofrap.register_keys(first_key, moment);
         END IF;
         UPDATE public.users_v2 u SET
-            password = n.password, password_key = first_key, password_binding = n.password_binding,
+            password = n.password, password_key = first_key, password_binding = coalesce(n.password_binding, ''),
             mfa = coalesce(n.mfa, u.mfa), mfa_key = CASE WHEN n.mfa IS NULL THEN u.mfa_key ELSE first_key END,
-            mfa_binding = coalesce(n.mfa_binding, u.mfa_binding),
+            mfa_binding = CASE WHEN n.mfa IS NULL THEN u.mfa_binding ELSE coalesce(n.mfa_binding, '') END,
             pending_mfa = coalesce(n.pending_mfa, u.pending_mfa),
             pending_mfa_key = CASE WHEN n.pending_mfa IS NULL THEN u.pending_mfa_key ELSE first_key END,
-            pending_mfa_binding = coalesce(n.pending_mfa_binding, u.pending_mfa_binding),
+            pending_mfa_binding = CASE WHEN n.pending_mfa IS NULL THEN u.pending_mfa_binding ELSE coalesce(n.pending_mfa_binding, '') END,
+            previous_password = NULL, previous_password_key = NULL, previous_password_binding = NULL, previous_password_ends = NULL,
             standing_key = first_key, standing_binding = n.standing_binding
             FROM (
                 SELECT n.* FROM jsonb_to_recordset(accounts::jsonb) AS n (
@@ -64,7 +70,7 @@ BEGIN
                   AND u.operator_touched = n.operator_touched AND (u.disabled_at IS NOT NULL) = n.disabled;
         GET DIAGNOSTICS moved = ROW_COUNT;
         UPDATE public.password_history_v2 h SET
-            password = n.password, password_key = first_key, password_binding = n.password_binding
+            password = n.password, password_key = first_key, password_binding = coalesce(n.password_binding, '')
             FROM (
                 SELECT n.* FROM jsonb_to_recordset(history::jsonb) AS n (
                     id int8, password_old text, password text, password_binding text)

@@ -1,4 +1,4 @@
--- Adds an attempt's row to the audit.
+-- Adds an attempt's row to the audit. It says whether the name was an account's at the time, since an account may go.
 CREATE FUNCTION cofrap.note_attempt(
     -- Attempt: who asked for what, and when.
     action text,
@@ -10,16 +10,18 @@ CREATE FUNCTION cofrap.note_attempt(
     proof text, -- or null
     -- Own.
     is_success bool,
-    reason text
+    reason text,
+    more jsonb DEFAULT NULL -- what else its details say
 ) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- It may be gone by now.
+    account := (SELECT u.id FROM public.users_v2 u WHERE u.id = note_attempt.account);
     LOOP
-        -- The account may be gone by now, and the sequence behind its table.
         INSERT INTO public.auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
-        VALUES ((SELECT u.id FROM public.users_v2 u WHERE u.id = note_attempt.account), note_attempt.action,
-                caller_address::inet, agent, is_success,
+        VALUES (account, note_attempt.action, caller_address::inet, agent, is_success,
                 jsonb_strip_nulls(jsonb_build_object(
-                    'username', given_name, 'proof', proof, 'reason', note_attempt.reason)),
+                    'username', given_name, 'known', CASE WHEN given_name IS NOT NULL THEN account IS NOT NULL END,
+                    'proof', proof, 'reason', note_attempt.reason)) || coalesce(more, '{}'),
                 to_timestamp(moment) AT TIME ZONE 'UTC')
         ON CONFLICT DO NOTHING;
         EXIT WHEN FOUND;

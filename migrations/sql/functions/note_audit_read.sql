@@ -23,15 +23,23 @@ CREATE FUNCTION cofrap.note_audit_read(
     first_lock int8,
     longest_lock int8,
     name_memory int8,
+    -- Own.
+    operator_proof text,
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
 BEGIN
+    IF NOT cofrap.admit_operator(operator_proof) THEN
+        answer := '"not_the_operator"';
+        RETURN;
+    END IF;
     outcome := CASE WHEN cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN 'done' ELSE 'too_many_attempts' END;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'),
+        CASE WHEN given_name IS NOT NULL THEN
+            jsonb_build_object('known', EXISTS (SELECT FROM public.users_v2 u WHERE u.username = given_name)) END);
     answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;
 END $$;

@@ -19,6 +19,7 @@ CREATE FUNCTION cofrap.note_factor(
     seen_password text, -- or null: not compared
     seen_mfa text, -- or null: not compared; empty where there was none
     seen_pending_mfa text, -- or null: not compared; empty where there was none
+    seen_session text, -- or null: by no session
     step int8, -- or null: no code is used up
     otp_limit int8, -- 0: any number
     -- Limits: what is counted, and how much of it there may be.
@@ -42,21 +43,32 @@ CREATE FUNCTION cofrap.note_factor(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
-    stands bool := cofrap.lock_account(
+    standing text := cofrap.lock_account(
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
-        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, step, otp_limit);
-    passes bool := cofrap.pass_limits(
+        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
+    passes bool;
+BEGIN
+    -- The caller judges once more, and is noted then.
+    IF standing = 'resealed' THEN
+        answer := to_json(standing);
+        RETURN;
+    END IF;
+    passes := cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
-BEGIN
     IF NOT passes THEN
         outcome := 'too_many_attempts';
-    ELSIF NOT stands THEN
-        outcome := 'overtaken';
+    ELSIF standing <> 'stands' THEN
+        outcome := standing;
     ELSE
         UPDATE public.users_v2 u SET
             mfa_last_step = coalesce(step, u.mfa_last_step),
             identity = coalesce(u.identity, replace(gen_random_uuid()::text, '-', '')),
+            -- A password that is right was seen: whoever has the one before need not ask again.
+            previous_password = CASE WHEN step IS NOT NULL THEN u.previous_password END,
+            previous_password_key = CASE WHEN step IS NOT NULL THEN u.previous_password_key END,
+            previous_password_binding = CASE WHEN step IS NOT NULL THEN u.previous_password_binding END,
+            previous_password_ends = CASE WHEN step IS NOT NULL THEN u.previous_password_ends END,
             expired_since = CASE WHEN must_renew AND u.expired IS NOT TRUE THEN moment ELSE u.expired_since END,
             expired = u.expired IS TRUE OR must_renew
             WHERE u.id = account

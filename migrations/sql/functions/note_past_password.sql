@@ -10,7 +10,7 @@ BEGIN
     LOOP
         INSERT INTO public.password_history_v2
             (user_id, password, password_key, password_binding, gendate, expired, created_at)
-        VALUES (account, past_password, past_key, past_binding, moment, FALSE, to_timestamp(moment) AT TIME ZONE 'UTC')
+        VALUES (account, past_password, past_key, coalesce(past_binding, ''), moment, FALSE, to_timestamp(moment) AT TIME ZONE 'UTC')
         ON CONFLICT DO NOTHING;
         EXIT WHEN FOUND;
         PERFORM cofrap.catch_up('password_history_v2');

@@ -1,7 +1,7 @@
 -- Rows of the audit as a JSON list, the newest first. Each way to ask has a query, and so a plan, of its own.
 CREATE FUNCTION cofrap.read_audit(
+    operator_proof text,
     given_name text, -- or null: any
-    account int8, -- or null: any
     before int8, -- or null: from the newest
     max_rows int8,
     OUT answer text
@@ -9,11 +9,11 @@ CREATE FUNCTION cofrap.read_audit(
 DECLARE
     below int8 := coalesce(before, 9223372036854775807);
 BEGIN
-    IF account IS NOT NULL THEN
-        SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer FROM (
-            SELECT a.* FROM public.auth_logs_v2 a WHERE a.user_id = account AND a.id < below
-            ORDER BY a.id DESC LIMIT max_rows) l;
-    ELSIF given_name IS NOT NULL THEN
+    IF NOT cofrap.is_operator(operator_proof) THEN
+        answer := '"not_the_operator"';
+        RETURN;
+    END IF;
+    IF given_name IS NOT NULL THEN
         -- Of whom the name is, and of nobody by that name: whose account is gone, or never was.
         SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer
         FROM public.auth_logs_v2 l WHERE l.id = ANY (ARRAY(
@@ -32,5 +32,5 @@ BEGIN
         SELECT json_agg(cofrap.entry_as_json(l) ORDER BY l.id DESC) INTO answer FROM (
             SELECT a.* FROM public.auth_logs_v2 a WHERE a.id < below ORDER BY a.id DESC LIMIT max_rows) l;
     END IF;
-    answer := coalesce(answer, '[]');
+    answer := json_build_object('done', coalesce(answer, '[]')::json);
 END $$;

@@ -25,7 +25,7 @@ CREATE FUNCTION cofrap.refuse(
     name_memory int8,
     -- Own.
     reason text,
-    is_wrong_code bool,
+    is_wrong_code bool, -- behind a right password
     step int8, -- or null: no code is used up
     otp_limit int8,
     OUT answer text
@@ -43,6 +43,10 @@ BEGIN
         outcome := 'too_many_attempts';
     ELSIF is_wrong_code OR step IS NOT NULL THEN
         UPDATE public.users_v2 u SET
+            previous_password = CASE WHEN NOT is_wrong_code THEN u.previous_password END,
+            previous_password_key = CASE WHEN NOT is_wrong_code THEN u.previous_password_key END,
+            previous_password_binding = CASE WHEN NOT is_wrong_code THEN u.previous_password_binding END,
+            previous_password_ends = CASE WHEN NOT is_wrong_code THEN u.previous_password_ends END,
             otp_failures = u.otp_failures + is_wrong_code::int4, mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END
             WHERE u.id = account AND (NOT is_wrong_code OR otp_limit = 0 OR u.otp_failures < otp_limit);
         IF NOT FOUND AND is_wrong_code THEN

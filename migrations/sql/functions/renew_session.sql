@@ -10,15 +10,15 @@ CREATE FUNCTION cofrap.renew_session(
     proof text, -- or null
     -- Own.
     seen_session_epoch int8,
+    seen_session text,
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    outcome text;
+    outcome text := 'overtaken';
 BEGIN
-    outcome := CASE WHEN EXISTS (
-        SELECT FROM public.users_v2 u
-        WHERE u.id = account AND u.session_epoch = seen_session_epoch AND u.disabled_at IS NULL)
-        THEN 'done' ELSE 'overtaken' END;
+    IF cofrap.lock_session(account, seen_session_epoch, seen_session) THEN
+        outcome := 'done';
+    END IF;
     PERFORM cofrap.note_attempt(
         action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
     answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;

@@ -19,6 +19,7 @@ CREATE FUNCTION cofrap.replace_password(
     seen_password text, -- or null: not compared
     seen_mfa text, -- or null: not compared; empty where there was none
     seen_pending_mfa text, -- or null: not compared; empty where there was none
+    seen_session text, -- or null: by no session
     step int8, -- or null: no code is used up
     otp_limit int8, -- 0: any number
     -- Limits: what is counted, and how much of it there may be.
@@ -44,6 +45,7 @@ CREATE FUNCTION cofrap.replace_password(
     is_marked bool,
     marked_since int8, -- or null
     is_legacy bool,
+    previous text, -- what becomes of the password before the present one: 'kept', 'forgotten', or 'replaced' by the present one
     place text,
     needed_keys text,
     -- Own.
@@ -55,23 +57,23 @@ CREATE FUNCTION cofrap.replace_password(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
-    stands bool := cofrap.lock_account(
+    standing text := cofrap.lock_account(
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
-        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, step, otp_limit);
+        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
     passes bool := cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
 BEGIN
     IF NOT passes THEN
         outcome := 'too_many_attempts';
-    ELSIF NOT stands THEN
-        outcome := 'overtaken';
+    ELSIF standing <> 'stands' THEN
+        outcome := CASE standing WHEN 'session_ended' THEN standing ELSE 'overtaken' END;
     ELSE
         IF needed_keys <> '' THEN
             PERFORM cofrap.register_keys(needed_keys, moment);
         END IF;
         UPDATE public.users_v2 u SET
-            password = new_password, password_key = key, password_binding = new_password_binding, gendate = moment,
+            password = new_password, password_key = key, password_binding = coalesce(new_password_binding, ''), gendate = moment,
             password_generation = u.password_generation + 1,
             mfa = CASE WHEN NOT starts_over THEN u.mfa END,
             mfa_key = CASE WHEN NOT starts_over THEN u.mfa_key END,
@@ -89,6 +91,12 @@ BEGIN
             operator_touched = replace_password.operator_touched,
             standing_key = key, standing_binding = replace_password.standing_binding,
             expired = is_marked, expired_since = marked_since, legacy = u.legacy OR is_legacy,
+            previous_password = CASE previous WHEN 'kept' THEN u.previous_password WHEN 'replaced' THEN u.password END,
+            previous_password_key = CASE previous WHEN 'kept' THEN u.previous_password_key WHEN 'replaced' THEN u.password_key END,
+            previous_password_binding = CASE previous
+                WHEN 'kept' THEN u.previous_password_binding
+                WHEN 'replaced' THEN u.password_binding END,
+            previous_password_ends = CASE WHEN previous <> 'forgotten' THEN moment + 900 END,
             generated_at = moment, generated_from = place, updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
             WHERE u.id = account
             RETURNING json_build_object('done', json_build_object(

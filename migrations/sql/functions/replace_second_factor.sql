@@ -19,6 +19,7 @@ CREATE FUNCTION cofrap.replace_second_factor(
     seen_password text, -- or null: not compared
     seen_mfa text, -- or null: not compared; empty where there was none
     seen_pending_mfa text, -- or null: not compared; empty where there was none
+    seen_session text, -- or null: by no session
     step int8, -- or null: no code is used up
     otp_limit int8, -- 0: any number
     -- Limits: what is counted, and how much of it there may be.
@@ -44,6 +45,7 @@ CREATE FUNCTION cofrap.replace_second_factor(
     is_marked bool,
     marked_since int8, -- or null
     is_legacy bool,
+    previous text, -- what becomes of the password before the present one: 'kept', 'forgotten', or 'replaced' by the present one
     place text,
     needed_keys text,
     -- Own.
@@ -54,17 +56,17 @@ CREATE FUNCTION cofrap.replace_second_factor(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
-    stands bool := cofrap.lock_account(
+    standing text := cofrap.lock_account(
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
-        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, step, otp_limit);
+        seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
     passes bool := cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
 BEGIN
     IF NOT passes THEN
         outcome := 'too_many_attempts';
-    ELSIF NOT stands THEN
-        outcome := 'overtaken';
+    ELSIF standing <> 'stands' THEN
+        outcome := CASE standing WHEN 'session_ended' THEN standing ELSE 'overtaken' END;
     ELSE
         IF needed_keys <> '' THEN
             PERFORM cofrap.register_keys(needed_keys, moment);
@@ -72,14 +74,14 @@ BEGIN
         UPDATE public.users_v2 u SET
             mfa = CASE WHEN waits THEN u.mfa ELSE new_mfa END,
             mfa_key = CASE WHEN waits THEN u.mfa_key ELSE key END,
-            mfa_binding = CASE WHEN waits THEN u.mfa_binding ELSE new_mfa_binding END,
+            mfa_binding = CASE WHEN waits THEN u.mfa_binding ELSE coalesce(new_mfa_binding, '') END,
             mfa_gendate = CASE WHEN waits THEN u.mfa_gendate ELSE moment END,
             mfa_generation = u.mfa_generation + (NOT waits)::int4,
             enrolment_ends = CASE WHEN waits THEN u.enrolment_ends END,
             session_epoch = u.session_epoch + (NOT waits)::int4,
             pending_mfa = CASE WHEN waits THEN new_mfa END,
             pending_mfa_key = CASE WHEN waits THEN key END,
-            pending_mfa_binding = CASE WHEN waits THEN new_mfa_binding END,
+            pending_mfa_binding = CASE WHEN waits THEN coalesce(new_mfa_binding, '') END,
             pending_mfa_gendate = CASE WHEN waits THEN moment END,
             security_counter = u.security_counter + (NOT is_renewal)::int4,
             mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END,
@@ -87,6 +89,10 @@ BEGIN
             operator_touched = replace_second_factor.operator_touched,
             standing_key = key, standing_binding = replace_second_factor.standing_binding,
             expired = is_marked, expired_since = marked_since, legacy = u.legacy OR is_legacy,
+            previous_password = CASE previous WHEN 'kept' THEN u.previous_password END,
+            previous_password_key = CASE previous WHEN 'kept' THEN u.previous_password_key END,
+            previous_password_binding = CASE previous WHEN 'kept' THEN u.previous_password_binding END,
+            previous_password_ends = CASE previous WHEN 'kept' THEN u.previous_password_ends END,
             generated_at = moment, generated_from = coalesce(u.generated_from, place),
             updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
             WHERE u.id = account

@@ -3,7 +3,7 @@
 use super::kept::SHORTEST_TOKEN;
 use crate::refused;
 use anyhow::{Context, Result, anyhow};
-use cofrap_accounts::{UnixTime, case_key};
+use cofrap_accounts::{UnixTime, sameness_key};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -128,7 +128,7 @@ impl Tables {
         let names: Vec<String> = self.first_generation.iter().filter_map(|row| row.username.clone()).collect();
         let unkeyed = self.accounts.iter().filter(|account| account.username_key.is_none());
         let keys: Vec<String> =
-            unkeyed.map(|account| &account.username).chain(&names).map(|name| case_key(name)).collect();
+            unkeyed.map(|account| &account.username).chain(&names).map(|name| sameness_key(name)).collect();
         self.taken_names = found("username", &names).await?;
         if has_keys {
             self.taken_keys = found("username_key", &keys).await?;

@@ -120,7 +120,7 @@ impl Writer<'_> {
         let (standing, now) = (Standing::of_taken_over(), self.now.seconds());
         let imports = || batch.iter().map(|(import, _)| *import);
         let names: Vec<_> = imports().map(|import| import.username).collect();
-        let keys: Vec<_> = imports().map(|import| import.case_key.as_deref()).collect();
+        let keys: Vec<_> = imports().map(|import| import.sameness_key.as_deref()).collect();
         let passwords: Columns<'_> = batch.iter().map(|(_, (password, _))| Some(password)).collect();
         let factors: Columns<'_> = batch.iter().map(|(_, (_, factor))| factor.as_ref()).collect();
         let births: Vec<_> = imports().map(|import| import.gendate).collect();

@@ -22,6 +22,8 @@ pub struct Account {
     pub password: Sealed,
     /// When the password was generated.
     pub password_born: UnixTime,
+    /// The password before, while it still proves something.
+    pub previous: Option<PreviousPassword>,
     /// The stored second factor, once there is one.
     pub second_factor: Option<SecondFactor>,
     /// A second factor that waits for its first code, beside the one in force.
@@ -104,6 +106,20 @@ pub enum Expiry {
     },
 }
 
+/// The password before the present one: whose answer got lost never saw that one, and asks again with this.
+#[derive(Debug)]
+pub struct PreviousPassword {
+    /// The password, sealed.
+    pub secret: Sealed,
+    /// Until when it proves something.
+    pub ends: UnixTime,
+}
+
+impl PreviousPassword {
+    /// Seconds that it proves something after a generation.
+    pub const PATIENCE: i64 = 900;
+}
+
 /// A stored second factor.
 #[derive(Debug)]
 pub struct SecondFactor {
@@ -125,6 +141,12 @@ pub struct PendingSecondFactor {
 impl PendingSecondFactor {
     /// Seconds that it waits for its first code.
     pub const PATIENCE: u64 = 3600;
+
+    /// Until when it waits.
+    #[must_use]
+    pub fn ends(&self) -> UnixTime {
+        self.born.after(Age::from_seconds(Self::PATIENCE))
+    }
 
     /// Whether it still waits.
     #[must_use]
@@ -303,6 +325,7 @@ pub(crate) mod tests {
             standing_binding: None,
             password: sealed(),
             password_born: UnixTime::from_seconds(1000),
+            previous: None,
             second_factor: None,
             pending: None,
             enrolment_ends: None,

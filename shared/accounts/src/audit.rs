@@ -1,7 +1,8 @@
 //! What the audit keeps of every attempt.
 
-use crate::username::is_forbidden;
+use crate::username::is_invisible;
 use crate::{Limits, Reading, Subjects, Tally, UnixTime};
+use cofrap_crypto::SessionId;
 use std::net::IpAddr;
 
 /// Who asks: as much as the platform can vouch for.
@@ -31,7 +32,7 @@ impl UserAgent {
 
 impl From<&str> for UserAgent {
     fn from(text: &str) -> Self {
-        let shown = |c| if is_forbidden(c) { char::REPLACEMENT_CHARACTER } else { c };
+        let shown = |c| if is_invisible(c) { char::REPLACEMENT_CHARACTER } else { c };
         Self(text.chars().take(Self::MAX_LENGTH).map(shown).collect())
     }
 }
@@ -99,8 +100,14 @@ pub enum Action {
     SessionRenewed,
     /// The end of all sessions of an account was asked for.
     SessionsEnded,
+    /// The end of one session was asked for.
+    SessionEnded,
+    /// To drop a second factor that waits was asked for.
+    SecondFactorCancelled,
     /// An operator asked to forget an account's failures.
     AccountUnlocked,
+    /// An operator asked to forget an address's failures.
+    AddressUnlocked,
     /// An operator asked to have both factors renewed.
     AccountExpired,
     /// An operator asked to disable an account.
@@ -129,7 +136,10 @@ impl Action {
             Self::SecondFactorGenerated => "2fa_generated",
             Self::SessionRenewed => "session_renewed",
             Self::SessionsEnded => "sessions_ended",
+            Self::SessionEnded => "session_ended",
+            Self::SecondFactorCancelled => "2fa_cancelled",
             Self::AccountUnlocked => "account_unlocked",
+            Self::AddressUnlocked => "address_unlocked",
             Self::AccountExpired => "account_expired",
             Self::AccountDisabled => "account_disabled",
             Self::AccountEnabled => "account_enabled",
@@ -151,6 +161,8 @@ impl Action {
 pub enum ProofKind {
     /// The current password, with the code where the account has a second factor.
     Credentials,
+    /// The password before, with a code, of somebody who may never have seen the present one.
+    PreviousCredentials,
     /// The session of a recent login.
     Session,
     /// The ticket of a login that was right and too late.
@@ -167,6 +179,7 @@ impl ProofKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => "credentials",
+            Self::PreviousCredentials => "previous_credentials",
             Self::Session => "session",
             Self::Renewal => "renewal",
             Self::Challenge => "challenge",
@@ -202,8 +215,12 @@ pub enum Reason {
     ProofRequired,
     /// The token is none, is over, or is not for this.
     InvalidToken,
-    /// Another account's name differs only in case.
+    /// Another account's name is the same to people.
     UsernameTaken,
+    /// The name is none that a new account may have.
+    InvalidUsername,
+    /// The session was ended between this request's two statements.
+    SessionEnded,
     /// Another request used the code, or replaced the credentials, between this one's two statements.
     Overtaken,
     /// A limit was reached: nothing was judged.
@@ -228,10 +245,25 @@ impl Reason {
             Self::ProofRequired => "proof_required",
             Self::InvalidToken => "invalid_token",
             Self::UsernameTaken => "username_taken",
+            Self::InvalidUsername => "invalid_username",
+            Self::SessionEnded => "session_ended",
             Self::Overtaken => "overtaken",
             Self::TooManyAttempts => "too_many_attempts",
         }
     }
+}
+
+/// A complete login whose session may still hold.
+#[derive(Debug)]
+pub struct OpenSession {
+    /// Its session.
+    pub session: SessionId,
+    /// When.
+    pub at: UnixTime,
+    /// Where it came from.
+    pub address: Option<String>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
 }
 
 /// One row of the audit, as it is read back.

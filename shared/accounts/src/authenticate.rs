@@ -1,13 +1,14 @@
 //! `authenticate`: judges a password and a code together; and what every complete login comes to.
 
 use crate::credentials::{BothFactors, Factors, Judged, RightCode, RightPassword, check_judged, judge, judge_nobody};
-use crate::session::{IssuedSession, new_session};
+use crate::grant::is_unproven;
+use crate::session::{IssuedSession, SessionOf, new_session, new_session_id};
 use crate::store::{find, note_refusal};
 use crate::ticket::RENEWAL_SECONDS;
 use crate::{
-    Access, Account, AccountId, Action, Attempt, Clock, CodeIsAsked, Counters, Env, Expiry, LoginKeys, Reason, Refusal,
-    Refusals, Saved, Scheme, Sessions, Settings, Spelling, Standing, State, Stopped, Store, StoreError, Subjects,
-    SubmittedCode, Tally, TooManyAttempts, UnixTime, Username,
+    Access, Account, AccountId, Action, Attempt, Clock, CodeIsAsked, Counters, Env, Expiry, LoginKeys,
+    PendingSecondFactor, Reason, Refusal, Refusals, Saved, Scheme, Sessions, Settings, Spelling, Standing, State,
+    Stopped, Store, StoreError, Subjects, SubmittedCode, Tally, TooManyAttempts, UnixTime, Username,
 };
 use cofrap_crypto::{Binding, KeyId, Keyring, Password, Purpose, Sealed, Slot, TokenKeys, TotpStep};
 use rand_core::CryptoRng;
@@ -32,8 +33,21 @@ pub struct LoggedIn {
     pub account: AccountId,
     /// The session; none where the policy gives none.
     pub session: Option<IssuedSession>,
+    /// Which second factor the code was of; none where no code was asked for.
+    pub second_factor: Option<WhichFactor>,
+    /// Until when a new second factor waits for its first code, if one does.
+    pub pending_until: Option<UnixTime>,
     /// The account's counters after it.
     pub(crate) counters: Counters,
+}
+
+/// Which second factor a code was of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichFactor {
+    /// The one in force.
+    Current,
+    /// The one that waited: it is in force from now on.
+    New,
 }
 
 /// Why a login, or one of its two steps, was refused.
@@ -73,9 +87,35 @@ pub fn authenticate(
     env: &mut Env<impl Store, impl Clock, impl CryptoRng, LoginKeys>,
     login: &Login,
 ) -> Result<LoggedIn, LoginError> {
+    judged_anew(|| authenticate_once(env, login))
+}
+
+/// What stops judging: an answer, or that the stored secrets were sealed anew meanwhile.
+pub(crate) enum Halted {
+    Resealed,
+    By(LoginError),
+}
+
+/// Judges once more where a rotation sealed the account's secrets anew between the two statements: nothing was written, and the code
+/// not used up.
+pub(crate) fn judged_anew<T>(mut judge: impl FnMut() -> Result<T, Halted>) -> Result<T, LoginError> {
+    let judged = match judge() {
+        Err(Halted::Resealed) => judge(),
+        judged => judged,
+    };
+    judged.map_err(|halted| match halted {
+        Halted::By(error) => error,
+        Halted::Resealed => StoreError::Unavailable("the secrets were sealed anew twice meanwhile".to_owned()).into(),
+    })
+}
+
+fn authenticate_once(
+    env: &mut Env<impl Store, impl Clock, impl CryptoRng, LoginKeys>,
+    login: &Login,
+) -> Result<LoggedIn, Halted> {
     let now = env.clock.now();
     let name = login.username.as_str();
-    let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
+    let (subjects, limits) = (Subjects::of(&env.caller, name, &env.keys.keyring.subject_key()), env.settings.limits);
     let attempt = Attempt::new(Action::Login, Some(name), &env.caller, &subjects, &limits, now);
     let (reading, needed_keys) =
         find(&mut env.store, &env.keys.keyring, &login.username, Spelling::Exact, &subjects, now)?;
@@ -93,12 +133,18 @@ pub fn authenticate(
         Ok(proven) => conclude((&mut env.store, &mut env.rng), &env.keys.tokens, &env.settings, &attempt, proven),
         Err(Unproven::Refused(refusal)) => {
             note_refusal(&mut env.store, &attempt.that_came_to(Tally::Failure), &refusal)?;
-            Err(refuse(refusal.reason, &env.settings))
+            Err(refuse(refusal.reason, &env.settings).into())
         }
         Err(Unproven::NotEnrolled(account)) => {
             let refusal = Refusal::of(Some(account), Reason::NotEnrolled);
             note_refusal(&mut env.store, &attempt.that_came_to(Tally::Right), &refusal)?;
-            Err(LoginError::EnrollmentRequired)
+            Err(LoginError::EnrollmentRequired.into())
+        }
+        Err(Unproven::MayEnrolAnew(refusal)) => {
+            // A wrong code is a guess. Without a code nothing was judged but the password, whose being right ends no failures.
+            let tally = if refusal.wrong_code { Tally::Failure } else { Tally::NotJudged };
+            note_refusal(&mut env.store, &attempt.that_came_to(tally), &refusal)?;
+            Err(LoginError::EnrollmentRequired.into())
         }
     }
 }
@@ -110,7 +156,7 @@ pub(crate) fn conclude(
     settings: &Settings,
     attempt: &Attempt<'_>,
     proven: Proven<'_>,
-) -> Result<LoggedIn, LoginError> {
+) -> Result<LoggedIn, Halted> {
     let now = attempt.at;
     match proven {
         Proven::TooLate(login) => {
@@ -118,33 +164,50 @@ pub(crate) fn conclude(
             let counters = completed(store.mark_expired(&attempt, &login)?, settings)?;
             let ticket = counters.ticket(login.account.id, Purpose::Renewal, now.plus(RENEWAL_SECONDS));
             let token = tokens.sign_ticket(Purpose::Renewal, &ticket);
-            Err(LoginError::Expired(RenewalTicket { token, expires_in: RENEWAL_SECONDS }))
+            Err(LoginError::Expired(RenewalTicket { token, expires_in: RENEWAL_SECONDS }).into())
         }
         Proven::InTime(login) => {
             let attempt = attempt.that_came_to(Tally::Complete);
-            let counters = completed(store.complete_login(&attempt, &login)?, settings)?;
+            let session = match settings.policy.rules().sessions {
+                Sessions::Issued => Some(new_session_id(rng)),
+                Sessions::None => None,
+            };
+            let counters = completed(store.complete_login(&attempt, &login, session.as_ref())?, settings)?;
             // Said again only where it is new.
             let identity = counters.identity.or(login.account.counters.identity);
             let counters = Counters { identity, ..counters };
             let account = login.account.id;
-            let session = match settings.policy.rules().sessions {
-                Sessions::Issued => {
+            let session = match session {
+                Some(id) => {
                     let identity = counters.identity.ok_or(StoreError::CorruptAnswer("complete_login"))?;
-                    Some(new_session(tokens, rng, (account, &identity, counters.session_epoch), now, now))
+                    let whose = SessionOf { account, identity, epoch: counters.session_epoch, id, login: now };
+                    Some(new_session(tokens, rng, &whose, now))
                 }
-                Sessions::None => None,
+                None => None,
             };
-            Ok(LoggedIn { username: login.account.username.clone(), account, session, counters })
+            let waiting =
+                login.account.pending.as_ref().filter(|pending| !login.promotes_pending && pending.is_alive(now));
+            Ok(LoggedIn {
+                username: login.account.username.clone(),
+                account,
+                session,
+                second_factor: login
+                    .step
+                    .map(|_| if login.promotes_pending { WhichFactor::New } else { WhichFactor::Current }),
+                pending_until: waiting.map(PendingSecondFactor::ends),
+                counters,
+            })
         }
     }
 }
 
 /// The counters after a deed of a login, if it was done.
-pub(crate) fn completed(saved: Saved, settings: &Settings) -> Result<Counters, LoginError> {
+pub(crate) fn completed(saved: Saved, settings: &Settings) -> Result<Counters, Halted> {
     match saved {
         Saved::Yes(counters) => Ok(counters),
-        Saved::Overtaken => Err(refuse(Reason::Overtaken, settings)),
+        Saved::Overtaken | Saved::SessionEnded => Err(refuse(Reason::Overtaken, settings).into()),
         Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
+        Saved::Resealed => Err(Halted::Resealed),
     }
 }
 
@@ -161,6 +224,8 @@ pub(crate) fn refuse(reason: Reason, settings: &Settings) -> LoginError {
 enum Unproven {
     Refused(Refusal),
     NotEnrolled(AccountId),
+    /// The password was right, and the code was not that of a secret which no login has proven: its owner may not have it any more.
+    MayEnrolAnew(Refusal),
 }
 
 /// A login that was right.
@@ -214,6 +279,7 @@ impl ProvenLogin<'_> {
             && account.standing == self.standing
             && account.standing_binding.as_ref() == Some(&self.binding)
             && account.expiry == Expiry::Unmarked
+            && account.previous.is_none()
             && account.counters.identity.is_some()
     }
 
@@ -282,7 +348,15 @@ fn judge_login<'a>(
     let shown = (&login.password, &login.code);
     let (password, code) = match judge(keyring, Scheme::Sealed, account, shown, Factors::AlsoPending, now) {
         Judged::Wrong { reason, wrong_code } => {
-            return Err(Unproven::Refused(Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) }));
+            let refusal = Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) };
+            // Either comes only behind a right password.
+            let is_of_the_code_alone = matches!(reason, Reason::WrongCode | Reason::MissingCode);
+            let is_strict = settings.policy.rules().refusals == Refusals::Uniform;
+            return Err(if is_of_the_code_alone && is_strict && is_unproven(account, settings) {
+                Unproven::MayEnrolAnew(refusal)
+            } else {
+                Unproven::Refused(refusal)
+            });
         }
         Judged::PasswordAlone(password) => (password, None),
         Judged::Both(BothFactors { password, code }) => (password, Some(code)),
@@ -345,6 +419,24 @@ impl<'a> Proven<'a> {
             Self::InTime(login) => Self::InTime(once(login)),
             Self::TooLate(login) => Self::TooLate(once(login)),
         }
+    }
+}
+
+impl From<LoginError> for Halted {
+    fn from(error: LoginError) -> Self {
+        Self::By(error)
+    }
+}
+
+impl From<Stopped> for Halted {
+    fn from(error: Stopped) -> Self {
+        Self::By(error.into())
+    }
+}
+
+impl From<StoreError> for Halted {
+    fn from(error: StoreError) -> Self {
+        Self::By(error.into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A password that somebody chose, and what makes it strong enough.
 
-use crate::{Username, case_key};
+use crate::{Username, sameness_key};
 use cofrap_crypto::{Keyring, Password, PasswordHash, Sealed, Slot};
 use rand_core::CryptoRng;
 
@@ -80,7 +80,7 @@ pub(crate) fn would_do(text: &str) -> bool {
 
 fn weaknesses(password: &str, username: &Username) -> Vec<Weakness> {
     let mut found = weaknesses_of_shape(password);
-    if case_key(password).contains(&username.case_key()) {
+    if sameness_key(password).contains(&username.sameness_key()) {
         found.push(Weakness::ContainsName);
     }
     if is_common(password) {

@@ -5,8 +5,9 @@ use crate::grant::{Judge, Told};
 use crate::issue_password::{check_generations, create, deny};
 use crate::store::{find, note_refusal};
 use crate::{
-    Action, Attempt, Bearer, ChosenPassword, Clock, Env, Found, GenerationKeys, Origin, Presented, Reason, Refusal,
-    Saved, Spelling, Stopped, Store, StoreError, Subjects, SubmittedCode, TooManyAttempts, Username,
+    Action, Attempt, Bearer, ChosenPassword, Clock, Env, Found, GenerationKeys, NewUsername, Origin, Presented, Reason,
+    Refusal, Saved, Spelling, Stopped, Store, StoreError, Subjects, SubmittedCode, TooManyAttempts, UnfitUsername,
+    Username,
 };
 use rand_core::CryptoRng;
 
@@ -27,9 +28,12 @@ pub enum CreateAccountError {
     /// The registration is not open to a caller without the operator's token.
     #[error("the registration is not open to a caller without proof")]
     ProofRequired,
-    /// An account has the name, or one that differs only in case.
+    /// An account has the name, or one that is the same to people.
     #[error("the name is taken")]
     UsernameTaken,
+    /// The name is none that a new account may have.
+    #[error(transparent)]
+    UnfitUsername(#[from] UnfitUsername),
     /// A limit was reached, or the store failed.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -46,10 +50,10 @@ pub fn create_account(
 ) -> Result<(), CreateAccountError> {
     let now = env.clock.now();
     let name = wanted.username.as_str();
-    let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
+    let (subjects, limits) = (Subjects::of(&env.caller, name, &env.keys.keyring.subject_key()), env.settings.limits);
     let attempt = Attempt::new(Action::AccountCreated, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
-    let (reading, needed_keys) = find(&mut env.store, keyring, &wanted.username, Spelling::InAnyCase, &subjects, now)?;
+    let (reading, needed_keys) = find(&mut env.store, keyring, &wanted.username, Spelling::Any, &subjects, now)?;
     let attempt = attempt.on(&reading, &needed_keys);
     check_generations(&mut env.store, &attempt, &reading, Scheme::Hashed)?;
     let presented = Presented {
@@ -78,12 +82,19 @@ pub fn create_account(
         return Err(CreateAccountError::UsernameTaken);
     }
 
+    let username = match NewUsername::try_from(&wanted.username) {
+        Ok(username) => username,
+        Err(error) => {
+            note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::InvalidUsername))?;
+            return Err(error.into());
+        }
+    };
     let hash = wanted.password.hash(keyring, &wanted.username, &mut env.rng);
     let standing = (Origin::Creation, operator);
-    match create(&mut env.store, keyring, &env.settings, &attempt, &wanted.username, &hash, standing)? {
+    match create(&mut env.store, keyring, &env.settings, &attempt, &username, &hash, standing)? {
         Saved::Yes(_) => Ok(()),
         // Whoever came first has the name.
-        Saved::Overtaken => Err(CreateAccountError::UsernameTaken),
+        Saved::Overtaken | Saved::Resealed | Saved::SessionEnded => Err(CreateAccountError::UsernameTaken),
         Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
     }
 }

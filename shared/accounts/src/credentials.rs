@@ -116,7 +116,7 @@ pub(crate) fn judge(
         judge_nobody(keyring, scheme, password, now);
         return wrong(Reason::AlteredRow);
     }
-    let password = judge_password(keyring, scheme, account, password, now);
+    let password = judge_password(keyring, scheme, account, &account.password, password, now);
     let code = judge_code(keyring, account, code, factors, now);
     match (password, code) {
         (Err(reason), _) => wrong(reason),
@@ -126,16 +126,17 @@ pub(crate) fn judge(
     }
 }
 
-/// Judges a password. The account must be intact.
+/// Judges a password against one of the account's. The account must be intact.
 pub(crate) fn judge_password(
     keyring: &Keyring,
     scheme: Scheme,
     account: &Account,
+    sealed: &Sealed,
     submitted: &Password,
     now: UnixTime,
 ) -> Result<RightPassword, Reason> {
     let place = Slot::Password.of(&account.username);
-    let stored = keyring.read_password(&account.password, place);
+    let stored = keyring.read_password(sealed, place);
     if scheme == Scheme::Hashed && !matches!(stored, Ok(StoredPassword::Hashed { .. })) {
         keyring.pay_for_a_hash(submitted);
     }
@@ -152,7 +153,7 @@ pub(crate) fn judge_password(
     if !is_right {
         return Err(Reason::WrongPassword);
     }
-    let again = keyring.refresh_password(&account.password, now.unsigned_seconds(), place);
+    let again = keyring.refresh_password(sealed, now.unsigned_seconds(), place);
     Ok(RightPassword { again: again.map_err(|_| Reason::UnreadableSecret)?, must_renew })
 }
 
@@ -248,7 +249,7 @@ mod tests {
             pauses_of(|keyring| {
                 let password = password.cloned().unwrap_or_else(|| sealed(keyring));
                 let account = Account { password, ..account() };
-                let _ = judge_password(keyring, scheme, &account, &typed("x"), now);
+                let _ = judge_password(keyring, scheme, &account, &account.password, &typed("x"), now);
             })
         };
         for password in [None, Some(&hash), Some(&unreadable)] {

@@ -2,20 +2,17 @@
 //!
 //! A [`Grant`] is only made here, from what the account is and what the caller shows; the store replaces nothing for less.
 
-use crate::credentials::{Factors, Judged, Scheme, check_locks, judge, judge_nobody};
-use crate::session::read_claims;
+use crate::credentials::{Factors, Judged, Scheme, check_locks, judge, judge_code, judge_nobody, judge_password};
+use crate::session::{is_recent, read_claims};
 use crate::ticket::{challenge_holds, renewal_holds};
 use crate::{
     Access, Account, CredentialChange, Expiry, Generation, GenerationKeys, Operator, Origin, ProofKind, Reason,
     Refusal, Refusals, Registration, Settings, Standing, State, Subjects, SubmittedCode, TakesEffect, Tally, Throttles,
     TooManyAttempts, UnixTime,
 };
-use cofrap_crypto::{Binding, Password, TotpStep};
+use cofrap_crypto::{Binding, Password, SessionId, TotpStep};
 use std::fmt;
 use zeroize::Zeroizing;
-
-/// How long a login's session replaces credentials.
-const SESSION_PATIENCE: i64 = 300;
 
 /// How long after a generation only the same address starts an account over.
 const START_OVER_PATIENCE: u64 = 900;
@@ -70,6 +67,18 @@ pub struct Grant<'a> {
     account: &'a Account,
     reason: GrantReason,
     step: Option<TotpStep>,
+    session: Option<SessionId>,
+}
+
+/// What becomes of the password before the present one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreviousBecomes {
+    /// It stays what it is.
+    Kept,
+    /// It proves nothing any more.
+    Forgotten,
+    /// The present one takes its place.
+    Replaced,
 }
 
 /// Why leave was given.
@@ -177,7 +186,7 @@ impl Judge<'_> {
 
     /// Leave to replace a credential of an account that is there.
     pub(crate) fn authorise<'a>(&self, wanted: Wanted, account: &'a Account) -> Result<Grant<'a>, Denied> {
-        let grant = |reason, step| Ok(Grant { account, reason, step });
+        let grant = |reason, step| Ok(Grant { account, reason, step, session: None });
         let is_intact = account.is_intact(&self.keys.keyring);
         if self.sees_operator() {
             self.check_address()?;
@@ -213,12 +222,23 @@ impl Judge<'_> {
         if let Some(password) = &presented.password {
             return self.judge_credentials(wanted, account, password);
         }
-        match presented.bearer.token() {
-            Some(token) if is_intact && self.session_holds(token, account) => {
-                grant(GrantReason::Proof(ProofKind::Session), None)
-            }
-            Some(_) | None => Err(no_token()),
+        let session = presented.bearer.token().filter(|_| is_intact).and_then(|token| self.session(token, account));
+        let session = session.ok_or_else(no_token)?;
+        Ok(Grant { account, reason: GrantReason::Proof(ProofKind::Session), step: None, session: Some(session) })
+    }
+
+    /// The code's step, if these are the password before the present one, while that still counts, and a fresh code: whoever lost the
+    /// answer that held the present one asks again.
+    fn previous_holds(&self, account: &Account, password: &Password) -> Option<TotpStep> {
+        let previous = account.previous.as_ref().filter(|previous| self.now <= previous.ends)?;
+        let Standing { state, access, .. } = account.standing;
+        if (state, access) != (State::Active, Access::Enabled) {
+            return None;
         }
+        let keyring = &self.keys.keyring;
+        judge_password(keyring, Scheme::Sealed, account, &previous.secret, password, self.now).ok()?;
+        let code = judge_code(keyring, account, &self.presented.code, Factors::InForce, self.now);
+        code.ok().map(|code| code.step)
     }
 
     /// A password, or a password and a code, given as proof is a login attempt.
@@ -231,10 +251,17 @@ impl Judge<'_> {
         check_locks(Some(account), self.throttles, &self.settings.limits, self.now).map_err(Denied::Locked)?;
         let reason = GrantReason::Proof(ProofKind::Credentials);
         let shown = (password, &self.presented.code);
-        let is_its_creator_s = self.is_unproven_creation(account);
+        let is_its_creator_s =
+            self.is_unproven_creation(account) || wanted == Wanted::SecondFactor && is_unproven(account, self.settings);
         let is_without_code = is_its_creator_s && matches!(self.presented.code, SubmittedCode::Missing);
         let factors = if is_without_code { Factors::Unproven } else { Factors::InForce };
-        match judge(&self.keys.keyring, self.scheme, account, shown, factors, self.now) {
+        let judged = judge(&self.keys.keyring, self.scheme, account, shown, factors, self.now);
+        let is_another_password = matches!(judged, Judged::Wrong { reason: Reason::WrongPassword, .. });
+        if is_another_password && let Some(step) = self.previous_holds(account, password) {
+            let reason = GrantReason::Proof(ProofKind::PreviousCredentials);
+            return Ok(Grant { account, reason, step: Some(step), session: None });
+        }
+        match judged {
             Judged::Wrong { reason, wrong_code } => Err(Denied::Refused {
                 refusal: Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) },
                 tally: Tally::Failure,
@@ -252,11 +279,11 @@ impl Judge<'_> {
             Judged::Both(_) if account.standing.state == State::Provisional && account.standing.is_touched() => {
                 Err(refused(account, Reason::ProofRequired, Tally::Right, Told::ProofRequired))
             }
-            Judged::Both(factors) => Ok(Grant { account, reason, step: Some(factors.code.step) }),
+            Judged::Both(factors) => Ok(Grant { account, reason, step: Some(factors.code.step), session: None }),
             Judged::PasswordAlone(_)
                 if is_its_creator_s || wanted == Wanted::SecondFactor && self.may_enrol(account) =>
             {
-                Ok(Grant { account, reason, step: None })
+                Ok(Grant { account, reason, step: None, session: None })
             }
             Judged::PasswordAlone(_) => Err(refused(account, Reason::ProofRequired, Tally::Right, Told::ProofRequired)),
         }
@@ -264,11 +291,8 @@ impl Judge<'_> {
 
     /// Nobody has proven yet that the account is theirs: whoever asked for it may start over, or enrol once.
     fn is_open_without_proof(&self, wanted: Wanted, account: &Account) -> bool {
-        let Standing { state, origin, operator, access } = account.standing;
-        let is_unproven = (state, origin) == (State::Provisional, Origin::Generation)
-            && (operator, access) == (Operator::Untouched, Access::Enabled)
-            && self.settings.registration == Registration::Open;
-        is_unproven
+        account.standing.origin == Origin::Generation
+            && is_unproven(account, self.settings)
             && match wanted {
                 Wanted::Password => account.generated.as_ref().is_none_or(|(at, place)| {
                     self.now.since(*at).seconds() > START_OVER_PATIENCE || *place == self.subjects.place
@@ -287,7 +311,7 @@ impl Judge<'_> {
     /// An active account without a second factor enrols with its current password or a challenge, while it may; so does one
     /// that another program made, one whose password was chosen, and one that would not even be asked.
     fn may_enrol(&self, account: &Account) -> bool {
-        account.second_factor.is_none()
+        (account.second_factor.is_none() || is_unproven(account, self.settings))
             && account.standing.access == Access::Enabled
             && account.enrolment_ends.is_none_or(|end| self.now <= end)
             && (account.standing.state == State::Active
@@ -299,28 +323,36 @@ impl Judge<'_> {
     /// Who chose the account's password is the only one who has proven anything: until the first complete login, it alone
     /// replaces both credentials, unless the operator touched the account or is the only one to create any.
     fn is_unproven_creation(&self, account: &Account) -> bool {
-        let Standing { state, origin, operator, access } = account.standing;
-        (state, origin) == (State::Provisional, Origin::Creation)
-            && (operator, access) == (Operator::Untouched, Access::Enabled)
-            && self.settings.registration == Registration::Open
+        account.standing.origin == Origin::Creation && is_unproven(account, self.settings)
     }
 
     fn challenge_holds(&self, token: &str, account: &Account) -> bool {
         challenge_holds(&self.keys.tokens, token, account, self.throttles, &self.settings.limits, self.now)
     }
 
-    fn session_holds(&self, token: &str, account: &Account) -> bool {
-        let Some(claims) = read_claims(&self.keys.tokens, self.settings, token, self.now) else { return false };
-        account.standing.access == Access::Enabled
+    /// The session of a token, if it is one of the account's whose login was just now; whether it was ended, the store sees.
+    fn session(&self, token: &str, account: &Account) -> Option<SessionId> {
+        let claims = read_claims(&self.keys.tokens, self.settings, token, self.now)?;
+        let holds = account.standing.access == Access::Enabled
             && claims.user_id == account.id.0
             && Some(claims.identity) == account.counters.identity
             && claims.epoch == account.counters.session_epoch
-            && self.now.seconds() <= claims.authenticated_at.saturating_add(SESSION_PATIENCE)
+            && is_recent(&claims, self.now);
+        holds.then_some(claims.session_id)
     }
 
     fn check_address(&self) -> Result<(), Denied> {
         self.throttles.check_address(&self.settings.limits, self.now).map_err(Denied::Locked)
     }
+}
+
+/// Whether nobody has logged in to the account yet, its origin is one of ours, and it is nobody's but whoever asked for it.
+pub(crate) fn is_unproven(account: &Account, settings: &Settings) -> bool {
+    let Standing { state, origin, operator, access } = account.standing;
+    state == State::Provisional
+        && matches!(origin, Origin::Generation | Origin::Creation)
+        && (operator, access) == (Operator::Untouched, Access::Enabled)
+        && settings.registration == Registration::Open
 }
 
 fn refused(account: &Account, reason: Reason, tally: Tally, told: Told) -> Denied {
@@ -360,9 +392,42 @@ impl Grant<'_> {
     pub fn starts_over(&self) -> bool {
         let is_proven = matches!(
             self.reason,
-            GrantReason::Proof(ProofKind::Credentials | ProofKind::Session | ProofKind::Renewal | ProofKind::Challenge)
+            GrantReason::Proof(
+                ProofKind::Credentials
+                    | ProofKind::PreviousCredentials
+                    | ProofKind::Session
+                    | ProofKind::Renewal
+                    | ProofKind::Challenge
+            )
         );
         self.account.standing.state == State::Provisional && !is_proven
+    }
+
+    /// What a new password makes of the one before.
+    #[must_use]
+    pub fn previous_after_password(&self) -> PreviousBecomes {
+        match self.proof() {
+            // Nobody saw the present one yet: it may be this answer that gets lost.
+            Some(ProofKind::PreviousCredentials) => PreviousBecomes::Kept,
+            Some(ProofKind::Operator) => PreviousBecomes::Forgotten,
+            _ if self.starts_over() => PreviousBecomes::Forgotten,
+            _ => PreviousBecomes::Replaced,
+        }
+    }
+
+    /// What a new second factor makes of the password before the present one.
+    #[must_use]
+    pub fn previous_after_second_factor(&self) -> PreviousBecomes {
+        match self.proof() {
+            Some(ProofKind::Credentials | ProofKind::Operator) => PreviousBecomes::Forgotten,
+            _ => PreviousBecomes::Kept,
+        }
+    }
+
+    /// The session that was shown, if it was one that gave leave: it must not have been ended.
+    #[must_use]
+    pub const fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
     }
 
     /// Whether this is part of a renewal, whose ticket is good for both credentials.
@@ -411,7 +476,7 @@ impl Grant<'_> {
         match self.proof() {
             None => Tally::NotJudged,
             Some(ProofKind::Credentials) if self.step.is_some() => Tally::Complete,
-            Some(ProofKind::Credentials) => Tally::Right,
+            Some(ProofKind::Credentials | ProofKind::PreviousCredentials) => Tally::Right,
             Some(ProofKind::Renewal) if expiry == Expiry::Unmarked => Tally::Renewed,
             Some(ProofKind::Renewal | ProofKind::Session | ProofKind::Challenge | ProofKind::Operator) => {
                 Tally::TokenRight

@@ -4,9 +4,9 @@ use crate::credentials::Scheme;
 use crate::grant::{Denied, Judge, Told, Wanted};
 use crate::store::{find, note_locked, note_refusal};
 use crate::{
-    Account, Action, Attempt, Clock, Env, Found, Generation, GenerationKeys, NewAccount, NewPassword, Operator, Origin,
-    Presented, ProofKind, Reading, Reason, Refusal, Saved, Settings, Spelling, Standing, Stopped, Store, StoreError,
-    Subjects, Tally, TooManyAttempts, UnixTime, Username,
+    Account, Action, Attempt, Clock, Env, Found, Generation, GenerationKeys, NewAccount, NewPassword, NewUsername,
+    Operator, Origin, Presented, ProofKind, Reading, Reason, Refusal, Saved, Settings, Spelling, Standing, Stopped,
+    Store, StoreError, Subjects, Tally, TooManyAttempts, UnfitUsername, UnixTime, Username,
 };
 use cofrap_crypto::{Keyring, Password, Sealed, Slot};
 use rand_core::CryptoRng;
@@ -59,9 +59,12 @@ pub enum IssuePasswordError {
     /// The proof holds, and the account is disabled.
     #[error("the account is disabled")]
     Disabled,
-    /// Another account's name differs only in case.
-    #[error("another account's name differs only in case")]
+    /// Another account's name is the same to people.
+    #[error("another account's name is the same to people")]
     UsernameTaken,
+    /// The name is none that a new account may have.
+    #[error(transparent)]
+    UnfitUsername(#[from] UnfitUsername),
     /// Another request replaced the credentials first.
     #[error("another request replaced the credentials first")]
     Overtaken,
@@ -83,11 +86,11 @@ pub fn issue_password(
 ) -> Result<IssuedPassword, IssuePasswordError> {
     let now = env.clock.now();
     let name = issue.username.as_str();
-    let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
+    let (subjects, limits) = (Subjects::of(&env.caller, name, &env.keys.keyring.subject_key()), env.settings.limits);
     let attempt = Attempt::new(Action::PasswordGenerated, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
     let spelling = match issue.unknown {
-        UnknownName::Create => Spelling::InAnyCase,
+        UnknownName::Create => Spelling::Any,
         UnknownName::Refuse => Spelling::Exact,
     };
     let (reading, needed_keys) = find(&mut env.store, keyring, &issue.username, spelling, &subjects, now)?;
@@ -130,16 +133,22 @@ pub fn issue_password(
         }
         (None, UnknownName::Create) => match judge.may_create() {
             Err(denied) => return Err(deny(&mut env.store, &attempt, None, denied)),
-            Ok(_) if matches!(reading.found, Found::OtherCase) => {
+            Ok(_) if matches!(reading.found, Found::OtherSpelling) => {
                 note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::UsernameTaken))?;
                 return Err(IssuePasswordError::UsernameTaken);
             }
             Ok(operator) => {
+                let username = match NewUsername::try_from(&issue.username) {
+                    Ok(username) => username,
+                    Err(error) => {
+                        note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::InvalidUsername))?;
+                        return Err(error.into());
+                    }
+                };
                 let stored = protect(keyring, issue.scheme, &password, name, now, &mut env.rng);
                 let standing = (Origin::Generation, operator);
                 let attempt = &attempt;
-                let saved =
-                    create(&mut env.store, keyring, &env.settings, attempt, &issue.username, &stored, standing)?;
+                let saved = create(&mut env.store, keyring, &env.settings, attempt, &username, &stored, standing)?;
                 (saved, now)
             }
         },
@@ -147,7 +156,8 @@ pub fn issue_password(
 
     match saved {
         Saved::Yes(_) => Ok(IssuedPassword { username: issue.username.clone(), password, issued_at }),
-        Saved::Overtaken => Err(IssuePasswordError::Overtaken),
+        Saved::Overtaken | Saved::Resealed => Err(IssuePasswordError::Overtaken),
+        Saved::SessionEnded => Err(IssuePasswordError::ProofRequired),
         Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
     }
 }
@@ -174,10 +184,11 @@ pub(crate) fn create(
     keyring: &Keyring,
     settings: &Settings,
     attempt: &Attempt<'_>,
-    username: &Username,
+    username: &NewUsername<'_>,
     password: &Sealed,
     (origin, operator): (Origin, Operator),
 ) -> Result<Saved, StoreError> {
+    let username = username.username();
     let (standing, name) = (Standing::of_new(origin, operator), username.as_str());
     let account = NewAccount {
         username,

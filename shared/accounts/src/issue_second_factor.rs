@@ -78,7 +78,7 @@ pub fn issue_second_factor(
 ) -> Result<IssuedSecondFactor, IssueSecondFactorError> {
     let now = env.clock.now();
     let name = issue.username.as_str();
-    let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
+    let (subjects, limits) = (Subjects::of(&env.caller, name, &env.keys.keyring.subject_key()), env.settings.limits);
     let attempt = Attempt::new(Action::SecondFactorGenerated, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
     let (reading, needed_keys) = find(&mut env.store, keyring, &issue.username, Spelling::Exact, &subjects, now)?;
@@ -125,7 +125,8 @@ pub fn issue_second_factor(
             secret: base32,
             provisioning_uri: provisioning_uri(issue.issuer.as_str(), name, &secret),
         }),
-        Saved::Overtaken => Err(IssueSecondFactorError::Overtaken),
+        Saved::Overtaken | Saved::Resealed => Err(IssueSecondFactorError::Overtaken),
+        Saved::SessionEnded => Err(IssueSecondFactorError::ProofRequired),
         Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
     }
 }

@@ -29,26 +29,29 @@ mod two_step_login;
 mod username;
 
 pub use account::{
-    Access, Account, AccountId, Counters, Expiry, Operator, Origin, PendingSecondFactor, SecondFactor, Standing, State,
+    Access, Account, AccountId, Counters, Expiry, Operator, Origin, PendingSecondFactor, PreviousPassword,
+    SecondFactor, Standing, State,
 };
-pub use audit::{Action, Attempt, AuditEntry, Caller, ProofKind, Reason, UserAgent};
-pub use authenticate::{LoggedIn, Login, LoginError, ProvenLogin, RenewalTicket, authenticate};
+pub use audit::{Action, Attempt, AuditEntry, Caller, OpenSession, ProofKind, Reason, UserAgent};
+pub use authenticate::{LoggedIn, Login, LoginError, ProvenLogin, RenewalTicket, WhichFactor, authenticate};
 pub use chosen_password::{CharacterClass, ChosenPassword, UnfitPassword, Weakness};
 pub use create_account::{CreateAccount, CreateAccountError, create_account};
 pub use credentials::{Scheme, SubmittedCode};
 pub use env::{AdministrationKeys, Clock, Env, GenerationKeys, LoginKeys, OperatorKeys};
-pub use grant::{Bearer, Grant, Presented};
+pub use grant::{Bearer, Grant, Presented, PreviousBecomes};
 pub use health::{Health, Part, check_health};
 pub use issue_password::{IssuePassword, IssuePasswordError, IssuedPassword, UnknownName, issue_password};
 pub use issue_second_factor::{IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, issue_second_factor};
 pub use issuer::{InvalidIssuer, Issuer};
 pub use operator::{
-    AccountAction, Administer, OperatorError, ReadAudit, RotateKeys, Rotated, administer, read_audit, rotate_keys,
+    AccountAction, Administer, FreeAddress, OperatorCommand, OperatorError, OperatorProof, ReadAudit, RotateKeys,
+    Rotated, administer, read_audit, rotate_keys,
 };
+pub use plausible::CLOCK_SKEW;
 pub use policy::{CodeIsAsked, Generation, Limits, Policy, Refusals, Registration, Rules, Sessions, Settings};
 pub use session::{
     IssuedSession, LONGEST_SESSION_SECONDS, SESSION_SECONDS, Session, SessionAnswer, SessionError, SessionRequest,
-    read_activity, session,
+    cancel_second_factor, read_activity, read_sessions, session,
 };
 pub use store::{
     AuditFilter, CredentialChange, Found, HealthReading, MovedAccount, MovedSecret, MovedSecrets, NewAccount,
@@ -62,4 +65,4 @@ pub use time::{Age, UnixTime};
 pub use two_step_login::{
     BeginLogin, BegunLogin, ProvenFactor, SecondStep, VerifiedCode, VerifyCode, begin_login, verify_code,
 };
-pub use username::{InvalidUsername, Username, case_key};
+pub use username::{InvalidUsername, NewUsername, UnfitUsername, Username, sameness_key};

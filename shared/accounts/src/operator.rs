@@ -8,6 +8,8 @@ use crate::{
 };
 use cofrap_crypto::{Keyring, Place, Sealed, SharedSecret, Slot};
 use rand_core::CryptoRng;
+use std::fmt;
+use std::net::IpAddr;
 
 /// What an operator does with an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,24 @@ pub struct Administer {
     pub bearer: Bearer,
 }
 
+/// An address whose failures an operator wants forgotten.
+#[derive(Debug)]
+pub struct FreeAddress {
+    /// The address; of an IPv6 one, its /64.
+    pub address: IpAddr,
+    /// The operator's token.
+    pub bearer: Bearer,
+}
+
+/// What an operator has done.
+#[derive(Debug)]
+pub enum OperatorCommand {
+    /// With an account.
+    Account(Administer),
+    /// With an address.
+    Address(FreeAddress),
+}
+
 /// Which part of the audit an operator asks for.
 #[derive(Debug)]
 pub struct ReadAudit {
@@ -85,6 +105,23 @@ pub struct Rotated {
     pub next: Option<RotationCursor>,
 }
 
+/// What shows the database that a component knows the operator's token. Only comparing that makes one.
+pub struct OperatorProof(String);
+
+impl OperatorProof {
+    /// The text that the database compares.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OperatorProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OperatorProof(redacted)")
+    }
+}
+
 /// Why an operator's request was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
@@ -108,19 +145,29 @@ pub enum OperatorError {
     Stopped(#[from] Stopped),
 }
 
-/// Does what an operator asked with an account.
+/// Does what an operator asked.
 ///
 /// # Errors
 /// See [`OperatorError`].
 pub fn administer(
     env: &mut Env<impl Store, impl Clock, impl CryptoRng, AdministrationKeys>,
+    command: &OperatorCommand,
+) -> Result<(), OperatorError> {
+    match command {
+        OperatorCommand::Account(command) => administer_account(env, command),
+        OperatorCommand::Address(command) => free_address(env, command),
+    }
+}
+
+fn administer_account(
+    env: &mut Env<impl Store, impl Clock, impl CryptoRng, AdministrationKeys>,
     command: &Administer,
 ) -> Result<(), OperatorError> {
     let now = env.clock.now();
     let name = command.username.as_str();
-    let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
+    let (subjects, limits) = (Subjects::of(&env.caller, name, &env.keys.keyring.subject_key()), env.settings.limits);
     let attempt = Attempt::new(command.action.audited(), Some(name), &env.caller, &subjects, &limits, now);
-    require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
+    let operator = require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt }.that_came_to(Tally::TokenRight);
     let reading = env.store.find(&command.username, Spelling::Exact, &subjects)?.at(now);
     let needed_keys = reading.keys.check(&env.keys.keyring)?;
@@ -144,7 +191,23 @@ pub fn administer(
     };
     let standing = Standing { operator: Operator::Touched, access, ..account.standing };
     let binding = account.bind(standing, &env.keys.keyring);
-    done(env.store.administer(&attempt, account, standing, (&binding, env.keys.keyring.first_id()))?)
+    done(env.store.administer(&attempt, &operator, account, standing, (&binding, env.keys.keyring.first_id()))?)
+}
+
+/// Forgets what is counted of an address: its failures, and its generations.
+fn free_address(
+    env: &mut Env<impl Store, impl Clock, impl CryptoRng, AdministrationKeys>,
+    command: &FreeAddress,
+) -> Result<(), OperatorError> {
+    let now = env.clock.now();
+    let key = env.keys.keyring.subject_key();
+    let (subjects, limits) = (Subjects::of(&env.caller, "", &key), env.settings.limits);
+    let attempt = Attempt::new(Action::AddressUnlocked, None, &env.caller, &subjects, &limits, now);
+    let operator = require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
+    // Not counted for the caller's own address: it may be the one to free.
+    let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt };
+    let counted = Subjects::of_address(Some(command.address), "", &key);
+    done(env.store.free_address(&attempt, &operator, command.address, &counted)?)
 }
 
 /// Reads the audit, the newest row first.
@@ -157,13 +220,14 @@ pub fn read_audit(
 ) -> Result<Vec<AuditEntry>, OperatorError> {
     let now = env.clock.now();
     let name = command.username.as_ref().map(Username::as_str);
-    let (subjects, limits) = (Subjects::of(&env.caller, ""), env.settings.limits);
+    let key = env.keys.operator.as_ref().ok_or(OperatorError::NotOffered)?.subject_key();
+    let (subjects, limits) = (Subjects::of(&env.caller, "", &key), env.settings.limits);
     let attempt = Attempt::new(Action::AuditRead, name, &env.caller, &subjects, &limits, now);
-    require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
+    let operator = require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt }.that_came_to(Tally::TokenRight);
-    done(env.store.note_audit_read(&attempt)?)?;
-    let filter = AuditFilter { username: name, account: None, before: command.before, limit: command.limit };
-    Ok(env.store.read_audit(&filter)?)
+    done(env.store.note_audit_read(&attempt, &operator)?)?;
+    let filter = AuditFilter { username: name, before: command.before, limit: command.limit };
+    Ok(env.store.read_audit(&operator, &filter)?)
 }
 
 /// Seals a batch of stored secrets again, under the first key and bound to their places. When nothing is left, the keys
@@ -176,12 +240,12 @@ pub fn rotate_keys(
     command: &RotateKeys,
 ) -> Result<Rotated, OperatorError> {
     let now = env.clock.now();
-    let (subjects, limits) = (Subjects::of(&env.caller, ""), env.settings.limits);
+    let (subjects, limits) = (Subjects::of(&env.caller, "", &env.keys.keyring.subject_key()), env.settings.limits);
     let attempt = Attempt::new(Action::KeysRotated, None, &env.caller, &subjects, &limits, now);
-    require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
+    let operator = require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt }.that_came_to(Tally::TokenRight);
     let keyring = &env.keys.keyring;
-    let batch = env.store.find_stale(keyring.first_id(), &command.after)?;
+    let batch = env.store.find_stale(&operator, keyring.first_id(), &command.after)?;
     batch.keys.check(keyring)?;
     let sealed_again = |sealed: &Sealed, place: Place<'_>| {
         let opened = keyring.open(sealed, place).ok()?;
@@ -207,7 +271,7 @@ pub fn rotate_keys(
             None => unreadable.push(format!("password_history_v2:{}", past.id)),
         }
     }
-    let moved = done(env.store.move_secrets(&attempt, &moved, keyring.first_id())?)?;
+    let moved = done(env.store.move_secrets(&attempt, &operator, &moved, keyring.first_id())?)?;
     let next = (last != command.after).then_some(last);
     Ok(Rotated { moved, rows_left: (batch.rows_left - moved).max(0), unreadable, next })
 }
@@ -243,10 +307,10 @@ fn require_operator(
     operator: Option<&SharedSecret>,
     bearer: &Bearer,
     attempt: &Attempt<'_>,
-) -> Result<(), OperatorError> {
+) -> Result<OperatorProof, OperatorError> {
     let operator = operator.ok_or(OperatorError::NotOffered)?;
     if bearer.token().is_some_and(|token| operator.matches(token)) {
-        return Ok(());
+        return Ok(OperatorProof(operator.proof()));
     }
     note_refusal(store, &attempt.that_came_to(Tally::TokenFailure), &Refusal::of(None, Reason::InvalidToken))?;
     Err(OperatorError::InvalidToken)
@@ -255,7 +319,7 @@ fn require_operator(
 fn done<T>(saved: Saved<T>) -> Result<T, OperatorError> {
     match saved {
         Saved::Yes(done) => Ok(done),
-        Saved::Overtaken => Err(OperatorError::Overtaken),
+        Saved::Overtaken | Saved::Resealed | Saved::SessionEnded => Err(OperatorError::Overtaken),
         Saved::Locked => Err(Stopped::from(TooManyAttempts::just_now()).into()),
     }
 }

@@ -3,11 +3,11 @@
 //!
 //! The database's functions judge the same of counts and of steps, since they have the last word.
 
-use crate::{Account, Expiry, Found, LONGEST_LOCK, Reading, Throttles, UnixTime, Window};
+use crate::{Account, Expiry, Found, LONGEST_LOCK, PreviousPassword, Reading, Throttles, UnixTime, Window};
 use cofrap_crypto::TotpStep;
 
 /// How far the clocks of two machines that run the functions may be apart, in seconds.
-pub(crate) const CLOCK_SKEW: i64 = 30;
+pub const CLOCK_SKEW: i64 = 30;
 
 /// How long a second factor may be enrolled with the password alone after the operator's reset, in seconds.
 const ENROLMENT: i64 = 24 * 3600;
@@ -53,6 +53,9 @@ impl Account {
         self.pending = self.pending.take().filter(|pending| could_be_written_by(now, pending.born));
         self.enrolment_ends =
             self.enrolment_ends.map(|end| if could_be_written_by(now, end.plus(-ENROLMENT)) { end } else { long_ago });
+        let is_plausible =
+            |previous: &PreviousPassword| could_be_written_by(now, previous.ends.plus(-PreviousPassword::PATIENCE));
+        self.previous = self.previous.take().filter(is_plausible);
         self.generated = self.generated.take().filter(|(at, _)| could_be_written_by(now, *at));
         if let Expiry::Marked { since } = &mut self.expiry {
             *since = since.filter(|since| could_be_written_by(now, *since));
@@ -96,12 +99,14 @@ mod tests {
             account.password_born = at(ahead);
             account.pending = Some(PendingSecondFactor { secret: sealed(), born: at(ahead) });
             account.enrolment_ends = Some(at(ahead + 24 * 3600));
+            account.previous = Some(PreviousPassword { secret: sealed(), ends: at(ahead + 900) });
             account.generated = Some((at(ahead), "place".to_owned()));
             account.expiry = Expiry::Marked { since: Some(at(ahead)) };
             account.forget_implausible(at(0));
             assert_eq!(account.password_born == at(ahead), is_plausible, "{ahead}");
             assert_eq!(account.pending.is_some(), is_plausible, "{ahead}");
             assert_eq!(account.enrolment_ends.is_some_and(|end| end >= at(0)), is_plausible, "{ahead}");
+            assert_eq!(account.previous.is_some(), is_plausible, "{ahead}");
             assert_eq!(account.generated.is_some(), is_plausible, "{ahead}");
             assert_eq!(matches!(account.expiry, Expiry::Marked { since: Some(_) }), is_plausible, "{ahead}");
         }

@@ -3,10 +3,11 @@
 
 use crate::chosen_password::would_do;
 use crate::{
-    Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, ProvenFactor, ProvenLogin, Reason,
-    Standing, Subjects, Throttles, TooManyAttempts, UnixTime, Username,
+    Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, OpenSession, OperatorProof, ProvenFactor,
+    ProvenLogin, Reason, Standing, Subjects, Throttles, TooManyAttempts, UnixTime, Username,
 };
-use cofrap_crypto::{Binding, Identity, KeyId, Keyring, Sealed, TotpStep};
+use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, SessionClaims, SessionId, TotpStep};
+use std::net::IpAddr;
 
 /// What the store keeps and how it answers.
 ///
@@ -17,8 +18,19 @@ pub trait Store {
     /// Reads the account of a name, and how often the name and the caller's address have failed.
     fn find(&mut self, username: &Username, spelling: Spelling, subjects: &Subjects) -> Result<Reading, StoreError>;
 
-    /// Reads what sessions need of the account of a number and an identity.
-    fn find_session(&mut self, account: AccountId, identity: &Identity) -> Result<Option<SessionAccount>, StoreError>;
+    /// Reads what a session needs of its account; none where that is another by now, or the session was ended.
+    fn find_session(&mut self, claims: &SessionClaims) -> Result<Option<SessionAccount>, StoreError>;
+
+    /// The last attempts on a session's account, the newest first.
+    fn read_activity(&mut self, claims: &SessionClaims, limit: i64) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// The complete logins of a session's account since a moment whose sessions were not ended, the newest first.
+    fn read_sessions(
+        &mut self,
+        claims: &SessionClaims,
+        since: UnixTime,
+        limit: i64,
+    ) -> Result<Vec<OpenSession>, StoreError>;
 
     /// Creates a provisional account with its first password.
     fn create_account(&mut self, attempt: &Attempt<'_>, account: &NewAccount<'_>) -> Result<Saved, StoreError>;
@@ -40,7 +52,13 @@ pub trait Store {
     ) -> Result<Saved, StoreError>;
 
     /// Notes a complete login: the account is active, the code's step is used up, its failures in a row end.
-    fn complete_login(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError>;
+    /// `session` is what its session will be called, if it gives one.
+    fn complete_login(
+        &mut self,
+        attempt: &Attempt<'_>,
+        login: &ProvenLogin<'_>,
+        session: Option<&SessionId>,
+    ) -> Result<Saved, StoreError>;
 
     /// Notes a login that was right and too late: the account is marked as expired, the code's step is used up.
     fn mark_expired(&mut self, attempt: &Attempt<'_>, login: &ProvenLogin<'_>) -> Result<Saved, StoreError>;
@@ -57,6 +75,16 @@ pub trait Store {
     /// Notes that a session lasts longer, if it still holds.
     fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
 
+    /// Ends this session alone, if it still holds.
+    fn end_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
+
+    /// Drops the second factor that waits, if the session still holds.
+    fn cancel_second_factor(
+        &mut self,
+        attempt: &Attempt<'_>,
+        session: &SessionAccount,
+    ) -> Result<Saved<()>, StoreError>;
+
     /// Ends all sessions of an account, if this one still holds.
     fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
 
@@ -64,25 +92,42 @@ pub trait Store {
     fn administer(
         &mut self,
         attempt: &Attempt<'_>,
+        operator: &OperatorProof,
         account: &Account,
         standing: Standing,
         binding: (&Binding, &KeyId),
     ) -> Result<Saved<()>, StoreError>;
 
+    /// Forgets what is counted of an address.
+    fn free_address(
+        &mut self,
+        attempt: &Attempt<'_>,
+        operator: &OperatorProof,
+        address: IpAddr,
+        counted: &Subjects,
+    ) -> Result<Saved<()>, StoreError>;
+
     /// Notes that an operator looks at the audit.
-    fn note_audit_read(&mut self, attempt: &Attempt<'_>) -> Result<Saved<()>, StoreError>;
+    fn note_audit_read(&mut self, attempt: &Attempt<'_>, operator: &OperatorProof) -> Result<Saved<()>, StoreError>;
 
     /// Rows of the audit, the newest first.
-    fn read_audit(&mut self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, StoreError>;
+    fn read_audit(&mut self, operator: &OperatorProof, filter: &AuditFilter<'_>)
+    -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Rows with a secret that is not sealed under the first key, or is not bound.
-    fn find_stale(&mut self, first: &KeyId, after: &RotationCursor) -> Result<StaleBatch, StoreError>;
+    fn find_stale(
+        &mut self,
+        operator: &OperatorProof,
+        first: &KeyId,
+        after: &RotationCursor,
+    ) -> Result<StaleBatch, StoreError>;
 
     /// Puts secrets that were sealed again in the place of those that were read, where those still stand.
     /// Of all rows' secrets, how many were moved; keys that no row needs any more are forgotten.
     fn move_secrets(
         &mut self,
         attempt: &Attempt<'_>,
+        operator: &OperatorProof,
         moved: &MovedSecrets,
         first: &KeyId,
     ) -> Result<Saved<i64>, StoreError>;
@@ -96,8 +141,8 @@ pub trait Store {
 pub enum Spelling {
     /// The very name.
     Exact,
-    /// Names that differ only in case too: [`Found::OtherCase`].
-    InAnyCase,
+    /// Names that are the same to people too: [`Found::OtherSpelling`].
+    Any,
 }
 
 /// What the first statement of a request read.
@@ -118,8 +163,8 @@ pub struct Reading {
 pub enum Found {
     /// The account of that name.
     Account(Box<Account>),
-    /// No account has the name, but one has another spelling of it: they differ only in case.
-    OtherCase,
+    /// No account has the name, but one has another spelling of it.
+    OtherSpelling,
     /// No account.
     Nobody,
 }
@@ -130,7 +175,7 @@ impl Found {
     pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Account(account) => Some(account),
-            Self::OtherCase | Self::Nobody => None,
+            Self::OtherSpelling | Self::Nobody => None,
         }
     }
 }
@@ -174,8 +219,12 @@ pub struct SessionAccount {
     pub username: String,
     /// The epoch that its sessions must have.
     pub epoch: i64,
+    /// The session that led here.
+    pub session: SessionId,
     /// When the older one of its password and second factor was born.
     pub older_factor_born: UnixTime,
+    /// When the second factor was born that waits, if one does.
+    pub pending_born: Option<UnixTime>,
 }
 
 /// An account to create.
@@ -267,8 +316,6 @@ impl Refusal {
 pub struct AuditFilter<'a> {
     /// Of attempts under this name.
     pub username: Option<&'a str>,
-    /// Of attempts on this account.
-    pub account: Option<AccountId>,
     /// Older than the row of this number.
     pub before: Option<i64>,
     /// At most so many.
@@ -365,6 +412,10 @@ pub enum Saved<T = Counters> {
     Overtaken,
     /// A limit was reached meanwhile: only the audit row was written.
     Locked,
+    /// The session that was shown was ended meanwhile: only the audit row was written.
+    SessionEnded,
+    /// Only the sealing of the account's secrets changed meanwhile: nothing was written, and judging once more tells.
+    Resealed,
 }
 
 /// What ends any operation early.
@@ -404,7 +455,7 @@ pub(crate) fn find(
 /// [`Stopped`], also when a limit was reached meanwhile: then that is what the caller is told.
 pub(crate) fn note_refusal(store: &mut impl Store, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<(), Stopped> {
     match store.refuse(attempt, refusal)? {
-        Saved::Yes(()) | Saved::Overtaken => Ok(()),
+        Saved::Yes(()) | Saved::Overtaken | Saved::SessionEnded | Saved::Resealed => Ok(()),
         Saved::Locked => Err(TooManyAttempts::just_now().into()),
     }
 }
@@ -437,6 +488,9 @@ pub enum StoreError {
     /// The keys do not fit what is stored.
     #[error("variable encryption_key: {0}")]
     WrongKeys(String),
+    /// The database knows another operator's token.
+    #[error("the database knows another operator's token: run `migrate` with this one as admin_token")]
+    NotTheOperator,
     /// A function of the database answered what nobody here can read.
     #[error("the answer of the database's function {0} makes no sense")]
     CorruptAnswer(&'static str),

@@ -4,7 +4,7 @@
 //! second statement, which has the last word: of many requests at once, only as many are judged as the limits allow.
 
 use crate::{Age, Caller, Limits, UnixTime};
-use cofrap_crypto::digest;
+use cofrap_crypto::SubjectKey;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// How long an account waits after as many failures in a row as the limit; each further one doubles it.
@@ -23,7 +23,7 @@ pub const NAME_MEMORY: i64 = 30 * 24 * 3600;
 /// Bits of an IPv6 address that belong to one subscriber.
 const IPV6_PREFIX: u128 = u128::MAX << 64;
 
-/// Whose attempts are counted: digests, so that the table of counts is no list of people.
+/// Whose attempts are counted: keyed digests, so that the table of counts is no list of people, nor a list of their addresses.
 #[derive(Clone, Debug)]
 pub struct Subjects {
     /// The caller's address, for failures.
@@ -39,13 +39,19 @@ pub struct Subjects {
 impl Subjects {
     /// The subjects of one request.
     #[must_use]
-    pub fn of(caller: &Caller, username: &str) -> Self {
-        let network = network(caller.address);
+    pub fn of(caller: &Caller, username: &str, key: &SubjectKey) -> Self {
+        Self::of_address(caller.address, username, key)
+    }
+
+    /// The subjects of an address.
+    #[must_use]
+    pub fn of_address(address: Option<IpAddr>, username: &str, key: &SubjectKey) -> Self {
+        let network = network(address);
         Self {
-            address: digest(&["address", &network]),
-            generations: digest(&["generations", &network]),
-            name: digest(&["name", username]),
-            place: digest(&["place", &network]),
+            address: key.digest(&["address", &network]),
+            generations: key.digest(&["generations", &network]),
+            name: key.digest(&["name", username]),
+            place: key.digest(&["place", &network]),
         }
     }
 }
@@ -166,9 +172,11 @@ pub enum Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cofrap_crypto::SharedSecret;
 
     fn subjects(address: &str) -> Subjects {
-        Subjects::of(&Caller { address: Some(address.parse().unwrap()), user_agent: None }, "m")
+        let key = SharedSecret::new("k".repeat(32).into()).unwrap().subject_key();
+        Subjects::of_address(Some(address.parse().unwrap()), "m", &key)
     }
 
     #[test]

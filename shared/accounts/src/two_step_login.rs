@@ -1,6 +1,6 @@
 //! A login in two steps: `begin_login` judges the password and gives a challenge, `verify_code` judges the code.
 
-use crate::authenticate::{Proven, completed, conclude, refuse};
+use crate::authenticate::{Halted, Proven, completed, conclude, judged_anew, refuse};
 use crate::credentials::{Factors, RightCode, RightPassword, check_judged, judge_code, judge_nobody, judge_password};
 use crate::store::{find, note_refusal};
 use crate::ticket::{CHALLENGE_SECONDS, challenge_holds};
@@ -95,9 +95,16 @@ pub fn begin_login(
     env: &mut Env<impl Store, impl Clock, impl CryptoRng, LoginKeys>,
     login: &BeginLogin,
 ) -> Result<BegunLogin, LoginError> {
+    judged_anew(|| begin_login_once(env, login))
+}
+
+fn begin_login_once(
+    env: &mut Env<impl Store, impl Clock, impl CryptoRng, LoginKeys>,
+    login: &BeginLogin,
+) -> Result<BegunLogin, Halted> {
     let now = env.clock.now();
     let name = login.username.as_str();
-    let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
+    let (subjects, limits) = (Subjects::of(&env.caller, name, &env.keys.keyring.subject_key()), env.settings.limits);
     let attempt = Attempt::new(Action::PasswordVerified, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
     let (reading, needed_keys) = find(&mut env.store, keyring, &login.username, Spelling::Exact, &subjects, now)?;
@@ -109,7 +116,7 @@ pub fn begin_login(
         Ok(right) => right,
         Err(refusal) => {
             note_refusal(&mut env.store, &attempt.that_came_to(Tally::Failure), &refusal)?;
-            return Err(refuse(refusal.reason, &env.settings));
+            return Err(refuse(refusal.reason, &env.settings).into());
         }
     };
     let is_complete = account.second_factor.is_none() && env.settings.policy.rules().code == CodeIsAsked::OfTheEnrolled;
@@ -144,7 +151,7 @@ fn first_step<'a>(
         judge_nobody(keyring, Scheme::Hashed, password, now);
         return Err(refused(Reason::AlteredRow));
     }
-    let right = judge_password(keyring, Scheme::Hashed, account, password, now).map_err(refused)?;
+    let right = judge_password(keyring, Scheme::Hashed, account, &account.password, password, now).map_err(refused)?;
     match account.standing.access {
         Access::Enabled => Ok((account, right)),
         Access::Disabled => Err(refused(Reason::Disabled)),
@@ -160,10 +167,17 @@ pub fn verify_code(
     env: &mut Env<impl Store, impl Clock, impl CryptoRng, LoginKeys>,
     verify: &VerifyCode,
 ) -> Result<VerifiedCode, LoginError> {
+    judged_anew(|| verify_code_once(env, verify))
+}
+
+fn verify_code_once(
+    env: &mut Env<impl Store, impl Clock, impl CryptoRng, LoginKeys>,
+    verify: &VerifyCode,
+) -> Result<VerifiedCode, Halted> {
     let now = env.clock.now();
     let name = verify.username.as_str();
     let action = if verify.challenge.is_some() { Action::Login } else { Action::CodeVerified };
-    let (subjects, limits) = (Subjects::of(&env.caller, name), env.settings.limits);
+    let (subjects, limits) = (Subjects::of(&env.caller, name, &env.keys.keyring.subject_key()), env.settings.limits);
     let attempt = Attempt::new(action, Some(name), &env.caller, &subjects, &limits, now);
     let keyring = &env.keys.keyring;
     let (reading, needed_keys) = find(&mut env.store, keyring, &verify.username, Spelling::Exact, &subjects, now)?;
@@ -179,11 +193,11 @@ pub fn verify_code(
     match second_step(keyring, account, &verify.code, holds, now) {
         Err(refusal) if refusal.reason == Reason::NotEnrolled && holds == Some(true) => {
             note_refusal(&mut env.store, &attempt.that_came_to(Tally::Right), &refusal)?;
-            Err(LoginError::EnrollmentRequired)
+            Err(LoginError::EnrollmentRequired.into())
         }
         Err(refusal) => {
             note_refusal(&mut env.store, &attempt.that_came_to(Tally::Failure), &refusal)?;
-            Err(refuse(refusal.reason, &env.settings))
+            Err(refuse(refusal.reason, &env.settings).into())
         }
         Ok((account, code)) if challenge.is_none() => {
             let factor = ProvenFactor { account, step: Some(code.step), must_renew: false };
@@ -195,7 +209,7 @@ pub fn verify_code(
             let Ok(again) = keyring.refresh_password(&account.password, now.unsigned_seconds(), place) else {
                 let refusal = Refusal::of(Some(account.id), Reason::UnreadableSecret);
                 note_refusal(&mut env.store, &attempt.that_came_to(Tally::Failure), &refusal)?;
-                return Err(refuse(refusal.reason, &env.settings));
+                return Err(refuse(refusal.reason, &env.settings).into());
             };
             // What must be renewed was marked in the first step.
             let password = RightPassword { again, must_renew: false };

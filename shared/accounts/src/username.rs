@@ -1,7 +1,11 @@
 //! The name of an account.
 
-use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+use icu_casemap::CaseMapper;
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use std::fmt;
+use unicode_security::{MixedScript, RestrictionLevel, RestrictionLevelDetection};
 
 /// A name that an account may have: 1 to 50 characters in Unicode normalisation form C, without control, format or
 /// separator-line characters and without white space at either end. Two names are the same when their bytes are.
@@ -35,28 +39,120 @@ impl Username {
         &self.0
     }
 
-    /// What two names share that differ only in case.
+    /// What two names share that are the same to people.
     #[must_use]
-    pub fn case_key(&self) -> String {
-        case_key(&self.0)
+    pub fn sameness_key(&self) -> String {
+        sameness_key(&self.0)
     }
 }
 
-/// What two texts share that differ only in case, in the form of their letters, or in surrounding white space: each
-/// letter taken apart, folded to lower case by way of upper case, and put together again. Stored names that are no
-/// [`Username`] have one too, so that no look-alike is created beside them.
+/// What two texts share that are the same to people: those that Unicode's NFKC_Casefold makes the same (UAX 44, `NFKC_CF`), but for
+/// white space around them. Stored names that are no [`Username`] have one too, so that no look-alike is created beside them.
 #[must_use]
-pub fn case_key(text: &str) -> String {
-    // By iterator rather than by slice: that is 5 kB less of each component that has it.
-    let mut folded = String::with_capacity(text.len());
-    for character in DecomposingNormalizerBorrowed::new_nfd().normalize_iter(text.trim().chars()) {
-        for lower in character.to_lowercase() {
-            for upper in lower.to_uppercase() {
-                folded.extend(upper.to_lowercase());
+pub fn sameness_key(text: &str) -> String {
+    let nfkc = ComposingNormalizerBorrowed::new_nfkc();
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    let fold = |text: &str| {
+        let folded = CaseMapper::new().fold_string(text);
+        nfkc.normalize_iter(folded.chars().filter(|c| !ignorable.contains(*c))).collect::<String>()
+    };
+    // Taking a form apart can leave letters to fold, and folding can leave forms to take apart.
+    fold(&fold(&nfkc.normalize(text))).trim().to_owned()
+}
+
+/// A name that a new account may have: letters, marks, digits and `. _ - ' @ +` with single spaces between them, in scripts that people
+/// write together, spelled in the plainest way. Accounts that were there before keep theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewUsername<'a>(&'a Username);
+
+/// Why a [`Username`] is none that a new account may have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitUsername {
+    /// A character that is no letter, mark, digit or one of those signs, or that nobody sees.
+    #[error("the name has a character that new names may not have")]
+    Character,
+    /// A mark that stands on nothing, or more than one space in a row.
+    #[error("the name has a mark that stands on nothing, or more than one space in a row")]
+    Order,
+    /// Letters in another form: full-width ones, ligatures.
+    #[error("the name has a plainer form")]
+    NotPlain {
+        /// The name in its plain form.
+        plain: String,
+    },
+    /// Letters of scripts that look alike. UTS 39, section 5.2: more than "moderately restrictive" allows.
+    #[error("the name mixes scripts")]
+    MixedScripts,
+}
+
+impl<'a> NewUsername<'a> {
+    /// The name.
+    #[must_use]
+    pub const fn username(&self) -> &'a Username {
+        self.0
+    }
+}
+
+impl<'a> TryFrom<&'a Username> for NewUsername<'a> {
+    type Error = UnfitUsername;
+
+    fn try_from(username: &'a Username) -> Result<Self, UnfitUsername> {
+        let name = username.as_str();
+        let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+        if name.chars().any(|c| ignorable.contains(c)) {
+            return Err(UnfitUsername::Character);
+        }
+        let plain = ComposingNormalizerBorrowed::new_nfkc().normalize(name);
+        if plain != name {
+            return Err(UnfitUsername::NotPlain { plain: plain.into_owned() });
+        }
+        let mut before = Kind::Space;
+        for kind in name.chars().map(Kind::of) {
+            match (before, kind) {
+                (_, Kind::Other) => return Err(UnfitUsername::Character),
+                (Kind::Space, Kind::Space) | (Kind::Space | Kind::Sign, Kind::Mark) => {
+                    return Err(UnfitUsername::Order);
+                }
+                _ => before = kind,
             }
         }
+        let written: String = name.chars().filter(|c| matches!(Kind::of(*c), Kind::Letter | Kind::Mark)).collect();
+        let is_readable =
+            written.is_single_script() || written.check_restriction_level(RestrictionLevel::ModeratelyRestrictive);
+        if is_readable { Ok(Self(username)) } else { Err(UnfitUsername::MixedScripts) }
     }
-    ComposingNormalizerBorrowed::new_nfc().normalize(&folded).into_owned()
+}
+
+/// What a character of a name is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A letter, or a digit.
+    Letter,
+    Mark,
+    Sign,
+    Space,
+    Other,
+}
+
+impl Kind {
+    fn of(character: char) -> Self {
+        use GeneralCategory as Category;
+        match (character, CodePointMapData::<Category>::new().get(character)) {
+            (' ', _) => Self::Space,
+            ('.' | '_' | '-' | '\'' | '@' | '+', _) => Self::Sign,
+            (
+                _,
+                Category::UppercaseLetter
+                | Category::LowercaseLetter
+                | Category::TitlecaseLetter
+                | Category::ModifierLetter
+                | Category::OtherLetter
+                | Category::DecimalNumber,
+            ) => Self::Letter,
+            (_, Category::NonspacingMark | Category::SpacingMark) => Self::Mark,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl TryFrom<String> for Username {
@@ -86,58 +182,26 @@ impl fmt::Display for Username {
 /// Characters that cannot be seen, or that break a line (Cc, Cf, Zl and Zp of the Unicode standard): they would let two
 /// names look alike, or forge a log line.
 pub(crate) fn is_forbidden(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') || is_format(character)
+    matches!(
+        CodePointMapData::<GeneralCategory>::new().get(character),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    )
 }
 
-/// The general category Cf. Unicode's own tables of all categories would be a tenth of a component; a test compares.
-fn is_format(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}'
-            | '\u{600}'..='\u{605}'
-            | '\u{61c}'
-            | '\u{6dd}'
-            | '\u{70f}'
-            | '\u{890}'..='\u{891}'
-            | '\u{8e2}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2064}'
-            | '\u{2066}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{110bd}'
-            | '\u{110cd}'
-            | '\u{13430}'..='\u{1343f}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0001}'
-            | '\u{e0020}'..='\u{e007f}'
-    )
+/// Characters that nobody sees, or that break a line, in what is only shown. Not by [`is_forbidden`], whose table every component would have.
+pub(crate) fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}')
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use icu_properties::CodePointMapData;
-    use icu_properties::props::GeneralCategory;
     use proptest::prelude::*;
-
-    #[test]
-    fn the_forbidden_categories_are_unicode_s() {
-        let categories = CodePointMapData::<GeneralCategory>::new();
-        for character in '\0'..=char::MAX {
-            let forbidden = matches!(
-                categories.get(character),
-                GeneralCategory::Control
-                    | GeneralCategory::Format
-                    | GeneralCategory::LineSeparator
-                    | GeneralCategory::ParagraphSeparator
-            );
-            assert_eq!(is_forbidden(character), forbidden, "U+{:04X}", u32::from(character));
-        }
-    }
 
     fn check(text: &str, refused: Option<InvalidUsername>) {
         assert_eq!(Username::try_from(text.to_owned()).err(), refused, "{text:?}");
@@ -177,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_only_in_case_share_their_key() {
+    fn names_that_are_the_same_to_people_share_their_key() {
         for (one, other) in [
             ("Michel.Ranu", "MICHEL.RANU"),
             ("ÈVE", "ève"),
@@ -188,10 +252,58 @@ mod tests {
             ("ᾷ1", "Α\u{342}Ι1"),
             ("éve", "e\u{301}ve"),
             (" padded\t", "Padded"),
+            ("michel.ranu", "michel.ranu\u{fe0f}"),
+            ("michel", "ｍｉｃｈｅｌ"),
+            ("\u{3164}a", "a"),
+            ("ﬁn", "fin"),
+            ("Ⅸ", "ix"),
         ] {
-            assert_eq!(case_key(one), case_key(other), "{one} {other}");
+            assert_eq!(sameness_key(one), sameness_key(other), "{one} {other}");
         }
-        assert_ne!(case_key("eve"), case_key("ève"));
+        assert_ne!(sameness_key("eve"), sameness_key("ève"));
+    }
+
+    #[test]
+    fn the_key_of_a_key_is_itself() {
+        for character in '\0'..=char::MAX {
+            let key = sameness_key(&character.to_string());
+            assert_eq!(sameness_key(&key), key, "U+{:04X}", u32::from(character));
+        }
+    }
+
+    #[test]
+    fn a_new_name_is_one_that_people_can_read_and_write() {
+        let check = |text: &str, refused: Option<UnfitUsername>| {
+            let username = Username::try_from(text.to_owned()).unwrap();
+            assert_eq!(NewUsername::try_from(&username).err(), refused, "{text:?}");
+        };
+        for name in [
+            "michel.ranu",
+            "Ève Dupont",
+            "李小龍",
+            "o'brien",
+            "a@b.c+d",
+            "jean-luc_2",
+            "Иван",
+            "أحمد",
+            "अनुष्का",
+            "ひらがな漢字カタカナ",
+            "김철수 Kim",
+            "Chérif محمد",
+        ] {
+            check(name, None);
+        }
+        for name in ["\u{3164}", "michel.ranu\u{fe0f}", "🔐", "a;b", "a\u{2800}b", "a/b", "1\u{20e3}"] {
+            check(name, Some(UnfitUsername::Character));
+        }
+        check("a  b", Some(UnfitUsername::Order));
+        check("a \u{301}b", Some(UnfitUsername::Order));
+        check("ｍｉｃｈｅｌ", Some(UnfitUsername::NotPlain { plain: "michel".to_owned() }));
+        check("a\u{a0}b", Some(UnfitUsername::NotPlain { plain: "a b".to_owned() }));
+        // Cyrillic and Greek letters among Latin ones.
+        for name in ["m\u{456}chel", "p\u{430}ul", "\u{3bf}mega"] {
+            check(name, Some(UnfitUsername::MixedScripts));
+        }
     }
 
     proptest! {

@@ -1,17 +1,17 @@
 //! `POST /function/administer-account`: what an operator does with an account.
 
 use crate::{Endpoint, Field, Problem};
-use cofrap_accounts::{AccountAction, Administer, Bearer};
+use cofrap_accounts::{AccountAction, Administer, Bearer, FreeAddress, OperatorCommand};
 use serde::{Deserialize, Serialize};
 
 const MISSING: &str = "username et action sont requis";
 
-/// The account, and what is to be done with it.
+/// The account, or the address, and what is to be done with it.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "openapi", schemars(rename = "AdministerRequest", extend("required" = ["username", "action"])))]
+#[cfg_attr(feature = "openapi", schemars(rename = "AdministerRequest", extend("required" = ["action"])))]
 pub struct Request {
-    /// The account's name: 1 to 50 characters.
+    /// The account's name: 1 to 50 characters. Required unless `address` is given.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     username: Field,
@@ -19,14 +19,22 @@ pub struct Request {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     action: Field,
+    /// An address in the place of a name: with `unlock`, its failures and generations are forgotten; of an IPv6 address, those of its
+    /// /64.
+    #[serde(default)]
+    address: Field,
 }
 
 impl Endpoint for Request {
-    type Command = Administer;
+    type Command = OperatorCommand;
     type Response = Response;
 
-    fn into_command(self, bearer: Bearer) -> Result<Administer, Problem> {
-        let username = self.username.required_username(MISSING)?;
+    fn into_command(self, bearer: Bearer) -> Result<OperatorCommand, Problem> {
+        let address = self.address.optional_text("address")?;
+        let username = match address {
+            Some(_) => None,
+            None => Some(self.username.required_username(MISSING)?),
+        };
         let action = match self.action.required_text("action", MISSING)?.as_str() {
             "unlock" => AccountAction::Unlock,
             "expire" => AccountAction::Expire,
@@ -39,7 +47,14 @@ impl Endpoint for Request {
                 return Err(Problem::invalid_field("action", expectation));
             }
         };
-        Ok(Administer { username, action, bearer })
+        match (username, address) {
+            (Some(username), _) => Ok(OperatorCommand::Account(Administer { username, action, bearer })),
+            (None, Some(address)) if action == AccountAction::Unlock => {
+                let invalid = |_| Problem::invalid_field("address", "une adresse IPv4 ou IPv6 est attendue");
+                Ok(OperatorCommand::Address(FreeAddress { address: address.parse().map_err(invalid)?, bearer }))
+            }
+            (None, _) => Err(Problem::invalid_field("address", "seule l'action unlock s'applique à une adresse")),
+        }
     }
 }
 
@@ -49,14 +64,24 @@ impl Endpoint for Request {
 #[cfg_attr(feature = "openapi", schemars(rename = "Administered", deny_unknown_fields))]
 pub struct Response {
     success: bool,
-    username: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     message: &'static str,
 }
 
 impl Response {
     /// What was done.
     #[must_use]
-    pub fn of(command: &Administer) -> Self {
+    pub fn of(command: &OperatorCommand) -> Self {
+        let command = match command {
+            OperatorCommand::Account(command) => command,
+            OperatorCommand::Address(command) => {
+                let (address, message) = (Some(command.address.to_string()), "Adresse déverrouillée");
+                return Self { success: true, username: None, address, message };
+            }
+        };
         let message = match command.action {
             AccountAction::Unlock => "Compte déverrouillé",
             AccountAction::Expire => "Identifiants à renouveler",
@@ -65,6 +90,6 @@ impl Response {
             AccountAction::ResetSecondFactor => "Secret 2FA effacé",
             AccountAction::EndSessions => "Toutes les sessions de ce compte sont terminées",
         };
-        Self { success: true, username: command.username.to_string(), message }
+        Self { success: true, username: Some(command.username.to_string()), address: None, message }
     }
 }

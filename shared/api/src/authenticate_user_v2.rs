@@ -3,7 +3,7 @@
 use crate::field::parse_password;
 use crate::session::Token;
 use crate::{Endpoint, Field, Problem, SessionChange, SessionUse};
-use cofrap_accounts::{Bearer, LoggedIn, Login};
+use cofrap_accounts::{Bearer, LoggedIn, Login, UnixTime, WhichFactor};
 use serde::{Deserialize, Serialize};
 
 const MISSING: &str = "username et password sont requis";
@@ -54,12 +54,39 @@ pub struct Response {
     /// The session; not under the legacy policy.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     session: Option<Token>,
+    #[serde(flatten)]
+    factors: Factors,
+}
+
+/// Which second factor a login was with, and whether another waits.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub(crate) struct Factors {
+    /// `current` or `new`: which secret the code was of; `new` is the one in force from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_factor: Option<&'static str>,
+    /// Until when a new second factor waits for its first code, in seconds since the Unix epoch; absent when none waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_second_factor_until: Option<i64>,
+}
+
+impl Factors {
+    pub(crate) fn of(login: &LoggedIn) -> Self {
+        Self {
+            second_factor: login.second_factor.map(|factor| match factor {
+                WhichFactor::Current => "current",
+                WhichFactor::New => "new",
+            }),
+            pending_second_factor_until: login.pending_until.map(UnixTime::seconds),
+        }
+    }
 }
 
 impl From<LoggedIn> for Response {
     fn from(login: LoggedIn) -> Self {
         Self {
             success: true,
+            factors: Factors::of(&login),
             username: login.username,
             message: "Authentification réussie",
             user_id: login.account.0,

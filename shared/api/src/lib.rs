@@ -27,7 +27,9 @@ mod proof;
 mod qr_code;
 pub mod rotate_keys;
 pub mod routes;
+pub mod second_factor;
 pub mod session;
+pub mod sessions;
 pub mod verify_mfa;
 
 pub use endpoint::{BodyIs, Call, Endpoint, Route, SessionChange, SessionUse};

@@ -3,7 +3,7 @@
 use crate::health::Parts;
 use cofrap_accounts::{
     CreateAccountError, IssuePasswordError, IssueSecondFactorError, LoginError, OperatorError, Reason, RenewalTicket,
-    SessionError, Stopped, StoreError,
+    SessionError, Stopped, StoreError, UnfitUsername,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -40,7 +40,7 @@ pub enum Code {
     NotFound,
     /// The function takes another method; `Allow` says which.
     MethodNotAllowed,
-    /// Another account's name differs only in case.
+    /// Another account's name is the same to people: it differs in case, or in the form of its letters.
     UsernameTaken,
     /// Another request replaced the credentials first.
     Overtaken,
@@ -99,7 +99,7 @@ impl Code {
             Self::NotFound => "Fonction inconnue",
             Self::MethodNotAllowed => "Méthode non autorisée",
             Self::TooManyAttempts => "Trop de tentatives : réessayez plus tard",
-            Self::UsernameTaken => "Ce nom d'utilisateur est déjà pris, à la casse près",
+            Self::UsernameTaken => "Ce nom d'utilisateur est déjà pris, ou se confond avec un autre",
             Self::Overtaken => "Une autre requête a remplacé ces identifiants entre-temps",
             Self::AlteredAccount => "Ce compte a été modifié hors du service : vérifiez sa ligne dans la base",
             Self::BodyTooLarge => "Le corps de la requête dépasse 16 Kio",
@@ -224,6 +224,21 @@ impl Problem {
         }
     }
 
+    /// A name that a new account may not have.
+    fn unfit_username(error: &UnfitUsername) -> Self {
+        let expectation = match error {
+            UnfitUsername::Character => {
+                "un nouveau nom se compose de lettres, de chiffres, des signes . _ - ' @ + et d'espaces"
+            }
+            UnfitUsername::Order => "un seul espace à la fois, et aucun accent isolé",
+            UnfitUsername::NotPlain { plain } => {
+                return Self::invalid_field("username", &format!("écrivez-le sous sa forme simple, « {plain} »"));
+            }
+            UnfitUsername::MixedScripts => "il mêle des alphabets dont des lettres se ressemblent",
+        };
+        Self::invalid_field("username", expectation)
+    }
+
     /// Nothing could be done and nothing was changed; the cause is for the log.
     #[must_use]
     pub fn unavailable(cause: impl Display) -> Self {
@@ -284,6 +299,7 @@ impl From<IssuePasswordError> for Problem {
             IssuePasswordError::UnknownUser => Self::new(Code::UnknownUser),
             IssuePasswordError::InvalidCredentials => Self::new(Code::InvalidCredentials),
             IssuePasswordError::Disabled => Self::new(Code::AccountDisabled),
+            IssuePasswordError::UnfitUsername(error) => Self::unfit_username(&error),
             IssuePasswordError::UsernameTaken => Self::new(Code::UsernameTaken),
             IssuePasswordError::Overtaken => Self::new(Code::Overtaken),
             IssuePasswordError::Stopped(cause) => cause.into(),
@@ -295,6 +311,7 @@ impl From<CreateAccountError> for Problem {
     fn from(error: CreateAccountError) -> Self {
         match error {
             CreateAccountError::ProofRequired => Self::new(Code::ProofRequired),
+            CreateAccountError::UnfitUsername(error) => Self::unfit_username(&error),
             CreateAccountError::UsernameTaken => Self::new(Code::UsernameTaken),
             CreateAccountError::Stopped(cause) => cause.into(),
         }
@@ -329,6 +346,7 @@ impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::InvalidToken => Self::new(Code::InvalidToken),
+            SessionError::TooOld => Self::new(Code::ProofRequired),
             SessionError::Store(cause) => cause.into(),
         }
     }
@@ -365,6 +383,7 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_)
             | StoreError::SchemaMissing(_)
             | StoreError::WrongKeys(_)
+            | StoreError::NotTheOperator
             | StoreError::CorruptAnswer(_)
             | StoreError::CorruptRow { .. } => Self::unavailable(cause),
             StoreError::OutcomeUnknown(_) => Self { cause: Some(cause.to_string()), ..Self::new(Code::OutcomeUnknown) },

@@ -4,7 +4,7 @@
 use crate::{
     Route, SessionUse, activity, administer_account, audit_log, authenticate_user_v2, authentication,
     create_account_secure, frontend, generate_mfa, generate_mfa_v2, generate_password, generate_password_v2, health,
-    jwks, openapi, rotate_keys, session, verify_mfa,
+    jwks, openapi, rotate_keys, second_factor, session, sessions, verify_mfa,
 };
 
 /// A component and the paths that lead to it.
@@ -75,7 +75,7 @@ const SESSIONS: &[&str] = &[DATABASE_URL, JWT_SECRET];
 const ADMINISTRATION: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, ADMIN_TOKEN];
 
 /// All of them.
-pub const ROUTES: [RouteDescription; 18] = [
+pub const ROUTES: [RouteDescription; 20] = [
     route::<generate_password_v2::Request>(
         "generate-password-v2",
         function!("generate-password-v2"),
@@ -125,6 +125,18 @@ pub const ROUTES: [RouteDescription; 18] = [
         "Judges a code, the second step of a login (first generation)",
     ),
     route::<session::Request>("session", function!("session"), SESSIONS, "Shows, renews and ends sessions"),
+    route::<sessions::Request>(
+        "sessions",
+        function!("sessions"),
+        SESSIONS,
+        "The bearer's sessions that may still hold",
+    ),
+    route::<second_factor::Request>(
+        "second-factor",
+        function!("second-factor"),
+        SESSIONS,
+        "Drops a new second factor that waits for its first code",
+    ),
     route::<activity::Request>("activity", function!("activity"), SESSIONS, "The bearer's own last attempts"),
     route::<administer_account::Request>(
         "administer-account",

@@ -1,10 +1,10 @@
-//! `/function/session`: `GET` who bears it, `POST` make it last, `DELETE` end all of the account.
+//! `/function/session`: `GET` who bears it, `POST` make it last, `DELETE` end all of the account, or with `?this=1` this one.
 
 use crate::{BodyIs, Call, Problem, Route, SessionChange, SessionUse};
-use cofrap_accounts::{Bearer, IssuedSession, Session, SessionAnswer, SessionRequest};
+use cofrap_accounts::{Bearer, IssuedSession, Session, SessionAnswer, SessionRequest, UnixTime};
 use serde::Serialize;
 
-/// Reads the method; there is nothing else to read.
+/// The method, and `?this=1`.
 #[derive(Debug)]
 pub struct Request;
 
@@ -18,7 +18,8 @@ impl Route for Request {
     fn read(call: Call<'_>) -> Result<Self::Command, Problem> {
         let request = match call.method {
             "POST" => SessionRequest::Renew,
-            "DELETE" => SessionRequest::End,
+            "DELETE" if is_this_alone(call.query)? => SessionRequest::End,
+            "DELETE" => SessionRequest::EndAll,
             _ => SessionRequest::Read,
         };
         Ok((call.bearer, request))
@@ -33,6 +34,16 @@ impl Route for Request {
     }
 }
 
+/// Whether `this` is asked for: a value that nobody can read must not end more than was meant.
+fn is_this_alone(query: &str) -> Result<bool, Problem> {
+    let mut given = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "this");
+    match given.next() {
+        None => Ok(false),
+        Some((_, value)) if value == "1" && given.next().is_none() => Ok(true),
+        Some(_) => Err(Problem::invalid_field("this", "1, une fois, ou rien")),
+    }
+}
+
 /// The session, or what was done with it.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -41,7 +52,7 @@ pub enum Response {
     Read(Current),
     /// It lasts longer.
     Renewed(Renewed),
-    /// All sessions of the account are over.
+    /// It is over, or all of the account are.
     Ended(Ended),
 }
 
@@ -54,6 +65,9 @@ pub struct Current {
     session: Bearing,
     /// Seconds until the token ends.
     expires_in: u64,
+    /// Until when a new second factor waits for its first code, in seconds since the Unix epoch; absent when none waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_second_factor_until: Option<i64>,
 }
 
 /// Who bears a session.
@@ -82,7 +96,7 @@ pub struct Renewed {
     token: Token,
 }
 
-/// All sessions of the account are over.
+/// The session is over, or all of the account are.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "EndedSessions", deny_unknown_fields))]
@@ -139,18 +153,39 @@ impl From<SessionAnswer> for Response {
     fn from(answer: SessionAnswer) -> Self {
         match answer {
             SessionAnswer::Read(session, left) => {
-                Self::Read(Current { session: session.into(), expires_in: left.seconds() })
+                let pending_second_factor_until = session.pending_until.map(UnixTime::seconds);
+                Self::Read(Current { session: session.into(), expires_in: left.seconds(), pending_second_factor_until })
             }
             SessionAnswer::Renewed(session, issued) => {
                 let (issued_at, expires_at) = (issued.issued_at, issued.expires_at);
                 let session = Session { issued_at, expires_at, ..session }.into();
                 Self::Renewed(Renewed { session, token: issued.into() })
             }
-            SessionAnswer::Ended(session) => Self::Ended(Ended {
+            SessionAnswer::Ended(session) => {
+                Self::Ended(Ended { success: true, username: session.username, message: "Cette session est terminée" })
+            }
+            SessionAnswer::AllEnded(session) => Self::Ended(Ended {
                 success: true,
                 username: session.username,
                 message: "Toutes les sessions de ce compte sont terminées",
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_1_ends_this_session_alone_and_another_value_ends_none() {
+        for (query, expected) in
+            [("", Some(false)), ("x=1", Some(false)), ("this=1", Some(true)), ("a=b&this=1", Some(true))]
+        {
+            assert_eq!(is_this_alone(query).ok(), expected, "{query}");
+        }
+        for query in ["this", "this=", "this=0", "this=true", "this=1&this=1", "this=1&this=0"] {
+            assert!(is_this_alone(query).is_err(), "{query}");
         }
     }
 }

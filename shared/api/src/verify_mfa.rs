@@ -1,5 +1,6 @@
 //! `POST /function/verify-2fa`: judges a code; with a challenge, the second step of a login.
 
+use crate::authenticate_user_v2::Factors;
 use crate::session::Token;
 use crate::{Code, Endpoint, Field, Problem, SessionChange, SessionUse};
 use cofrap_accounts::{Bearer, LoginError, VerifiedCode, VerifyCode};
@@ -50,15 +51,20 @@ pub struct Response {
     /// The session, if there was a challenge; not under the legacy policy.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     session: Option<Token>,
+    /// If there was a challenge.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    factors: Option<Factors>,
 }
 
 impl From<VerifiedCode> for Response {
     fn from(verified: VerifiedCode) -> Self {
-        let session = match verified {
-            VerifiedCode::Alone => None,
-            VerifiedCode::Login(login) => login.session.map(Token::from),
-        };
-        Self { message: "✅ Token is valid", session }
+        let message = "✅ Token is valid";
+        match verified {
+            VerifiedCode::Alone => Self { message, session: None, factors: None },
+            VerifiedCode::Login(login) => {
+                Self { message, factors: Some(Factors::of(&login)), session: login.session.map(Token::from) }
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
 use crate::tokens::TokenKeys;
-use crate::{HashMatch, Password, PasswordHash, Pause, UnhashablePassword};
+use crate::{HashMatch, Password, PasswordHash, Pause, SubjectKey, UnhashablePassword};
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use core::fmt;
@@ -252,6 +252,12 @@ impl Keyring {
     #[must_use]
     pub fn bind_standing(&self, owner: &str, standing: &str) -> Binding {
         self.first().bind(&["users_v2", owner, standing])
+    }
+
+    /// What makes digests of names and addresses while the first key stays.
+    #[must_use]
+    pub fn subject_key(&self) -> SubjectKey {
+        SubjectKey::new(Zeroizing::new(self.first().mac(&["subject key"]).finalize().into_bytes().into()))
     }
 
     /// A digest of what a log must not hold as it is; the same text has the same one while the first key stays.

@@ -36,7 +36,9 @@ pub use password_hash::{HashMatch, InvalidPasswordHash, PasswordHash, Pause, Unh
 pub use qr::{QrError, draw_qr_png};
 #[cfg(feature = "std")]
 pub(crate) use secret::hexadecimal;
-pub use secret::{SharedSecret, SharedSecretTooShort, digest};
+pub use secret::{SharedSecret, SharedSecretTooShort, SubjectKey, digest};
 #[cfg(feature = "std")]
-pub use tokens::{AUDIENCE, ISSUER, Identity, InvalidToken, PublicKey, Purpose, SessionClaims, Ticket, TokenKeys};
+pub use tokens::{
+    AUDIENCE, ISSUER, Identity, InvalidToken, PublicKey, Purpose, SessionClaims, SessionId, Ticket, TokenKeys,
+};
 pub use totp::{InvalidTotpSecret, MalformedTotpCode, TotpCode, TotpSecret, TotpStep};

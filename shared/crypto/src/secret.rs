@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 use core::fmt::Write;
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -27,6 +28,24 @@ impl SharedSecret {
         if text.chars().count() < Self::MIN_LENGTH { Err(SharedSecretTooShort) } else { Ok(Self(text)) }
     }
 
+    /// What makes digests of names and addresses where there is no other key.
+    #[must_use]
+    pub fn subject_key(&self) -> SubjectKey {
+        SubjectKey(Zeroizing::new(self.mac("cofrap subjects v1")))
+    }
+
+    /// What proves to the database that a program has the secret, and leads to nobody's.
+    #[must_use]
+    pub fn proof(&self) -> String {
+        hexadecimal(&self.mac("cofrap operator v1"))
+    }
+
+    fn mac(&self, purpose: &str) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("HMAC takes keys of any length");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
     /// Whether `shown` is the secret, in a time that depends on neither.
     #[must_use]
     pub fn matches(&self, shown: &str) -> bool {
@@ -37,6 +56,32 @@ impl SharedSecret {
 impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SharedSecret(redacted)")
+    }
+}
+
+/// What makes digests of names and addresses: without it nobody finds out whose they are by trying all there are.
+pub struct SubjectKey(Zeroizing<[u8; 32]>);
+
+impl SubjectKey {
+    pub(crate) const fn new(key: Zeroizing<[u8; 32]>) -> Self {
+        Self(key)
+    }
+
+    /// A name of 64 hexadecimal digits for a list of texts: HMAC-SHA-256 over each with its length before it.
+    #[must_use]
+    pub fn digest(&self, parts: &[&str]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        hexadecimal(&mac.finalize().into_bytes())
+    }
+}
+
+impl fmt::Debug for SubjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SubjectKey(redacted)")
     }
 }
 
@@ -78,5 +123,14 @@ mod tests {
     fn lists_that_join_to_the_same_text_have_different_names() {
         assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
         assert_eq!(digest(&["a"]).len(), 64);
+    }
+
+    #[test]
+    fn subjects_have_other_names_under_another_key_and_the_key_is_never_shown() {
+        let [one, other] = ["0", "1"].map(|text| SharedSecret::new(Zeroizing::new(text.repeat(32))).unwrap());
+        assert_ne!(one.subject_key().digest(&["a"]), other.subject_key().digest(&["a"]));
+        assert_ne!(one.subject_key().digest(&["ab", "c"]), one.subject_key().digest(&["a", "bc"]));
+        assert_ne!(one.proof(), other.proof());
+        assert_eq!(format!("{:?}", one.subject_key()), "SubjectKey(redacted)");
     }
 }

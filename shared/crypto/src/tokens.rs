@@ -3,6 +3,7 @@
 //! A session is a JSON Web Token (RFC 7519) signed with Ed25519 (RFC 8037). Nothing in a token chooses how it is verified:
 //! its first part must be, byte for byte, the header that one of our own keys writes.
 
+use crate::SubjectKey;
 use crate::keys::{KeyId, KeyListError, SecretKey, read_list};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -54,9 +55,14 @@ pub struct SessionClaims {
     pub epoch: i64,
     /// `acct`: the identity of the account and of its database.
     pub identity: Identity,
+    /// `sid`: the login that it began with, the same through all renewals; 16 random bytes.
+    pub session_id: SessionId,
     /// `jti`: 16 random bytes.
     pub token_id: [u8; 16],
 }
+
+/// What tells an account's sessions from each other: 16 random bytes.
+pub type SessionId = [u8; 16];
 
 /// What tells an account from others that had its number, and its database from a restored one: 16 random bytes of each.
 pub type Identity = [u8; 32];
@@ -157,6 +163,12 @@ impl TokenKeys {
         Ok(Ticket::from_bytes(ticket))
     }
 
+    /// What makes digests of names and addresses where there is no other key.
+    #[must_use]
+    pub fn subject_key(&self) -> SubjectKey {
+        SubjectKey::new(self.0[0].key.derive("cofrap subjects v1"))
+    }
+
     pub(crate) fn has(&self, id: &KeyId) -> bool {
         self.0.iter().any(|key| key.id == *id)
     }
@@ -176,6 +188,7 @@ struct ClaimsJson<'a> {
     auth_time: i64,
     epoch: i64,
     acct: String,
+    sid: String,
 }
 
 impl SessionClaims {
@@ -191,6 +204,7 @@ impl SessionClaims {
             auth_time: self.authenticated_at,
             epoch: self.epoch,
             acct: URL_SAFE_NO_PAD.encode(self.identity),
+            sid: URL_SAFE_NO_PAD.encode(self.session_id),
         };
         serde_json::to_string(&claims).expect("texts and numbers are JSON")
     }
@@ -206,6 +220,7 @@ impl SessionClaims {
             authenticated_at: claims.auth_time,
             epoch: claims.epoch,
             identity: URL_SAFE_NO_PAD.decode(&claims.acct).ok()?.try_into().ok()?,
+            session_id: URL_SAFE_NO_PAD.decode(&claims.sid).ok()?.try_into().ok()?,
             token_id: URL_SAFE_NO_PAD.decode(&claims.jti).ok()?.try_into().ok()?,
         })
     }
@@ -311,6 +326,7 @@ mod tests {
             authenticated_at: 900,
             epoch: 3,
             identity: [7; 32],
+            session_id: [2; 16],
             token_id: [1; 16],
         }
     }

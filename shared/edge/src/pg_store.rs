@@ -21,22 +21,24 @@ mod parameters;
 mod rows;
 
 use calls::{
-    Administer, Call, CompleteLogin, CompleteUsualLogin, CreateAccount, EndSessions, Find, FindSession, FindStale,
-    MarkExpired, MoveSecrets, NoteAuditRead, NoteFactor, ReadAudit, ReadHealth, Refuse, RefuseLocked, RenewSession,
-    ReplacePassword, ReplaceSecondFactor,
+    Administer, Call, CancelSecondFactor, CompleteLogin, CompleteUsualLogin, CreateAccount, EndSession, EndSessions,
+    Find, FindSession, FindStale, FreeAddress, MarkExpired, MoveSecrets, NoteAuditRead, NoteFactor, ReadActivity,
+    ReadAudit, ReadHealth, ReadSessions, Refuse, RefuseLocked, RenewSession, ReplacePassword, ReplaceSecondFactor,
 };
 use cofrap_accounts::{
-    Account, AccountId, Attempt, AuditEntry, AuditFilter, Grant, HealthReading, MovedSecrets, NewAccount, NewPassword,
-    NewSecondFactor, ProvenFactor, ProvenLogin, Reading, Refusal, RotationCursor, Saved, SessionAccount, Spelling,
-    StaleBatch, Standing, Store, StoreError, Subjects, TakesEffect, UnixTime, Username,
+    Account, AccountId, Attempt, AuditEntry, AuditFilter, CLOCK_SKEW, Grant, HealthReading, LONGEST_SESSION_SECONDS,
+    MovedSecrets, NewAccount, NewPassword, NewSecondFactor, OpenSession, OperatorProof, ProvenFactor, ProvenLogin,
+    Reading, Refusal, RotationCursor, Saved, SessionAccount, Spelling, StaleBatch, Standing, Store, StoreError,
+    Subjects, TakesEffect, UnixTime, Username,
 };
-use cofrap_crypto::{Binding, Identity, KeyId, Sealed, TotpStep};
+use cofrap_crypto::{Binding, KeyId, Sealed, SessionClaims, SessionId, TotpStep};
 use errors::{failed, is_broken, is_outcome_unknown};
 use parameters::{Noted, change, login, seen_by_factor, seen_by_grant, seen_by_login};
-use rows::{CountersRow, EntryRow, HealthRow, Outcome, ReadingRow, SessionRow, StaleRow};
+use rows::{Admitted, CountersRow, EntryRow, HealthRow, OpenSessionRow, Outcome, ReadingRow, SessionRow, StaleRow};
 use serde::de::DeserializeOwned;
 use spin_sdk::pg4::{Connection, DbValue};
 use std::cell::RefCell;
+use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 pub use calls::{CALLS, SCHEMA_VERSION};
@@ -133,18 +135,18 @@ impl<L: Link> PgStore<L> {
 
     /// Calls a function that changes an account.
     fn save(&self, call: impl Call) -> Result<Saved, StoreError> {
-        self.call(call).map(|outcome: Outcome<CountersRow>| outcome.saved(CountersRow::read))
+        self.call(call).and_then(|outcome: Outcome<CountersRow>| outcome.saved(CountersRow::read))
     }
 
     /// Calls a function that does something and says no more than whether.
     fn note(&self, call: impl Call) -> Result<Saved<()>, StoreError> {
-        self.call(call).map(|outcome: Outcome<()>| outcome.saved(|()| ()))
+        self.call(call).and_then(|outcome: Outcome<()>| outcome.saved(|()| ()))
     }
 }
 
 impl<L: Link> Store for PgStore<L> {
     fn find(&mut self, username: &Username, spelling: Spelling, subjects: &Subjects) -> Result<Reading, StoreError> {
-        let key = (spelling == Spelling::InAnyCase).then(|| username.case_key());
+        let key = (spelling == Spelling::Any).then(|| username.sameness_key());
         let row: ReadingRow = self.call(Find {
             given_name: username.as_str(),
             name_key: key.as_deref(),
@@ -156,10 +158,32 @@ impl<L: Link> Store for PgStore<L> {
         row.read(subjects)
     }
 
-    fn find_session(&mut self, account: AccountId, identity: &Identity) -> Result<Option<SessionAccount>, StoreError> {
-        let identity = rows::write_identity(identity);
-        let row: Option<SessionRow> = self.call(FindSession { account: account.0, identity: &identity })?;
-        Ok(row.map(SessionRow::read))
+    fn find_session(&mut self, claims: &SessionClaims) -> Result<Option<SessionAccount>, StoreError> {
+        let identity = rows::write_identity(&claims.identity);
+        let session = rows::write_session(&claims.session_id);
+        let call = FindSession { account: claims.user_id, identity: &identity, session: &session };
+        let row: Option<SessionRow> = self.call(call)?;
+        Ok(row.map(|row| row.read(claims.session_id)))
+    }
+
+    fn read_activity(&mut self, claims: &SessionClaims, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
+        let identity = rows::write_identity(&claims.identity);
+        let rows: Vec<EntryRow> =
+            self.call(ReadActivity { account: claims.user_id, identity: &identity, max_rows: limit })?;
+        Ok(rows.into_iter().map(EntryRow::read).collect())
+    }
+
+    fn read_sessions(
+        &mut self,
+        claims: &SessionClaims,
+        since: UnixTime,
+        limit: i64,
+    ) -> Result<Vec<OpenSession>, StoreError> {
+        let identity = rows::write_identity(&claims.identity);
+        let (account, since) = (claims.user_id, since.seconds());
+        let rows: Vec<OpenSessionRow> =
+            self.call(ReadSessions { account, identity: &identity, since, max_rows: limit })?;
+        Ok(rows.into_iter().filter_map(OpenSessionRow::read).collect())
     }
 
     fn create_account(&mut self, attempt: &Attempt<'_>, account: &NewAccount<'_>) -> Result<Saved, StoreError> {
@@ -167,7 +191,7 @@ impl<L: Link> Store for PgStore<L> {
         let call = CreateAccount {
             attempt: noted.attempt(),
             limits: noted.limits(),
-            name_key: &account.username.case_key(),
+            name_key: &account.username.sameness_key(),
             password: account.password.token(),
             password_key: account.password.key().map(KeyId::as_str),
             password_binding: account.password.binding().map(Binding::as_str),
@@ -190,11 +214,19 @@ impl<L: Link> Store for PgStore<L> {
         new: &NewPassword<'_>,
     ) -> Result<Saved, StoreError> {
         let noted = Noted::of(attempt, Some(grant.account().id));
+        let session = grant.session().map(rows::write_session);
         let call = ReplacePassword {
             attempt: noted.attempt(),
-            seen: seen_by_grant(grant, attempt),
+            seen: seen_by_grant(grant, session.as_deref(), attempt),
             limits: noted.limits(),
-            change: change(&new.change, grant, new.password.key(), new.expiry, attempt),
+            change: change(
+                &new.change,
+                grant,
+                grant.previous_after_password(),
+                new.password.key(),
+                new.expiry,
+                attempt,
+            ),
             new_password: new.password.token(),
             new_password_binding: new.password.binding().map(Binding::as_str),
             past_binding: new.past_password.binding().map(Binding::as_str),
@@ -210,12 +242,20 @@ impl<L: Link> Store for PgStore<L> {
         new: &NewSecondFactor<'_>,
     ) -> Result<Saved, StoreError> {
         let noted = Noted::of(attempt, Some(grant.account().id));
+        let session = grant.session().map(rows::write_session);
         let seen_mfa = grant.account().second_factor.as_ref().map_or("", |factor| factor.secret.token());
         let call = ReplaceSecondFactor {
             attempt: noted.attempt(),
-            seen: calls::Seen { seen_mfa: Some(seen_mfa), ..seen_by_grant(grant, attempt) },
+            seen: calls::Seen { seen_mfa: Some(seen_mfa), ..seen_by_grant(grant, session.as_deref(), attempt) },
             limits: noted.limits(),
-            change: change(&new.change, grant, new.secret.key(), new.expiry, attempt),
+            change: change(
+                &new.change,
+                grant,
+                grant.previous_after_second_factor(),
+                new.secret.key(),
+                new.expiry,
+                attempt,
+            ),
             new_mfa: new.secret.token(),
             new_mfa_binding: new.secret.binding().map(Binding::as_str),
             waits: new.takes_effect == TakesEffect::AtItsFirstCode,
@@ -223,7 +263,13 @@ impl<L: Link> Store for PgStore<L> {
         self.save(call)
     }
 
-    fn complete_login(&mut self, attempt: &Attempt<'_>, proven: &ProvenLogin<'_>) -> Result<Saved, StoreError> {
+    fn complete_login(
+        &mut self,
+        attempt: &Attempt<'_>,
+        proven: &ProvenLogin<'_>,
+        session: Option<&SessionId>,
+    ) -> Result<Saved, StoreError> {
+        let session = session.map(rows::write_session);
         let noted = Noted::of(attempt, Some(proven.account().id));
         let limits = noted.limits();
         if proven.is_usual() && attempt.needed_keys.is_empty() {
@@ -244,6 +290,7 @@ impl<L: Link> Store for PgStore<L> {
                 name_subject: limits.name_subject,
                 name_place: limits.name_place,
                 place: &attempt.subjects.place,
+                session: session.as_deref(),
             });
         }
         self.save(CompleteLogin {
@@ -255,6 +302,7 @@ impl<L: Link> Store for PgStore<L> {
             standing_key: proven.key().as_str(),
             standing_binding: proven.binding().as_str(),
             place: &attempt.subjects.place,
+            session: session.as_deref(),
         })
     }
 
@@ -300,17 +348,54 @@ impl<L: Link> Store for PgStore<L> {
 
     fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, Some(session.id));
-        self.note(RenewSession { attempt: noted.attempt(), seen_session_epoch: session.epoch })
+        let seen_session = rows::write_session(&session.session);
+        self.note(RenewSession {
+            attempt: noted.attempt(),
+            seen_session_epoch: session.epoch,
+            seen_session: &seen_session,
+        })
+    }
+
+    fn end_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {
+        let noted = Noted::of(attempt, Some(session.id));
+        let seen_session = rows::write_session(&session.session);
+        self.note(EndSession {
+            attempt: noted.attempt(),
+            seen_session_epoch: session.epoch,
+            seen_session: &seen_session,
+            // Its login was before now, by whatever clock.
+            ends_at: attempt.at.plus(LONGEST_SESSION_SECONDS + CLOCK_SKEW).seconds(),
+        })
+    }
+
+    fn cancel_second_factor(
+        &mut self,
+        attempt: &Attempt<'_>,
+        session: &SessionAccount,
+    ) -> Result<Saved<()>, StoreError> {
+        let noted = Noted::of(attempt, Some(session.id));
+        let seen_session = rows::write_session(&session.session);
+        self.note(CancelSecondFactor {
+            attempt: noted.attempt(),
+            seen_session_epoch: session.epoch,
+            seen_session: &seen_session,
+        })
     }
 
     fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, Some(session.id));
-        self.note(EndSessions { attempt: noted.attempt(), seen_session_epoch: session.epoch })
+        let seen_session = rows::write_session(&session.session);
+        self.note(EndSessions {
+            attempt: noted.attempt(),
+            seen_session_epoch: session.epoch,
+            seen_session: &seen_session,
+        })
     }
 
     fn administer(
         &mut self,
         attempt: &Attempt<'_>,
+        operator: &OperatorProof,
         account: &Account,
         standing: Standing,
         (binding, key): (&Binding, &KeyId),
@@ -319,6 +404,7 @@ impl<L: Link> Store for PgStore<L> {
         let call = Administer {
             attempt: noted.attempt(),
             limits: noted.limits(),
+            operator_proof: operator.as_str(),
             unlocked_subject: &attempt.subjects.name,
             is_disabled: standing.is_disabled(),
             standing_key: key.as_str(),
@@ -330,35 +416,64 @@ impl<L: Link> Store for PgStore<L> {
         self.note(call)
     }
 
-    fn note_audit_read(&mut self, attempt: &Attempt<'_>) -> Result<Saved<()>, StoreError> {
+    fn free_address(
+        &mut self,
+        attempt: &Attempt<'_>,
+        operator: &OperatorProof,
+        address: IpAddr,
+        counted: &Subjects,
+    ) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, None);
-        self.note(NoteAuditRead { attempt: noted.attempt(), limits: noted.limits() })
+        self.note(FreeAddress {
+            attempt: noted.attempt(),
+            limits: noted.limits(),
+            operator_proof: operator.as_str(),
+            freed: &address.to_string(),
+            freed_subject: &counted.address,
+            freed_generations_subject: &counted.generations,
+        })
     }
 
-    fn read_audit(&mut self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows: Vec<EntryRow> = self.call(ReadAudit {
+    fn note_audit_read(&mut self, attempt: &Attempt<'_>, operator: &OperatorProof) -> Result<Saved<()>, StoreError> {
+        let noted = Noted::of(attempt, None);
+        self.note(NoteAuditRead { attempt: noted.attempt(), limits: noted.limits(), operator_proof: operator.as_str() })
+    }
+
+    fn read_audit(
+        &mut self,
+        operator: &OperatorProof,
+        filter: &AuditFilter<'_>,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows: Admitted<Vec<EntryRow>> = self.call(ReadAudit {
+            operator_proof: operator.as_str(),
             given_name: filter.username,
-            account: filter.account.map(|account| account.0),
             before: filter.before,
             max_rows: filter.limit,
         })?;
-        Ok(rows.into_iter().map(EntryRow::read).collect())
+        Ok(rows.answer()?.into_iter().map(EntryRow::read).collect())
     }
 
-    fn find_stale(&mut self, first: &KeyId, after: &RotationCursor) -> Result<StaleBatch, StoreError> {
-        let row: StaleRow = self.call(FindStale {
+    fn find_stale(
+        &mut self,
+        operator: &OperatorProof,
+        first: &KeyId,
+        after: &RotationCursor,
+    ) -> Result<StaleBatch, StoreError> {
+        let row: Admitted<StaleRow> = self.call(FindStale {
+            operator_proof: operator.as_str(),
             first_key: first.as_str(),
             after_account: after.account,
             after_history: after.history,
             max_rows: ROTATION_BATCH,
             max_count: COUNTED_ROWS,
         })?;
-        row.read()
+        row.answer()?.read()
     }
 
     fn move_secrets(
         &mut self,
         attempt: &Attempt<'_>,
+        operator: &OperatorProof,
         moved: &MovedSecrets,
         first: &KeyId,
     ) -> Result<Saved<i64>, StoreError> {
@@ -367,12 +482,13 @@ impl<L: Link> Store for PgStore<L> {
         let outcome: Outcome<i64> = self.call(MoveSecrets {
             attempt: noted.attempt(),
             limits: noted.limits(),
+            operator_proof: operator.as_str(),
             accounts: &accounts,
             history: &history,
             first_key: first.as_str(),
             forgets_keys: moved.accounts.is_empty() && moved.history.is_empty(),
         })?;
-        Ok(outcome.saved(|moved| moved))
+        outcome.saved(|moved| moved)
     }
 
     fn read_health(&mut self) -> Result<HealthReading, StoreError> {

@@ -1,7 +1,7 @@
 //! Accounts to log in to, made in the database directly: as the functions would have left them.
 
 use anyhow::{Context, Result};
-use cofrap_accounts::{Access, AccountId, Clock, Operator, Origin, Standing, State, case_key};
+use cofrap_accounts::{Access, AccountId, Clock, Operator, Origin, Standing, State, sameness_key};
 use cofrap_crypto::{Binding, Keyring, Sealed, Slot};
 use cofrap_edge::SystemClock;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -63,7 +63,7 @@ impl Accounts {
                 let binding = |sealed: &Sealed| sealed.binding().map(Binding::as_str).unwrap_or_default().to_owned();
                 let values = [
                     name.clone(),
-                    case_key(&name),
+                    sameness_key(&name),
                     password.token().to_owned(),
                     binding(&password),
                     mfa.token().to_owned(),

@@ -3,7 +3,8 @@
 use crate::problem::{Expired, Locked, NotAuthenticated, Weak};
 use crate::{
     activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
-    generate_mfa_v2, generate_password, generate_password_v2, health, jwks, rotate_keys, session, verify_mfa,
+    generate_mfa_v2, generate_password, generate_password_v2, health, jwks, rotate_keys, second_factor, session,
+    sessions, verify_mfa,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
@@ -117,13 +118,34 @@ fn of_people(types: &mut SchemaGenerator) -> Vec<Operation> {
             )
         },
         Operation {
-            errors: &[401, 403, 413, 415],
+            query: &[("this", "integer", "`1`: this one alone; any other value is refused")],
+            errors: &[400, 401, 403, 413, 415],
             bearer: Bearer::Session,
             ..Operation::new(
                 "/function/session",
                 "delete",
-                "Ends all sessions of the account",
+                "Ends all sessions of the account, or this one alone",
                 types.subschema_for::<session::Ended>(),
+            )
+        },
+        Operation {
+            errors: &[401],
+            bearer: Bearer::Session,
+            ..Operation::new(
+                "/function/sessions",
+                "get",
+                "The bearer's sessions that may still hold",
+                types.subschema_for::<sessions::Response>(),
+            )
+        },
+        Operation {
+            errors: &[401, 403, 413, 415],
+            bearer: Bearer::Session,
+            ..Operation::new(
+                "/function/second-factor",
+                "delete",
+                "Drops a new second factor that waits for its first code; the session's login is at most 5 minutes ago",
+                types.subschema_for::<second_factor::Response>(),
             )
         },
         Operation {

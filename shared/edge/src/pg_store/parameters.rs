@@ -3,7 +3,8 @@
 use super::{calls, columns};
 use cofrap_accounts::{
     Account, AccountId, Attempt, CredentialChange, Expiry, FIRST_LOCK, GENERATION_WINDOW, Grant, LONGEST_LOCK,
-    MovedSecret, MovedSecrets, NAME_MEMORY, ProofKind, ProvenFactor, ProvenLogin, Tally, UnixTime, UserAgent,
+    MovedSecret, MovedSecrets, NAME_MEMORY, PreviousBecomes, ProofKind, ProvenFactor, ProvenLogin, Tally, UnixTime,
+    UserAgent,
 };
 use cofrap_crypto::{Binding, KeyId, TotpStep};
 use serde::Serialize;
@@ -85,6 +86,7 @@ fn seen<'a>(account: &'a Account, step: Option<TotpStep>, attempt: &Attempt<'_>)
         seen_password: Some(account.password.token()),
         seen_mfa: Some(account.second_factor.as_ref().map_or("", |factor| factor.secret.token())),
         seen_pending_mfa: None,
+        seen_session: None,
         step: step.map(TotpStep::number),
         otp_limit: if step.is_some() { attempt.limits.otp_failures } else { 0 },
     }
@@ -107,7 +109,11 @@ pub(super) fn seen_by_login<'a>(login: &'a ProvenLogin<'_>, attempt: &Attempt<'_
 }
 
 /// What a grant was given on. Not the tokens: a rotation may seal them again meanwhile.
-pub(super) fn seen_by_grant<'a>(grant: &'a Grant<'_>, attempt: &Attempt<'_>) -> calls::Seen<'a> {
+pub(super) fn seen_by_grant<'a>(
+    grant: &'a Grant<'_>,
+    session: Option<&'a str>,
+    attempt: &Attempt<'_>,
+) -> calls::Seen<'a> {
     let account = grant.account();
     calls::Seen {
         seen_login_counter: Some(account.counters.login),
@@ -116,6 +122,7 @@ pub(super) fn seen_by_grant<'a>(grant: &'a Grant<'_>, attempt: &Attempt<'_>) -> 
         seen_mark: Some(account.expiry != Expiry::Unmarked),
         seen_password: None,
         seen_mfa: None,
+        seen_session: session,
         ..seen(account, grant.step(), attempt)
     }
 }
@@ -124,6 +131,7 @@ pub(super) fn seen_by_grant<'a>(grant: &'a Grant<'_>, attempt: &Attempt<'_>) -> 
 pub(super) fn change<'a>(
     change: &'a CredentialChange<'_>,
     grant: &Grant<'_>,
+    previous: PreviousBecomes,
     key: Option<&'a KeyId>,
     expiry: Expiry,
     attempt: &'a Attempt<'_>,
@@ -137,6 +145,11 @@ pub(super) fn change<'a>(
         is_marked: expiry != Expiry::Unmarked,
         marked_since: marked_since.map(UnixTime::seconds),
         is_legacy: change.legacy,
+        previous: match previous {
+            PreviousBecomes::Kept => "kept",
+            PreviousBecomes::Forgotten => "forgotten",
+            PreviousBecomes::Replaced => "replaced",
+        },
         place: &attempt.subjects.place,
         needed_keys: attempt.needed_keys,
     }

@@ -1,11 +1,11 @@
 //! What the database's functions answer: JSON, one text. What cannot be read is located, and never shown.
 
 use cofrap_accounts::{
-    Access, Account, AccountId, AuditEntry, Counters, Expiry, Found, HealthReading, Operator, Origin, PastPassword,
-    PendingSecondFactor, Reading, Saved, SecondFactor, SessionAccount, StaleBatch, Standing, State, StoreError,
-    StoredKeys, Subjects, Throttles, UnixTime, Window,
+    Access, Account, AccountId, AuditEntry, Counters, Expiry, Found, HealthReading, OpenSession, Operator, Origin,
+    PastPassword, PendingSecondFactor, PreviousPassword, Reading, Saved, SecondFactor, SessionAccount, StaleBatch,
+    Standing, State, StoreError, StoredKeys, Subjects, Throttles, UnixTime, Window,
 };
-use cofrap_crypto::{Binding, Identity, KeyId, Sealed, TotpStep};
+use cofrap_crypto::{Binding, Identity, KeyId, Sealed, SessionId, TotpStep};
 use serde::Deserialize;
 
 /// What a writing function came to.
@@ -15,14 +15,37 @@ pub(super) enum Outcome<T> {
     Done(T),
     Overtaken,
     TooManyAttempts,
+    SessionEnded,
+    Resealed,
+    NotTheOperator,
 }
 
 impl<T> Outcome<T> {
-    pub(super) fn saved<U>(self, read: impl FnOnce(T) -> U) -> Saved<U> {
-        match self {
+    pub(super) fn saved<U>(self, read: impl FnOnce(T) -> U) -> Result<Saved<U>, StoreError> {
+        Ok(match self {
             Self::Done(done) => Saved::Yes(read(done)),
             Self::Overtaken => Saved::Overtaken,
             Self::TooManyAttempts => Saved::Locked,
+            Self::SessionEnded => Saved::SessionEnded,
+            Self::Resealed => Saved::Resealed,
+            Self::NotTheOperator => return Err(StoreError::NotTheOperator),
+        })
+    }
+}
+
+/// What a reading function answers the operator.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Admitted<T> {
+    Done(T),
+    NotTheOperator,
+}
+
+impl<T> Admitted<T> {
+    pub(super) fn answer(self) -> Result<T, StoreError> {
+        match self {
+            Self::Done(answer) => Ok(answer),
+            Self::NotTheOperator => Err(StoreError::NotTheOperator),
         }
     }
 }
@@ -64,6 +87,10 @@ pub(super) fn write_identity(identity: &Identity) -> String {
     let (halves, _) = identity.as_chunks();
     let [account, database] = [0, 1].map(|half| halves.get(half).copied().map_or(0, u128::from_be_bytes));
     format!("{account:032x}{database:032x}")
+}
+
+pub(super) fn write_session(session: &SessionId) -> String {
+    format!("{:032x}", u128::from_be_bytes(*session))
 }
 
 /// What `find.sql` answers.
@@ -108,7 +135,7 @@ impl ReadingRow {
         };
         let found = match self.account {
             Some(row) => Found::Account(Box::new(account(row, &self.database_identity)?)),
-            None if self.is_other_spelling => Found::OtherCase,
+            None if self.is_other_spelling => Found::OtherSpelling,
             None => Found::Nobody,
         };
         let keys = StoredKeys { registered: self.registered_keys, samples: self.foreign_tokens };
@@ -123,16 +150,39 @@ pub(super) struct SessionRow {
     username: String,
     session_epoch: i64,
     older_factor_born: i64,
+    pending_mfa_born: Option<i64>,
 }
 
 impl SessionRow {
-    pub(super) fn read(self) -> SessionAccount {
+    pub(super) fn read(self, session: SessionId) -> SessionAccount {
         SessionAccount {
             id: AccountId(self.id),
             username: self.username,
             epoch: self.session_epoch,
+            session,
             older_factor_born: UnixTime::from_seconds(self.older_factor_born),
+            pending_born: self.pending_mfa_born.map(UnixTime::from_seconds),
         }
+    }
+}
+
+/// An element of what `read_sessions.sql` answers.
+#[derive(Deserialize)]
+pub(super) struct OpenSessionRow {
+    id: String,
+    at: i64,
+    address: Option<String>,
+    user_agent: Option<String>,
+}
+
+impl OpenSessionRow {
+    pub(super) fn read(self) -> Option<OpenSession> {
+        Some(OpenSession {
+            session: u128::from_str_radix(&self.id, 16).ok()?.to_be_bytes(),
+            at: UnixTime::from_seconds(self.at),
+            address: self.address,
+            user_agent: self.user_agent,
+        })
     }
 }
 
@@ -198,6 +248,10 @@ struct AccountRow {
     password_key: Option<String>,
     password_binding: Option<String>,
     gendate: i64,
+    previous_password: Option<String>,
+    previous_password_key: Option<String>,
+    previous_password_binding: Option<String>,
+    previous_password_ends: Option<i64>,
     mfa: Option<String>,
     mfa_key: Option<String>,
     mfa_binding: Option<String>,
@@ -263,6 +317,11 @@ fn account(row: AccountRow, database_identity: &str) -> Result<Account, StoreErr
     let access = if row.disabled_at.is_some() { Access::Disabled } else { Access::Enabled };
     let mfa = row.mfa.filter(|token| !token.is_empty()).map(|token| sealed(token, row.mfa_key, row.mfa_binding));
     let pending = row.pending_mfa.map(|token| sealed(token, row.pending_mfa_key, row.pending_mfa_binding));
+    let previous = row
+        .previous_password
+        .map(|token| sealed(token, row.previous_password_key, row.previous_password_binding))
+        .zip(row.previous_password_ends)
+        .map(|(secret, ends)| PreviousPassword { secret, ends: UnixTime::from_seconds(ends) });
     let pending = pending.zip(row.pending_mfa_gendate);
     Ok(Account {
         id: AccountId(row.id),
@@ -271,6 +330,7 @@ fn account(row: AccountRow, database_identity: &str) -> Result<Account, StoreErr
         standing_binding: row.standing_binding.map(Binding::from_stored),
         password: sealed(row.password, row.password_key, row.password_binding),
         password_born: UnixTime::from_seconds(row.gendate),
+        previous,
         second_factor: mfa.map(|secret| SecondFactor { secret, born: row.mfa_gendate.map(UnixTime::from_seconds) }),
         pending: pending.map(|(secret, born)| PendingSecondFactor { secret, born: UnixTime::from_seconds(born) }),
         enrolment_ends: row.enrolment_ends.map(UnixTime::from_seconds),

@@ -1,0 +1,29 @@
+-- Drops the second factor that waits, if the session still holds: the one in force stays alone.
+CREATE FUNCTION cofrap.cancel_second_factor(
+    -- Attempt: who asked for what, and when.
+    action text,
+    given_name text, -- or null
+    caller_address text, -- or null
+    agent text, -- or null
+    moment int8,
+    account int8, -- or null
+    proof text, -- or null
+    -- Own.
+    seen_session_epoch int8,
+    seen_session text,
+    OUT answer text
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    outcome text := 'overtaken';
+BEGIN
+    IF cofrap.lock_session(account, seen_session_epoch, seen_session) THEN
+        UPDATE public.users_v2 u SET
+            pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
+            security_counter = u.security_counter + 1, updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
+            WHERE u.id = account;
+        outcome := 'done';
+    END IF;
+    PERFORM cofrap.note_attempt(
+        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+    answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;
+END $$;

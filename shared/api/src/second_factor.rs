@@ -1,0 +1,46 @@
+//! `DELETE /function/second-factor`: drops a new second factor that waits for its first code.
+
+use crate::{BodyIs, Call, Code, Problem, Route, SessionUse};
+use cofrap_accounts::{Bearer, SessionError};
+use serde::Serialize;
+
+/// Nothing but the bearer.
+#[derive(Debug)]
+pub struct Request;
+
+impl Route for Request {
+    const METHODS: &'static [&'static str] = &["DELETE"];
+    const BODY: BodyIs = BodyIs::Ignored;
+    const SESSION: SessionUse = SessionUse::Borne;
+    type Command = Bearer;
+    type Response = Response;
+
+    fn read(call: Call<'_>) -> Result<Bearer, Problem> {
+        Ok(call.bearer)
+    }
+}
+
+/// None waits any more; the one in force stays.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "CancelledSecondFactor", deny_unknown_fields))]
+pub struct Response {
+    success: bool,
+    username: String,
+    message: &'static str,
+}
+
+impl Response {
+    /// What was done for whom.
+    #[must_use]
+    pub const fn of(username: String) -> Self {
+        Self { success: true, username, message: "Le nouveau second facteur est abandonné, l'ancien reste valable" }
+    }
+}
+
+/// A refusal, in this function's words.
+#[must_use]
+pub fn refuse(error: SessionError) -> Problem {
+    let text = "Reconnectez-vous : la dernière connexion de cette session date de plus de 5 minutes";
+    Problem::from(error).in_words_of(Code::ProofRequired, text)
+}
