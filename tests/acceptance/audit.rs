@@ -23,8 +23,8 @@ async fn every_attempt_has_one_row_with_its_real_reason() {
     app.generate_mfa("m").await.problem(403, "proof_required");
     app.authenticate("nobody", "x", Value::Null).await.problem(401, "invalid_credentials");
     app.authenticate("m", "x", "123456").await.problem(401, "invalid_credentials");
-    app.authenticate("m", &m.password, Value::Null).await.problem(401, "invalid_credentials");
-    app.authenticate("m", &m.password, "12345").await.problem(401, "invalid_credentials");
+    app.authenticate("m", &m.password, Value::Null).await.problem(403, "mfa_enrollment_required");
+    app.authenticate("m", &m.password, "12345").await.problem(403, "mfa_enrollment_required");
     m.log_in().await.ok();
     app.authenticate("m", &m.password, m.code_at(app.clock.now())).await.problem(401, "invalid_credentials");
     app.generate_password("m").await.problem(403, "proof_required");
@@ -103,4 +103,23 @@ async fn a_password_that_is_typed_as_the_name_is_not_kept() {
     app.authenticate(name, "x", "000000").await;
     let known = format!("SELECT count(*) FROM auth_logs_v2 WHERE details ->> 'username' = '{name}'");
     assert_eq!(app.database.count(&known).await, 2);
+}
+
+#[tokio::test]
+async fn a_row_says_whether_the_name_was_known_at_the_attempt() {
+    let app = TestApp::start().await;
+    let mut m = app.active_account("m").await;
+    let session = m.session().await;
+    app.authenticate("m", "x", "123456").await.problem(401, "invalid_credentials");
+    app.authenticate("nobody", "x", "123456").await.problem(401, "invalid_credentials");
+    for username in ["m", "nobody"] {
+        let path = format!("/function/audit-log?username={username}");
+        app.request_as(cofrap_tests::ADMIN_TOKEN, http::Method::GET, &path).await.ok();
+    }
+    app.request_as(&session, http::Method::POST, "/function/session").await.ok();
+    app.database.client.batch_execute("DELETE FROM users_v2").await.unwrap();
+    let wrong =
+        "SELECT string_agg(concat_ws(' ', action, details ->> 'username', details ->> 'known'), ', ' ORDER BY id)
+                 FROM auth_logs_v2 WHERE (details ->> 'known')::bool IS DISTINCT FROM (details ->> 'username' = 'm')";
+    assert_eq!(app.database.text(&format!("SELECT coalesce(({wrong}), '')")).await, "");
 }

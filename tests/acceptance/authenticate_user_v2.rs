@@ -11,7 +11,7 @@ async fn a_complete_login_answers_as_the_specification_says_and_activates_the_ac
     let mut answer = michel.log_in().await.ok().0;
     assert!(answer["token"].take().is_string());
     let expected = json!({
-        "success": true, "username": "michel.ranu", "message": "Authentification réussie", "user_id": id,
+        "success": true, "second_factor": "current", "username": "michel.ranu", "message": "Authentification réussie", "user_id": id,
         "token": null, "token_type": "Bearer", "expires_in": 1800,
     });
     assert_eq!(answer, expected);
@@ -57,7 +57,7 @@ async fn only_six_ascii_digits_in_a_string_are_a_code() {
         &format!(" {code}"),
         &format!("{code}0"),
     ] {
-        app.authenticate("michel.ranu", &michel.password, text).await.problem(401, "invalid_credentials");
+        app.authenticate("michel.ranu", &michel.password, text).await.problem(403, "mfa_enrollment_required");
     }
     for other in [json!(123_456), json!(true), json!([code]), json!({})] {
         let problem = app.authenticate("michel.ranu", &michel.password, other).await.problem(400, "invalid_field");
@@ -74,7 +74,7 @@ async fn leading_zeros_count() {
         (0..1000).map(|step| app.clock.now() + step * STEP).find(|at| michel.code_at(*at).starts_with('0')).unwrap();
     app.clock.advance(zero - app.clock.now());
     let code = michel.code_at(zero);
-    app.authenticate("michel.ranu", &michel.password, &code[1..]).await.problem(401, "invalid_credentials");
+    app.authenticate("michel.ranu", &michel.password, &code[1..]).await.problem(403, "mfa_enrollment_required");
     app.authenticate("michel.ranu", &michel.password, code).await.ok();
 }
 

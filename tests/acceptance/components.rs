@@ -38,7 +38,8 @@ async fn ask_everything(app: &TestApp) -> BTreeMap<String, Vec<VariableRead>> {
             app.ask_as_operator(Method::POST, &path, &body).await;
         } else {
             let bearer = if route.component == "audit-log" { ADMIN_TOKEN } else { session.as_str() };
-            app.request_as(bearer, Method::GET, &path).await;
+            let method = if route.methods == ["DELETE"] { Method::DELETE } else { Method::GET };
+            app.request_as(bearer, method, &path).await;
         }
         reads.insert(route.component.to_owned(), app.take_reads());
     }

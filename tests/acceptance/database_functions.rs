@@ -1,7 +1,10 @@
 //! The database's functions: whose they are, what the functions' role can do with them and what not, and what becomes of rows and
 //! roles that are not as they should be.
 
-use cofrap_migrations::{Explained, FORMER_ROLE, SCHEMA_VERSION, login_of, migrate, retirable, retire, schema_of};
+use cofrap_crypto::SharedSecret;
+use cofrap_migrations::{
+    Explained, FORMER_ROLE, SCHEMA_VERSION, know_operator, login_of, migrate, retirable, retire, schema_of,
+};
 use cofrap_tests::{Database, Settings, TestApp, TestServer};
 use http::Method;
 
@@ -99,6 +102,65 @@ async fn the_functions_role_executes_its_functions_and_nothing_else() {
         let code = error.code().unwrap_or_else(|| panic!("{refused}: {error:?}")).code();
         assert_eq!(code, "42501", "{refused}: {error}");
     }
+}
+
+/// All components log in as the same role. What lists names or secrets is for those that have the operator's token.
+#[tokio::test]
+async fn without_the_operator_s_token_the_functions_role_lists_nothing() {
+    let app = TestApp::start().await;
+    let michel = app.active_account("michel.ranu").await.username;
+    let functions = app.database.connect_as_the_functions().await;
+    let schema = schema_of(SCHEMA_VERSION);
+    let calls = [
+        format!("SELECT {schema}.read_audit($1, NULL, NULL, 500)"),
+        format!("SELECT {schema}.find_stale($1, 'none', 0, 0, 50, 10000)"),
+    ];
+    // The first who says that they are the operator is.
+    app.administer(&michel, "unlock").await.ok();
+    for call in &calls {
+        for proof in [None, Some(""), Some("guessed")] {
+            let answer: String = functions.query_one(call, &[&proof]).await.unwrap().get(0);
+            assert!(
+                answer == "\"not_the_operator\"" || proof.is_none() && !answer.contains("michel"),
+                "{call}: {answer}"
+            );
+        }
+    }
+    let kept = "SELECT operator_digest FROM installation";
+    let digest = app.database.text(kept).await;
+    for (call, is_done) in [(&calls[0], false), (&calls[0], true)] {
+        let proof = SharedSecret::new(cofrap_tests::ADMIN_TOKEN.to_owned().into()).unwrap().proof();
+        let proof = if is_done { proof.as_str() } else { digest.as_str() };
+        let answer: String = functions.query_one(call, &[&proof]).await.unwrap().get(0);
+        assert_eq!(answer.contains("michel"), is_done, "{answer}");
+    }
+    // Another token than the one that the database knows: said in the log, and `migrate` tells it.
+    let other = "another token of the operator, long enough";
+    let changed = app.restart_with(Settings::variables([("admin_token".to_owned(), other.to_owned())].into())).await;
+    changed.request_as(other, Method::GET, "/function/audit-log").await.problem(503, "unavailable");
+    assert!(changed.log().contains("run `migrate` with this one as admin_token"), "{}", changed.log());
+    know_operator(&app.database.client, &SharedSecret::new(other.to_owned().into()).unwrap()).await.unwrap();
+    changed.request_as(other, Method::GET, "/function/audit-log").await.ok();
+    app.request_as(cofrap_tests::ADMIN_TOKEN, Method::GET, "/function/audit-log").await.problem(503, "unavailable");
+}
+
+/// What is stored without a binding would be another program's, and open.
+#[tokio::test]
+async fn a_secret_that_the_functions_role_stores_without_a_binding_never_opens() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let functions = app.database.connect_as_the_functions().await;
+    let token = app.fernet("a password of the thief's");
+    let call = format!(
+        "SELECT {}.create_account('login', 'thief', NULL, NULL, 0, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, NULL, '', 'keep', 0, 0, 0, 0,
+                                  'thief', $1, NULL, NULL, NULL, 'active', 'external', FALSE, 'x', FALSE, 'p', '')",
+        schema_of(SCHEMA_VERSION)
+    );
+    functions.query_one(&call, &[&token]).await.unwrap();
+    let bindings = "SELECT count(*) FROM users_v2 WHERE username = 'thief' AND password_binding = ''";
+    assert_eq!(app.database.count(bindings).await, 1);
+    app.authenticate("thief", "a password of the thief's", "123456").await.problem(401, "invalid_credentials");
+    michel.log_in().await.ok();
 }
 
 #[tokio::test]

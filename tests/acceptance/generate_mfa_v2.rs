@@ -40,11 +40,11 @@ async fn what_is_stored_is_a_fernet_token_of_the_base32_secret_with_its_birth() 
 #[tokio::test]
 async fn the_issuer_is_the_caller_s_and_everything_reserved_is_percent_encoded() {
     let app = TestApp::start().await;
-    app.generate_password("ève & co:1").await.ok();
-    let body = json!({ "username": "ève & co:1", "issuer": "R&D/Été" });
+    app.generate_password("ève @co+1").await.ok();
+    let body = json!({ "username": "ève @co+1", "issuer": "R&D/Été" });
     let answer = app.call("generate-2fa-v2", body).await.ok();
     let uri = answer.read_qr_code();
-    assert!(uri.starts_with("otpauth://totp/R%26D%2F%C3%89t%C3%A9:%C3%A8ve%20%26%20co%3A1?secret="), "{uri}");
+    assert!(uri.starts_with("otpauth://totp/R%26D%2F%C3%89t%C3%A9:%C3%A8ve%20%40co%2B1?secret="), "{uri}");
     assert!(uri.ends_with("&issuer=R%26D%2F%C3%89t%C3%A9"), "{uri}");
     assert_eq!(answer.0["issuer"], "R&D/Été");
 }
@@ -52,7 +52,7 @@ async fn the_issuer_is_the_caller_s_and_everything_reserved_is_percent_encoded()
 #[tokio::test]
 async fn the_longest_name_and_issuer_still_make_a_readable_code() {
     let app = TestApp::start().await;
-    let (name, issuer) = ("🔐".repeat(50), "🔐".repeat(64));
+    let (name, issuer) = ("𠀀".repeat(50), "🔐".repeat(64));
     app.generate_password(&name).await.ok();
     let answer = app.call("generate-2fa-v2", json!({ "username": name, "issuer": issuer })).await.ok();
     assert_eq!(answer.read_qr_code(), answer.0["provisioning_uri"]);

@@ -661,3 +661,78 @@ async fn an_account_that_was_marked_in_this_very_second_renews_in_it_too() {
     app.clock.advance(60);
     michel.log_in().await.ok();
 }
+
+/// Somebody whose sign-up broke off after the second factor was shown, on another machine than the one that it began on.
+#[tokio::test]
+async fn a_secret_that_no_login_has_proven_is_replaced_with_the_password() {
+    for is_chosen in [false, true] {
+        let app = TestApp::start_with(Settings::behind_a_proxy()).await;
+        let mut michel = if is_chosen {
+            app.chosen_account("michel.ranu").await
+        } else {
+            app.provisional_account("michel.ranu").await
+        };
+        app.generate_mfa("michel.ranu").await.problem(403, "proof_required");
+        let login = |code: &str| json!({ "username": "michel.ranu", "password": michel.password, "2FA_code": code });
+        for body in [login("000000"), login("")] {
+            app.call_from("203.0.113.9", "authenticate-user-v2", body).await.problem(403, "mfa_enrollment_required");
+        }
+        let counted = "SELECT coalesce(sum(failures), 0)::bigint FROM throttles WHERE locked_until >= 0 AND place = ''";
+        assert!(app.database.count(counted).await > 0, "a wrong code is a failure");
+        let body = json!({ "username": "michel.ranu", "password": michel.password });
+        let uri = app.call_from("203.0.113.9", "generate-2fa-v2", body).await.ok().read_qr_code();
+        michel.log_in().await.problem(403, "mfa_enrollment_required");
+        michel.scan(&uri);
+        michel.log_in().await.ok();
+        // Proven from here on.
+        app.authenticate("michel.ranu", &michel.password, "000000").await.problem(401, "invalid_credentials");
+        let body = json!({ "username": "michel.ranu", "password": michel.password });
+        app.call("generate-2fa-v2", body).await.problem(401, "invalid_credentials");
+    }
+}
+
+#[tokio::test]
+async fn by_two_steps_too_an_unproven_secret_is_replaced() {
+    let app = TestApp::start().await;
+    let mut michel = app.chosen_account("michel.ranu").await;
+    let begun = app.begin_login("michel.ranu", &michel.password).await.ok().0;
+    assert_eq!(begun["2fa_required"], true);
+    let body = json!({ "username": "michel.ranu", "challenge": begun["challenge"] });
+    let uri = app.call("generate-2fa-v2", body).await.ok().read_qr_code();
+    michel.scan(&uri);
+    michel.log_in().await.ok();
+    let challenge = michel.challenge().await;
+    let body = json!({ "username": "michel.ranu", "challenge": challenge });
+    app.call("generate-2fa-v2", body).await.problem(403, "proof_required");
+}
+
+#[tokio::test]
+async fn no_other_account_says_that_its_password_was_right() {
+    let app = TestApp::start().await;
+    // Of another program, touched by the operator, disabled.
+    for change in ["UPDATE users_v2 SET origin = 'external', standing_binding = NULL", "unlock", "disable"] {
+        let michel = app.provisional_account("michel.ranu").await;
+        match change.split_once(' ') {
+            Some(_) => app.database.client.batch_execute(change).await.unwrap(),
+            None => drop(app.administer("michel.ranu", change).await.ok()),
+        }
+        for code in [json!("000000"), Value::Null] {
+            app.authenticate("michel.ranu", &michel.password, code).await.problem(401, "invalid_credentials");
+        }
+        let body = json!({ "username": "michel.ranu", "password": michel.password });
+        let answer = app.call("generate-2fa-v2", body).await;
+        assert!([401, 403].contains(&answer.status), "{change}: {}", answer.body);
+        app.database.client.batch_execute("DELETE FROM users_v2; DELETE FROM throttles").await.unwrap();
+    }
+    let michel = app.provisional_account("michel.ranu").await;
+    for settings in [Settings::variable("registration", "operator"), Settings::variable("policy", "legacy")] {
+        let app = app.restart_with(settings).await;
+        app.authenticate("michel.ranu", &michel.password, "000000").await.problem(401, "invalid_credentials");
+    }
+    // A code that was used is a code that was right.
+    let app = TestApp::start().await;
+    let michel = app.provisional_account("michel.ranu").await;
+    let code = michel.code_at(app.clock.now());
+    app.verify_code("michel.ranu", &code).await.ok();
+    app.authenticate("michel.ranu", &michel.password, code).await.problem(401, "invalid_credentials");
+}

@@ -26,6 +26,7 @@ mod journey;
 mod jwks;
 mod lifecycle;
 mod local_host;
+mod lost_answers;
 mod names;
 mod not_found;
 mod openapi;

@@ -35,7 +35,10 @@ async fn interrupted(app: &TestApp, wire: &Wire, change: &str, request: impl Fut
     );
     assert_eq!(kept, i64::from(!after.is_empty()), "{change}");
     let last = "SELECT concat_ws(' ', success, details ->> 'reason') FROM auth_logs_v2 ORDER BY id DESC LIMIT 1";
-    assert_eq!(app.database.text(last).await, "f overtaken", "{change}");
+    // What is stored otherwise, and nothing else, is judged once more.
+    let is_judged_anew = change.contains("= NULL");
+    let expected = if is_judged_anew { "f unreadable_secret" } else { "f overtaken" };
+    assert_eq!(app.database.text(last).await, expected, "{change}");
     answer
 }
 
@@ -160,6 +163,38 @@ async fn a_login_is_overtaken_by_an_operator_s_action_and_by_other_programs_writ
     }
 }
 
+/// A rotation between the two statements changes how secrets are stored, and nothing about who may log in.
+#[tokio::test]
+async fn a_right_login_beside_a_rotation_is_judged_once_more_and_right() {
+    for way in ["at once", "first step", "second step", "late"] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let mut michel = app.active_account("michel.ranu").await;
+        let secret = app.unseal(stored(&app, "mfa").await);
+        let (password, secret) = (app.fernet(&michel.password), app.fernet(&secret));
+        let sealed_anew = format!(
+            "UPDATE users_v2 SET password = '{password}', password_key = NULL, password_binding = NULL, mfa = '{secret}',
+                                 mfa_key = NULL, mfa_binding = NULL"
+        );
+        let change = app.database.client.batch_execute(&sealed_anew);
+        let attempts = app.database.count("SELECT count(*) FROM auth_logs_v2").await;
+        match way {
+            "at once" => drop(wire.interrupt(DEED, michel.log_in(), change).await.ok()),
+            "first step" => {
+                drop(wire.interrupt(DEED, app.begin_login("michel.ranu", &michel.password), change).await.ok())
+            }
+            "second step" => {
+                let code = michel.fresh_code();
+                drop(wire.interrupt(DEED, app.verify_code("michel.ranu", &code), change).await.ok());
+            }
+            _ => {
+                app.clock.advance(MAX_AGE + 1);
+                wire.interrupt(DEED, michel.log_in(), change).await.problem(403, "password_expired");
+            }
+        }
+        assert_eq!(app.database.count("SELECT count(*) FROM auth_logs_v2").await, attempts + 1, "{way}");
+    }
+}
+
 #[tokio::test]
 async fn a_waiting_second_factor_is_not_put_in_force_when_another_one_waits_by_now() {
     let (app, wire) = TestApp::start_on_a_wire().await;
@@ -233,15 +268,20 @@ async fn a_right_password_or_code_alone_is_overtaken_by_whatever_it_was_judged_o
         "UPDATE users_v2 SET mfa = 'x', mfa_key = NULL, mfa_binding = NULL",
         "UPDATE users_v2 SET otp_failures = 20",
     ] {
-        let (app, wire) = TestApp::start_on_a_wire().await;
-        let mut michel = app.provisional_account("michel.ranu").await;
-        let first = app.begin_login("michel.ranu", &michel.password);
-        interrupted(&app, &wire, change, first).await.problem(401, "invalid_credentials");
-        let (app, wire) = TestApp::start_on_a_wire().await;
-        michel = app.provisional_account("michel.ranu").await;
-        let code = michel.fresh_code();
-        let second = app.verify_code("michel.ranu", &code);
-        interrupted(&app, &wire, change, second).await.problem(401, "invalid_credentials");
+        // Each factor is judged for itself: what is stored of the other one otherwise changes nothing.
+        if !change.contains("SET mfa = 'x'") {
+            let (app, wire) = TestApp::start_on_a_wire().await;
+            let michel = app.provisional_account("michel.ranu").await;
+            let first = app.begin_login("michel.ranu", &michel.password);
+            interrupted(&app, &wire, change, first).await.problem(401, "invalid_credentials");
+        }
+        if !change.contains("SET password = 'x'") {
+            let (app, wire) = TestApp::start_on_a_wire().await;
+            let mut michel = app.provisional_account("michel.ranu").await;
+            let code = michel.fresh_code();
+            let second = app.verify_code("michel.ranu", &code);
+            interrupted(&app, &wire, change, second).await.problem(401, "invalid_credentials");
+        }
     }
     let (app, wire) = TestApp::start_on_a_wire().await;
     let mut michel = app.provisional_account("michel.ranu").await;

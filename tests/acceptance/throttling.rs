@@ -1,6 +1,6 @@
 //! How often things may fail: per name, per address, for codes; and who is not locked out by others.
 
-use cofrap_tests::{Answer, CHOSEN_PASSWORD, Person, Settings, TestApp};
+use cofrap_tests::{ADMIN_TOKEN, Answer, CHOSEN_PASSWORD, KEY, Person, Settings, TestApp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -135,7 +135,7 @@ async fn a_right_guess_among_parallel_ones_is_judged_within_the_limit_too() {
             })
             .collect();
         for attempt in attempts {
-            assert!([200, 401, 429].contains(&attempt.await.unwrap()));
+            assert!([200, 401, 403, 429].contains(&attempt.await.unwrap()));
         }
         let before_success = format!(
             "SELECT count(*) FROM auth_logs_v2 wrong, auth_logs_v2 success
@@ -335,7 +335,7 @@ async fn a_limit_of_0_is_none() {
     let app = TestApp::start_with(Settings::without_limits()).await;
     let mut michel = app.provisional_account("michel.ranu").await;
     for _ in 0..40 {
-        app.authenticate("michel.ranu", &michel.password, "00000").await.problem(401, "invalid_credentials");
+        app.authenticate("michel.ranu", &michel.password, "00000").await.problem(403, "mfa_enrollment_required");
     }
     michel.log_in().await.ok();
     assert_eq!(app.database.count("SELECT count(*) FROM throttles").await, 0);
@@ -375,7 +375,8 @@ async fn of_300_parallel_wrong_codes_behind_a_right_password_at_most_20_are_judg
         let (mut wrong, mut right) = (0, 0);
         for attempt in attempts {
             match attempt.await.unwrap() {
-                401 => wrong += 1,
+                // Of an account that nobody has logged in to, that it may enrol anew.
+                401 | 403 => wrong += 1,
                 200 => right += 1,
                 status => assert_eq!(status, 429),
             }
@@ -454,4 +455,49 @@ async fn a_clock_that_ran_ahead_and_was_mended_locks_nobody_out() {
     app.clock.advance(60);
     let code = michel.code_at(app.clock.now());
     app.authenticate("michel.ranu", &michel.password, code).await.ok();
+}
+
+#[tokio::test]
+async fn an_operator_frees_an_address_and_nobody_else_does() {
+    let app = TestApp::start_with(Settings::behind_a_proxy()).await;
+    let address = "2001:db8::1";
+    for attempt in 0..30 {
+        let body = json!({ "username": format!("nobody{attempt}"), "password": "x" });
+        app.call_from(address, "authenticate-user-v2", body).await.problem(401, "invalid_credentials");
+    }
+    let body = json!({ "username": "anybody", "password": "x" });
+    let locked = app.call_from(address, "authenticate-user-v2", body.clone()).await.problem(429, "too_many_attempts");
+    assert_eq!(locked["scope"], "address");
+    let free = json!({ "action": "unlock", "address": "2001:db8::ffff" });
+    app.call("administer-account", free.clone()).await.problem(401, "invalid_token");
+    for (changed, value) in [("action", "disable"), ("address", "everywhere"), ("address", "192.0.2.0/24")] {
+        let mut body = free.clone();
+        body[changed] = value.into();
+        let problem = app.call_as(ADMIN_TOKEN, "administer-account", body).await.problem(400, "invalid_field");
+        assert!(problem["error"].as_str().unwrap().contains("address"), "{problem}");
+    }
+    let freed = app.call_as(ADMIN_TOKEN, "administer-account", free).await.ok().0;
+    assert_eq!(freed, json!({ "success": true, "address": "2001:db8::ffff", "message": "Adresse déverrouillée" }));
+    app.call_from(address, "authenticate-user-v2", body).await.problem(401, "invalid_credentials");
+    let row = "SELECT details ->> 'address' FROM auth_logs_v2 WHERE action = 'address_unlocked' AND success";
+    assert_eq!(app.database.text(row).await, "2001:db8::ffff");
+}
+
+/// With the database alone nobody finds out whose the counts and places are by trying all names and addresses.
+#[tokio::test]
+async fn what_is_counted_has_another_name_under_another_key() {
+    let subjects = "SELECT string_agg(concat_ws(' ', t.subject, t.place, u.generated_from), ' ' ORDER BY t.subject)
+                    FROM throttles t, users_v2 u";
+    let mut found = Vec::new();
+    for key in [KEY.as_str(), "YW5vdGhlciBrZXksIGZvciB0aGUgcm90YXRpb24gLi4="] {
+        let app =
+            TestApp::start_with(Settings::variables([("encryption_key".to_owned(), key.to_owned())].into())).await;
+        app.generate_password("michel.ranu").await.ok();
+        app.authenticate("michel.ranu", "wrong", "123456").await.problem(401, "invalid_credentials");
+        found.extend(
+            app.database.text(subjects).await.split(' ').map(str::to_owned).collect::<std::collections::BTreeSet<_>>(),
+        );
+    }
+    let different: std::collections::BTreeSet<_> = found.iter().filter(|subject| !subject.is_empty()).collect();
+    assert_eq!(different.len(), 8, "{found:?}");
 }

@@ -105,6 +105,8 @@ async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Seen>)
             // The statement's name, its text, its parameters' types.
             let text = message.split(|byte| *byte == 0).nth(1).unwrap_or_default();
             let text = String::from_utf8_lossy(text).into_owned();
+            // Before it is held up: the request may be over before this goes on.
+            seen.statements.lock().expect("no watcher panicked").push(text.clone());
             if seen.hold.lock().expect("no watcher panicked").take_if(|hold| text.contains(*hold)).is_some() {
                 seen.held.notify_one();
                 seen.release.notified().await;
@@ -112,7 +114,6 @@ async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, seen: Arc<Seen>)
             if seen.lose.lock().expect("no watcher panicked").take_if(|lose| text.contains(*lose)).is_some() {
                 is_next = true;
             }
-            seen.statements.lock().expect("no watcher panicked").push(text);
         }
         // It is carried out once its values are bound; that it was parsed was answered before.
         if kind == b'B' && is_next {

@@ -80,7 +80,8 @@ pub(crate) fn would_do(text: &str) -> bool {
 
 fn weaknesses(password: &str, username: &Username) -> Vec<Weakness> {
     let mut found = weaknesses_of_shape(password);
-    if sameness_key(password).contains(&username.sameness_key()) {
+    let name = username.sameness_key();
+    if !name.is_empty() && sameness_key(password).contains(&name) {
         found.push(Weakness::ContainsName);
     }
     if is_common(password) {

@@ -61,9 +61,11 @@ impl From<VerifiedCode> for Response {
         let message = "✅ Token is valid";
         match verified {
             VerifiedCode::Alone => Self { message, session: None, factors: None },
-            VerifiedCode::Login(login) => {
-                Self { message, factors: Some(Factors::of(&login)), session: login.session.map(Token::from) }
-            }
+            VerifiedCode::Login(login) => Self {
+                message,
+                factors: login.session.as_ref().map(|_| Factors::of(&login)),
+                session: login.session.map(Token::from),
+            },
         }
     }
 }

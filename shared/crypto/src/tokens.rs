@@ -370,7 +370,7 @@ mod tests {
         let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         assert_eq!(
             String::from_utf8(body).unwrap(),
-            r#"{"iss":"cofrap-auth","aud":"cofrap","sub":"7","iat":1000,"nbf":1000,"exp":2800,"jti":"AQEBAQEBAQEBAQEBAQEBAQ","auth_time":900,"epoch":3,"acct":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"#
+            r#"{"iss":"cofrap-auth","aud":"cofrap","sub":"7","iat":1000,"nbf":1000,"exp":2800,"jti":"AQEBAQEBAQEBAQEBAQEBAQ","auth_time":900,"epoch":3,"acct":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","sid":"AgICAgICAgICAgICAgICAg"}"#
         );
     }
 
