@@ -34,19 +34,20 @@ fn main() {
     let texts = LANGUAGES.map(read_texts);
     assert_same_keys("texts", &texts[0], &texts[1]);
 
-    let mut assets = read_folder("static");
+    let (modules, mut assets): (Vec<_>, Vec<_>) =
+        read_folder("static").into_iter().partition(|(name, _)| is_of_every_page(name));
+    assets.push(("app.js".to_owned(), bundle(modules).into_bytes()));
     for (language, texts) in LANGUAGES.iter().zip(&texts) {
         assets.push((format!("texts.{language}.js"), format!("export default {texts};\n").into_bytes()));
     }
     assets.sort();
     let version = digest(assets.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]));
-    let scripts: Vec<_> = assets.iter().map(|(name, _)| name).filter(|name| is_preloaded(name)).collect();
 
     let templates = templates();
     let page = |path: &str, name: &str, kept: &str| {
         let in_language = |(language, texts): (&&str, &Value)| {
             let values = context! {
-                t => Serde(texts), lang => *language, path, scripts => Serde(&scripts), version => version.as_str(),
+                t => Serde(texts), lang => *language, path, version => version.as_str(),
                 base => format!("/static/{version}"),
             };
             let page = templates.get_template(&format!("{name}.html")).and_then(|page| page.render(values));
@@ -92,9 +93,80 @@ fn templates() -> Environment<'static> {
     templates
 }
 
-/// What every page needs, so that the browser need not find out one after the other.
-fn is_preloaded(name: &str) -> bool {
-    media_type(name).starts_with("text/javascript") && !name.starts_with("texts.")
+/// Whether a file is a script that every page needs; others are asked for when they are.
+fn is_of_every_page(name: &str) -> bool {
+    media_type(name).starts_with("text/javascript") && name != "qr.js"
+}
+
+/// The modules as one script, so that a browser asks once. Each becomes a function that is called where it is first needed; what it
+/// imports and exports is one line each, as in `static/`. Comments and indentation go.
+fn bundle(modules: Vec<(String, Vec<u8>)>) -> String {
+    let mut left: Vec<_> = modules
+        .into_iter()
+        .map(|(name, bytes)| Module::parse(&name, &String::from_utf8(bytes).expect("scripts are UTF-8")))
+        .collect();
+    let mut script = String::new();
+    while !left.is_empty() {
+        let is_ready = |module: &&Module| !module.needs.iter().any(|need| left.iter().any(|other| other.name == *need));
+        let ready = left.iter().find(is_ready).unwrap_or_else(|| panic!("modules need each other in a circle"));
+        let name = ready.name.clone();
+        script += &ready.code;
+        left.retain(|module| module.name != name);
+    }
+    script
+}
+
+struct Module {
+    name: String,
+    needs: Vec<String>,
+    code: String,
+}
+
+impl Module {
+    fn parse(file: &str, text: &str) -> Self {
+        let name = identifier(file.strip_suffix(".js").expect("a script"));
+        let (mut needs, mut exports, mut body) = (Vec::new(), Vec::new(), String::new());
+        for line in text.lines().map(str::trim).filter(|line| !is_comment(line)) {
+            if let Some(import) = line.strip_prefix("import ").filter(|import| import.contains(" from ")) {
+                let (names, path) = import.split_once(" from ").expect("as above");
+                let path = path.trim_matches(['"', ';']).strip_prefix("./").expect("a module beside this one");
+                let need = identifier(path.strip_suffix(".js").expect("a script"));
+                let names = names.strip_prefix("* as ").unwrap_or(names);
+                body += &format!("const {names} = {need};\n");
+                needs.push(need);
+                continue;
+            }
+            let declared = line.strip_prefix("export ").unwrap_or(line);
+            if declared.len() < line.len() {
+                let words =
+                    declared.split([' ', '(']).filter(|word| !["async", "function", "const", "class"].contains(word));
+                exports.push(words.into_iter().next().expect("a name").to_owned());
+            }
+            body += declared;
+            body.push('\n');
+        }
+        // Only the entry waits for something, and nothing needs it.
+        let code = if exports.is_empty() {
+            body
+        } else {
+            format!("const {name} = (() => {{\n{body}return {{ {} }};\n}})();\n", exports.join(", "))
+        };
+        Self { name, needs, code }
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.is_empty()
+        || line.starts_with("//")
+        || line.starts_with("/**")
+        || line.starts_with("* ")
+        || line == "*/"
+        || line == "*"
+}
+
+/// `check-2fa` is `check_2fa_module`.
+fn identifier(name: &str) -> String {
+    format!("{}_module", name.replace('-', "_"))
 }
 
 fn read_texts(language: &str) -> Value {

@@ -95,7 +95,7 @@ fn calls() -> Vec<String> {
         format!("replace_password({ATTEMPT}, {SEEN}, {LIMITS}, {CHANGE}, 'z', 'b', 'b', TRUE)"),
         format!("replace_second_factor({ATTEMPT}, {SEEN}, {LIMITS}, {CHANGE}, 'z', 'b', FALSE)"),
         format!("complete_login({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, 'active', 'k1', 'b', 'place', 'session')"),
-        format!("complete_usual_login({ATTEMPT}, 1, 1, 0, NULL, 'x', 'y', 30, 20, 's2', 30, 300, 's3', '', 'place', 'session')"),
+        format!("complete_usual_login({ATTEMPT}, 1, 1, 0, NULL, 'x', 'y', 30, 20, 's2', 30, 300, 's3', '', 'place', '{{}}')"),
         format!("mark_expired({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, NULL)"),
         format!("note_factor({ATTEMPT}, {SEEN}, {LIMITS}, FALSE)"),
         format!("refuse({ATTEMPT}, {LIMITS}, 'wrong_code', TRUE, 30, 20)"),

@@ -63,7 +63,10 @@ impl Language {
     pub fn text(self, key: &str) -> String {
         let texts: Value = serde_json::from_str(self.texts()).expect("JSON");
         let text = texts.pointer(&format!("/{}", key.replace('.', "/"))).and_then(Value::as_str);
-        text.unwrap_or_else(|| panic!("there is no text {key}")).to_owned()
+        let text = text.unwrap_or_else(|| panic!("there is no text {key}"));
+        // Where no setting names anybody.
+        let helpdesk = texts.pointer("/layout/administrator").and_then(Value::as_str).expect("a text");
+        text.replace("{helpdesk}", helpdesk)
     }
 }
 
@@ -191,7 +194,7 @@ impl Browser {
     }
 
     async fn find_by_text(&self, text: &str) -> Option<String> {
-        let script = "return [...document.querySelectorAll('main button, main a')].find((element) =>
+        let script = "return [...document.querySelectorAll('main button, main a, header button')].find((element) =>
             element.textContent.trim() === arguments[0] && element.checkVisibility())";
         reference(&self.run(script, &[json!(text)]).await)
     }
@@ -263,6 +266,8 @@ impl Browser {
             if self.run(is_loaded, &[]).await != true {
                 return None;
             }
+            // A picture of an element shows what of it is on the screen.
+            self.run("document.querySelector('img[data-image]')?.scrollIntoView({ block: 'center' })", &[]).await;
             let picture = self.send(Method::GET, &format!("/element/{element}/screenshot"), None).await.ok()?;
             // It may be loaded and not painted yet.
             find_qr_code(&STANDARD.decode(picture.as_str()?).expect("base64"))

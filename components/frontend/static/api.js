@@ -10,6 +10,9 @@ export class Refusal extends Error {
   }
 }
 
+/** How long an answer may take. */
+const PATIENCE = 20_000;
+
 /** Calls a function with the session of this browser, if there is one. */
 export function call(name, { method = "POST", body } = {}) {
   return send(name, { method, body, credentials: "same-origin" });
@@ -27,16 +30,25 @@ async function send(name, { method, body, credentials }) {
     response = await fetch(`/function/${name}`, {
       method,
       credentials,
+      signal: AbortSignal.timeout(PATIENCE),
       cache: "no-store",
       // The session stays where no script can read it.
       headers: { "Content-Type": "application/json", "Cofrap-Session": "cookie" },
       body: body && JSON.stringify(body),
     });
     answer = await response.json();
-  } catch {
-    // No network, or an answer that broke off or that something in between gave: what was asked for may have been done.
-    throw new Refusal(response ? "outcome_unknown" : "unreachable");
+  } catch (error) {
+    throw new Refusal(lost(method, response, error));
   }
   if (response.ok && answer) return answer;
-  throw new Refusal(answer?.code ?? "outcome_unknown", { retryAfter: Number(response.headers.get("Retry-After")), answer });
+  const code = answer?.code ?? lost(method, response);
+  throw new Refusal(code, { retryAfter: Number(response.headers.get("Retry-After")), answer });
+}
+
+/** What an answer that did not come, broke off, or came from something in between leaves open. Who only reads has changed nothing. */
+function lost(method, response, error) {
+  if (response?.status === 503) return "unavailable";
+  const isLate = error?.name === "TimeoutError";
+  if (method === "GET") return response || isLate ? "no_answer" : "unreachable";
+  return response || isLate ? "outcome_unknown" : "unreachable";
 }

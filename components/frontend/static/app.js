@@ -9,8 +9,10 @@ import * as generateSecondFactor from "./generate-2fa.js";
 import { journey } from "./journey.js";
 import * as login from "./login.js";
 import * as logout from "./logout.js";
+import { logOut } from "./logout.js";
 import * as signup from "./signup.js";
 import { speak, t } from "./texts.js";
+import { forgetSession, look, onChange, showSession } from "./who.js";
 
 const pages = {
   "/login": login,
@@ -35,7 +37,10 @@ let ways = 0;
 function start() {
   leaving.abort();
   leaving = new AbortController();
+  document.documentElement.dataset.started = "";
+  showSession();
   document.querySelector(".language").addEventListener("click", switchLanguage);
+  document.querySelector("[data-logout]").addEventListener("click", leaveSession);
   const path = shown.replace(/(.)\/$/, "$1");
   pages[path]?.start(document.querySelector("main"), { go, signal: leaving.signal });
 }
@@ -91,6 +96,23 @@ function request(url) {
     request.onerror = () => reject(new Error("no answer"));
     request.send();
   });
+}
+
+/** Ends this session, from any page. */
+async function leaveSession(event) {
+  const button = event.currentTarget;
+  if (isBusy() || (journey.holdsSecrets() && !confirm(t("layout.leave")))) return;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await logOut();
+  } catch {
+    button.removeAttribute("aria-busy");
+    // The page for it says what went wrong.
+    return void location.assign("/logout");
+  }
+  forgetSession();
+  journey.begin({ ended: "logged_out" });
+  await go("/logout", { replace: true });
 }
 
 /** The same page in the other language, with what was typed and what the journey has come to; not while an answer is awaited. */
@@ -149,5 +171,7 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
+onChange(look);
+look();
 await speak(document.documentElement.lang);
 start();

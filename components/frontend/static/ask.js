@@ -14,7 +14,7 @@ export function askWho(main, { page, path, go, signal }, issue) {
   const form = main.querySelector("[data-ask]");
   const proof = form.querySelector("[data-proof]");
   const show = () => {
-    showStep(main, path);
+    showStep(main, path, signal);
     showWho(form);
     proof.hidden = journey.bySession;
   };

@@ -2,21 +2,25 @@
 
 import { call, callUnknown } from "./api.js";
 import { journey } from "./journey.js";
-import { readQrCode } from "./qr.js";
+
+/** What authenticator apps call the entry: with the month, so that an old one is told from a new one. */
+function issuer() {
+  return `MSPR2-COFRAP ${new Date().toISOString().slice(0, 7)}`;
+}
 
 /** What an expired login gave proves more than a session; a journey that has neither is one of a new account. */
-function ask(name) {
+function ask(name, more) {
   const { username, renewalToken, proof, bySession } = journey;
-  if (renewalToken) return callUnknown(name, { username, renewal_token: renewalToken });
-  if (bySession) return call(name, { body: { username } });
-  return callUnknown(name, { username, ...proof });
+  if (renewalToken) return callUnknown(name, { username, renewal_token: renewalToken, ...more });
+  if (bySession) return call(name, { body: { username, ...more } });
+  return callUnknown(name, { username, ...proof, ...more });
 }
 
 /** From the moment that it is asked for, a new credential may be the only one that works. */
-async function issue(name, keep) {
+async function issue(name, keep, more) {
   journey.isIssuing = true;
   try {
-    await keep(await ask(name));
+    await keep(await ask(name, more));
   } finally {
     journey.isIssuing = false;
   }
@@ -24,15 +28,18 @@ async function issue(name, keep) {
 
 /** Replaces the password. The text is read out of the image, which alone has it; it is absent if that fails. */
 export function issuePassword() {
+  const reader = import("./qr.js").catch(() => undefined);
   return issue("generate-password-v2", async ({ qr_code: image }) => {
-    const text = await readQrCode(image).catch(() => undefined);
+    const text = await (await reader)?.readQrCode(image).catch(() => undefined);
     journey.password = { image, text };
   });
 }
 
 /** Replaces the second factor. */
 export function issueSecondFactor() {
-  return issue("generate-2fa-v2", ({ qr_code: image, provisioning_uri: link }) => {
-    journey.secondFactor = { image, link, secret: new URL(link).searchParams.get("secret") };
-  });
+  const keep = ({ qr_code: image, provisioning_uri: link }) => {
+    const parameters = new URL(link).searchParams;
+    journey.secondFactor = { image, link, secret: parameters.get("secret"), entry: parameters.get("issuer") };
+  };
+  return issue("generate-2fa-v2", keep, { issuer: issuer() });
 }

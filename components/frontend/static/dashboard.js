@@ -4,14 +4,18 @@ import { call, Refusal } from "./api.js";
 import { drawChart } from "./chart.js";
 import { say, tell } from "./form.js";
 import { journey } from "./journey.js";
-import { logOut } from "./logout.js";
+import { logOutEverywhere } from "./logout.js";
 import { count, firstOf, moment, t } from "./texts.js";
+import { forgetSession, onChange } from "./who.js";
 
 /** Seconds before its end that a session asks whether it shall last. */
 const WARNING = 120;
 
 /** Days before the renewal that its date stands out. */
 const SOON = 14;
+
+/** Lines of the activity that are shown at first. */
+const FEW = 5;
 
 /** Seconds of a day. */
 const DAY = 86_400;
@@ -24,24 +28,58 @@ export async function start(main, { go, signal }) {
   let timer;
   let isWarned = false;
 
-  onClick("[data-extend]", async () => {
-    show(await call("session"));
-    status.textContent = t("dashboard.extended");
-  });
+  for (const selector of ["[data-extend]", "[data-extend-now]"]) {
+    onClick(selector, async () => {
+      show(await call("session"));
+      status.textContent = t("dashboard.extended");
+    });
+  }
   onClick("[data-end]", end);
-  onClick("[data-logout]", end);
+  onClick("[data-all-activity]", () => showAll(main.querySelector("[data-activity]")));
+  onClick("[data-finish]", () => {
+    journey.begin({ username: session.username, bySession: true, isFinishing: true });
+    return go("/check-2fa");
+  });
+  onClick("[data-cancel]", async () => {
+    await call("second-factor", { method: "DELETE" });
+    show(await readSession());
+    status.textContent = t("dashboard.cancelled");
+  });
   onClick("[data-new-password]", () => replace("/generate-password"));
   onClick("[data-new-second-factor]", () => replace("/generate-2fa"));
   await attempt(async () => {
-    const [read, { entries }] = await Promise.all([readSession(), call("activity", { method: "GET" })]);
+    const [read, { entries }, { sessions }] = await Promise.all([
+      readSession(),
+      call("activity", { method: "GET" }),
+      call("sessions", { method: "GET" }),
+    ]);
     if (signal.aborted) return;
     goOn(read);
     listActivity(main.querySelector("[data-activity]"), entries);
+    main.querySelector("[data-all-activity]").hidden = entries.length <= FEW;
     drawChart(main.querySelector("[data-chart]"), entries, clock());
-    status.textContent = "";
+    listSessions(main.querySelector("[data-sessions]"), sessions);
+    main.querySelector("[data-since]").textContent = sinceLastLogin(entries);
+    status.textContent = done();
     content.hidden = false;
     signal.addEventListener("abort", () => clearInterval(timer));
   });
+
+  // Another tab may have logged out, or in as somebody else.
+  onChange(async () => {
+    if (!session) return;
+    const read = await readSession().catch((error) => error);
+    if (read.code === "invalid_token") return leave();
+    if (read.user_id !== undefined && read.user_id !== session.user_id) location.reload();
+  }, signal);
+
+  /** What a journey that has led here came to; said once. */
+  function done() {
+    const what = new URLSearchParams(location.search).get("done");
+    if (!what) return "";
+    history.replaceState(null, "", location.pathname);
+    return ["account", "password", "phone", "renewal", "second_factor"].includes(what) ? t(`dashboard.did.${what}`) : "";
+  }
 
   /** One thing at a time, and for whom the page speaks of: somebody else may have logged in beside it. */
   function onClick(selector, work) {
@@ -81,6 +119,7 @@ export async function start(main, { go, signal }) {
   function show(read) {
     session = read;
     isWarned = false;
+    main.querySelector("[data-ending]").hidden = true;
     // The functions' clock, whatever this machine's says.
     const ahead = read.expires_at - read.expires_in - Date.now() / 1000;
     clock = () => Date.now() / 1000 + ahead;
@@ -93,6 +132,12 @@ export async function start(main, { go, signal }) {
       left: days === 0 ? t("dashboard.today") : count("dashboard.days", days),
     });
     renewal.classList.toggle("soon", days < SOON);
+    const { pending_second_factor_until: until } = read;
+    main.querySelector("[data-pending]").hidden = !until;
+    if (until) {
+      const time = moment(until - ahead, { timeStyle: "short" });
+      main.querySelector("[data-pending-text]").textContent = t("dashboard.pending", { time });
+    }
   }
 
   /** `end` is of this machine's clock. */
@@ -118,6 +163,7 @@ export async function start(main, { go, signal }) {
     if (left > WARNING || isWarned) return;
     isWarned = true;
     status.textContent = t("dashboard.ends_soon");
+    main.querySelector("[data-ending]").hidden = false;
   }
 
   function goOn(read) {
@@ -131,14 +177,16 @@ export async function start(main, { go, signal }) {
     if (signal.aborted) return;
     clearInterval(timer);
     content.remove();
+    forgetSession();
     journey.begin({ ended: session ? "session_over" : "not_logged_in" });
     return go("/login", { replace: true });
   }
 
   async function end() {
-    await logOut();
+    await logOutEverywhere();
+    forgetSession();
     clearInterval(timer);
-    journey.begin({ ended: "logged_out" });
+    journey.begin({ ended: "logged_out_everywhere" });
     await go("/logout", { replace: true });
   }
 
@@ -149,9 +197,10 @@ export async function start(main, { go, signal }) {
 }
 
 function listActivity(list, entries) {
-  const items = entries.map(({ at, action, success, reason, ip_address: address }) => {
+  const items = entries.map(({ at, action, success, reason, ip_address: address }, index) => {
     const item = document.createElement("li");
     item.className = success ? "done" : "refused";
+    item.hidden = index >= FEW;
     const time = document.createElement("time");
     time.dateTime = new Date(at * 1000).toISOString();
     time.textContent = moment(at, { dateStyle: "medium", timeStyle: "short" });
@@ -166,4 +215,66 @@ function listActivity(list, entries) {
     return item;
   });
   list.replaceChildren(...items);
+}
+
+/** The rest of the activity, in the place of the button that asked for it. */
+function showAll(list) {
+  const rest = [...list.children].filter((item) => item.hidden);
+  for (const item of rest) item.hidden = false;
+  document.querySelector("[data-all-activity]").hidden = true;
+  rest[0]?.setAttribute("tabindex", "-1");
+  rest[0]?.focus();
+}
+
+/** What failed between this login and the one before, and from where; as far as the activity goes back. */
+function sinceLastLogin(entries) {
+  const logins = entries.flatMap(({ action, success }, index) => (action === "login" && success ? [index] : []));
+  if (logins.length === 0) return "";
+  const between = entries.slice(logins[0] + 1, logins[1]);
+  const failed = between.filter(({ success }) => !success);
+  if (failed.length === 0) return t("dashboard.since_none");
+  const places = [...new Set(failed.map(({ ip_address: address }) => address).filter(Boolean))];
+  return count("dashboard.since", failed.length, { places: new Intl.ListFormat(document.documentElement.lang).format(places) });
+}
+
+/** The open sessions, this one first. */
+function listSessions(list, sessions) {
+  const items = sessions.map(({ authenticated_at: at, ip_address: address, user_agent: agent, current }) => {
+    const item = document.createElement("li");
+    const what = document.createElement("strong");
+    what.textContent = browserOf(agent ?? "");
+    const where = document.createElement("span");
+    where.className = "where";
+    where.textContent = address ? t("dashboard.from", { address }) : "";
+    const time = document.createElement("time");
+    time.dateTime = new Date(at * 1000).toISOString();
+    time.textContent = moment(at, { dateStyle: "medium", timeStyle: "short" });
+    const mark = document.createElement("span");
+    mark.textContent = current ? t("dashboard.this_session") : "";
+    item.append(what, mark, time, where);
+    return [current, item];
+  });
+  list.replaceChildren(...items.toSorted(([one], [other]) => other - one).map(([, item]) => item));
+}
+
+/** A browser's name, as far as its claim goes; the first that fits, since each claims to be those before it. */
+function browserOf(agent) {
+  const known = [
+    [/Edg(e|A|iOS)?\//, "Edge"],
+    [/OPR\//, "Opera"],
+    [/Firefox|FxiOS/, "Firefox"],
+    [/Chrom(e|ium)|CriOS/, "Chrome"],
+    [/Safari/, "Safari"],
+  ];
+  const systems = [
+    [/Android/, "Android"],
+    [/iPhone|iPad/, "iOS"],
+    [/Windows/, "Windows"],
+    [/Mac OS/, "macOS"],
+    [/Linux/, "Linux"],
+  ];
+  const named = (list) => list.find(([pattern]) => pattern.test(agent))?.[1];
+  const [browser, system] = [named(known), named(systems)];
+  if (!browser) return agent.slice(0, 40) || t("dashboard.unknown_browser");
+  return system ? t("dashboard.browser_on", { browser, system }) : browser;
 }

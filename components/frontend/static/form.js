@@ -1,7 +1,7 @@
 // Forms: what is typed becomes values, what is wrong is said where it is, what is refused is said once, in the page's words.
 
 import { Refusal } from "./api.js";
-import { count, firstOf, moment, t } from "./texts.js";
+import { count, firstOf, learnHelpdesk, moment, t } from "./texts.js";
 
 /** Until when a page's form waits, and for which name; also after a change of language. */
 const waits = {};
@@ -14,12 +14,19 @@ const fields = {
     if ([...name].length > 50) return { problem: "username_long" };
     return /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(name) ? { problem: "username_characters" } : { value: name };
   },
+  /** A name that does not exist yet: what people can see, type and tell apart. */
+  new_username(text) {
+    const read = fields.username(text);
+    const isPlain = /^[\p{L}\p{Mn}\p{Mc}\p{Nd}._\-'@+]+( [\p{L}\p{Mn}\p{Mc}\p{Nd}._\-'@+]+)*$/u;
+    const isSeen = !/\p{Default_Ignorable_Code_Point}/u.test(text);
+    return read.problem || (isPlain.test(read.value) && isSeen) ? read : { problem: "username_new" };
+  },
   password(text) {
     if (!text) return { problem: "password_missing" };
     return [...text].length > 100 ? { problem: "password_long" } : { value: text };
   },
   code(text, { required }) {
-    const digits = text.replace(/\s/g, "");
+    const digits = digitsOf(text);
     if (!digits && !required) return { value: "" };
     if (!digits) return { problem: "code_missing" };
     return /^\d{6}$/.test(digits) ? { value: digits } : { problem: "code_ill_formed" };
@@ -46,6 +53,7 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
       if (!values) return;
       button.setAttribute("aria-busy", "true");
       say(form, "");
+      form.querySelector("[data-busy]").textContent = t("layout.busy");
       try {
         await send(values);
       } catch (error) {
@@ -53,6 +61,7 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
         if (!signal.aborted && !refused(error)) tell(form, page, error, signal);
       } finally {
         button.removeAttribute("aria-busy");
+        form.querySelector("[data-busy]").textContent = "";
       }
     },
     { signal },
@@ -62,18 +71,28 @@ export function onSubmit(form, { page, signal, refused = () => false }, send) {
 }
 
 /** Says a refusal in the place for it, and counts down if waiting helps. */
-export function tell(place, page, { code, retryAfter, answer }, signal) {
+export async function tell(place, page, { code, retryAfter, answer }, signal) {
   if (code === "too_many_attempts") {
     waits[page] = { end: Date.now() + retryAfter * 1000, name: nameIn(place), scope: answer?.scope };
     return wait(place, page, signal);
   }
-  say(place, firstOf(`${page}.code.${code}`, `code.${code}`, "code.unknown"));
+  const keys = [`${page}.code.${code}`, `code.${code}`, "code.unknown"];
+  await learnHelpdesk(...keys);
+  if (signal.aborted) return;
+  say(place, firstOf(...keys));
   if (code === "invalid_field") mark(place, "username", t("problem.username_characters"));
+  // A code serves once: the next one is typed into an empty field.
+  const input = place.querySelector("#code");
+  if (!input?.checkVisibility() || !["invalid_credentials", "old_phone", "old_entry"].includes(code)) return;
+  input.value = "";
+  input.focus();
 }
 
 /** Says something in the place for what went wrong. */
 export function say(place, text) {
   place.querySelector("[data-alert]").textContent = text;
+  const title = document.title.replace(t("layout.error"), "");
+  document.title = text ? t("layout.error") + title : title;
 }
 
 /** Reads the visible fields; nothing if one is ill-formed, which is then said beside it. */
@@ -84,13 +103,24 @@ function read(form) {
     if (!field.checkVisibility()) continue;
     const { field: name } = field.dataset;
     const input = field.querySelector("input");
-    const { value, problem } = fields[name](input.value, input);
+    const { value, problem } = fields[input.dataset.as ?? name](input.value, input);
     mark(form, name, problem ? t(`problem.${problem}`) : "");
     if (problem) first ??= input;
     values[name] = value;
   }
   first?.focus();
   return first ? undefined : values;
+}
+
+/** Digits of any script as people write them, in ASCII: `123-456` and `١٢٣٤٥٦` are six. */
+function digitsOf(text) {
+  const plain = text.replace(/[\s.\-\u2010-\u2015]/g, "");
+  return plain.replace(/\p{Nd}/gu, (digit) => {
+    // The ten digits of a script follow each other, beginning with its zero.
+    let value = 0;
+    while (value < 9 && /\p{Nd}/u.test(String.fromCodePoint(digit.codePointAt(0) - value - 1))) value += 1;
+    return String(value);
+  });
 }
 
 /** Ties a sentence about what is wrong to a field; none unties it. */
@@ -154,7 +184,8 @@ function showTyped(button, signal) {
   const toggleTyped = () => {
     const isShown = input.type === "password";
     input.type = isShown ? "text" : "password";
-    button.setAttribute("aria-pressed", String(isShown));
+    button.textContent = t(isShown ? "field.hide_password" : "field.show_password");
+    button.setAttribute("aria-label", t(isShown ? "field.hide_password_label" : "field.show_password_label"));
   };
   button.addEventListener("click", toggleTyped, { signal });
 }

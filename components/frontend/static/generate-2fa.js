@@ -5,6 +5,7 @@ import { issueSecondFactor } from "./credentials.js";
 import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
 import { offerCopy, showImage, showStep } from "./shown.js";
+import { t } from "./texts.js";
 
 const path = "/generate-2fa";
 
@@ -20,12 +21,13 @@ export function start(main, { go, signal }) {
 
   function showIssued() {
     const issued = main.querySelector("[data-issued]");
-    const { image, link, secret } = journey.secondFactor;
-    showStep(main, path);
+    const { image, link, secret, entry } = journey.secondFactor;
+    showStep(main, path, signal);
     main.querySelector("[data-ask]").hidden = true;
     issued.hidden = false;
     showImage(issued, image);
     issued.querySelector("[data-link]").href = link;
+    issued.querySelector("[data-entry]").textContent = t("generate_2fa.entry", { entry, username: journey.username });
     issued.querySelector("[data-secret]").textContent = secret.replace(/.{4}(?=.)/g, "$& ");
     offerCopy(issued, secret, signal, "generate_2fa.copied");
     onSubmit(issued.querySelector("[data-continue]"), { page: "generate_2fa", signal }, () => go(journey.after(path)));

@@ -21,28 +21,22 @@ export function start(main, { go, signal }) {
   function showIssued() {
     const issued = main.querySelector("[data-issued]");
     const { image, text } = journey.password;
-    showStep(main, path);
+    showStep(main, path, signal);
     main.querySelector("[data-ask]").hidden = true;
     issued.hidden = false;
     showImage(issued, image);
     if (text) offerText(issued, text);
-    else issued.querySelector("[data-text-actions]").hidden = true;
-    onSubmit(issued.querySelector("[data-continue]"), { page: "generate_2fa", signal }, async () => {
+    else for (const action of issued.querySelectorAll("[data-text-actions]")) action.hidden = true;
+    onSubmit(issued.querySelector("[data-continue]"), { page: journey.renewalToken ? "renewal" : "generate_2fa", signal }, async () => {
       if (journey.after(path) === "/generate-2fa" && !journey.secondFactor) await issueSecondFactor();
       await go(journey.after(path));
     });
   }
 
-  /** The text is for who cannot scan, so it is only shown when asked for. */
+  /** For password managers, which keep what stands in the form that is sent; it is only shown when asked for. */
   function offerText(issued, text) {
-    const secret = issued.querySelector("[data-secret]");
-    const reveal = issued.querySelector("[data-reveal]");
+    issued.querySelector("#owner").value = journey.username;
+    issued.querySelector("#secret").value = text;
     offerCopy(issued, text, signal);
-    const toggleText = () => {
-      secret.hidden = !secret.hidden;
-      secret.textContent = secret.hidden ? "" : text;
-      reveal.setAttribute("aria-expanded", String(!secret.hidden));
-    };
-    reveal.addEventListener("click", toggleText, { signal });
   }
 }

@@ -8,12 +8,16 @@ const nothing = {
   bySession: false,
   /** What an expired login gave. */
   renewalToken: "",
+  /** Until when that counts, by this machine's clock. */
+  renewalEnds: 0,
   /** What proves an account without a second factor. */
   proof: null,
   /** A password, as `text` if it is known so, and as `image` if it is new. */
   password: null,
   /** A new second factor: `image`, `link`, `secret`. */
   secondFactor: null,
+  /** Whether a new second factor, shown elsewhere before, is to be put in force. */
+  isFinishing: false,
   /** Whether a new credential is on its way. */
   isIssuing: false,
   /** What the login offers instead: `renew` or `enrol`. */

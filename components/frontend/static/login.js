@@ -5,6 +5,7 @@ import { issuePassword, issueSecondFactor } from "./credentials.js";
 import { onSubmit } from "./form.js";
 import { journey } from "./journey.js";
 import { firstOf, t } from "./texts.js";
+import { tellTabs } from "./who.js";
 
 /** What is offered instead of a login: what it begins with, and the pages that it leads through. */
 const offers = {
@@ -17,11 +18,13 @@ export async function identify({ username, password, code }) {
   try {
     const answer = await call("authenticate-user-v2", { body: { username, password, "2FA_code": code } });
     // The legacy policy knows no sessions, and asks for no proof.
-    return { username, bySession: answer.expires_in !== undefined };
+    const { second_factor: factor, pending_second_factor_until: pendingUntil } = answer;
+    return { username, bySession: answer.expires_in !== undefined, factor, pendingUntil };
   } catch (error) {
     const { renew, enrol } = offers;
     if (error.code === "password_expired") {
-      return { username, offer: "renew", renewalToken: error.answer.renewal_token, steps: renew.steps };
+      const { renewal_token: renewalToken, renewal_expires_in: seconds } = error.answer;
+      return { username, offer: "renew", renewalToken, renewalEnds: Date.now() + seconds * 1000, steps: renew.steps };
     }
     if (error.code === "mfa_enrollment_required") {
       return { username, offer: "enrol", proof: { password }, password: { text: password }, steps: enrol.steps };
@@ -30,11 +33,15 @@ export async function identify({ username, password, code }) {
   }
 }
 
-/** Who is logged in begins a new document, which knows nothing of what was typed in this one. Without sessions that was all. */
-export async function enter({ bySession }, go) {
+/**
+ * Who is logged in begins a new document, which knows nothing of what was typed in this one but what was done. Without sessions that was
+ * all.
+ */
+export async function enter({ bySession }, go, done = "") {
   journey.begin({ ended: bySession ? "" : "no_session" });
   if (!bySession) return go("/login", { replace: true });
-  location.assign("/dashboard");
+  tellTabs();
+  location.assign(done ? `/dashboard?done=${done}` : "/dashboard");
   // The form stays busy until the document goes.
   await new Promise(() => {});
 }

@@ -1,14 +1,23 @@
 // What a page shows once: an image, a text for who cannot scan it, and the way on.
 
 import { journey } from "./journey.js";
-import { t } from "./texts.js";
+import { count, t } from "./texts.js";
 
-/** Which step of its journey a page is; nothing where it is none. */
-export function showStep(main, path) {
+/** Which step of its journey a page is, and how long a renewal may take; nothing where it is none. */
+export function showStep(main, path, signal) {
   const index = journey.steps.indexOf(path);
   if (index < 0) return;
   const step = main.querySelector("[data-step]");
   step.textContent = t("layout.step", { number: index + 1, of: journey.steps.length });
+  if (!journey.renewalEnds) return;
+  const left = main.querySelector("[data-left]");
+  const tick = () => {
+    const minutes = Math.ceil((journey.renewalEnds - Date.now()) / 60_000);
+    left.textContent = minutes > 0 ? count("layout.left", minutes) : t("layout.left_over");
+  };
+  const timer = setInterval(tick, 5000);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  tick();
 }
 
 /** Whose account a form is about: the journey's, or whoever is typed. */

@@ -2,6 +2,9 @@
 
 let texts = {};
 
+/** Whom to ask for help; nothing as long as nobody knows. */
+let helpdesk;
+
 /** Loads a language. */
 export async function speak(language) {
   texts = (await import(`./texts.${language}.js`)).default;
@@ -11,7 +14,8 @@ export async function speak(language) {
 export function t(key, values = {}) {
   const text = find(key);
   if (text === undefined) throw new Error(`there is no text ${key}`);
-  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const all = { helpdesk: helpdesk || find("layout.administrator"), ...values };
+  return text.replace(/\{(\w+)\}/g, (_, name) => all[name]);
 }
 
 /** The same for a number: `key.one` for 1 (in French for 0 too), else `key.other`. */
@@ -19,6 +23,12 @@ export function count(key, number, more) {
   const form = new Intl.PluralRules(language()).select(number);
   const written = new Intl.NumberFormat(language()).format(number);
   return t(`${key}.${form === "one" ? "one" : "other"}`, { number: written, ...more });
+}
+
+/** Learns whom to ask for help, if the sentence that will be said names them. */
+export async function learnHelpdesk(...keys) {
+  if (helpdesk !== undefined || !find(keys.find((key) => find(key) !== undefined)).includes("{helpdesk}")) return;
+  helpdesk = await fetch("/helpdesk").then((answer) => (answer.ok ? answer.text() : ""), () => "");
 }
 
 /** The first of the keys that there is a sentence for. */

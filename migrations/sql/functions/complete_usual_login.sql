@@ -3,7 +3,8 @@
 -- would queue for.
 --
 -- It is what the functions do most: what is asked of the account is no more than what makes the login a usual one, and what
--- `note_attempt.sql` does stands here once more, since a call of a function with settings of its own costs as much as a statement.
+-- `note_attempt.sql` does stands here once more, since a call of a function with settings of its own costs as much as a statement; the
+-- caller writes the row's details, which costs it less.
 CREATE FUNCTION cofrap.complete_usual_login(
     -- Attempt: who asked for what, and when.
     action text,
@@ -28,14 +29,13 @@ CREATE FUNCTION cofrap.complete_usual_login(
     name_subject text, -- or null: not counted
     name_place text,
     place text,
-    session text, -- or null: none is given
+    details text, -- of its audit row, if it is done
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text := 'done';
     stands bool;
     is_sealed_alike bool;
-    epoch int8;
     is_locked bool;
     is_counted bool;
 BEGIN
@@ -43,8 +43,8 @@ BEGIN
             AND u.security_counter = seen_security_counter AND (u.login_counter = seen_login_counter) IS NOT FALSE
             AND u.state = 'active' AND u.expired IS NOT TRUE
             AND (u.mfa_last_step < step OR u.mfa_last_step > step + 2) IS NOT FALSE AND (otp_limit = 0 OR u.otp_failures < otp_limit),
-           u.password = seen_password AND coalesce(u.mfa, '') = seen_mfa, u.session_epoch
-        INTO stands, is_sealed_alike, epoch
+           u.password = seen_password AND coalesce(u.mfa, '') = seen_mfa
+        INTO stands, is_sealed_alike
         FROM public.users_v2 u WHERE u.id = account
         FOR NO KEY UPDATE;
     IF stands AND NOT is_sealed_alike THEN
@@ -74,10 +74,9 @@ BEGIN
     LOOP
         INSERT INTO public.auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
         VALUES (account, complete_usual_login.action, caller_address::inet, agent, outcome = 'done',
-                jsonb_strip_nulls(jsonb_build_object(
-                    'username', given_name, 'known', account IS NOT NULL, 'proof', proof, 'reason', nullif(outcome, 'done'),
-                    'session', CASE outcome WHEN 'done' THEN session END,
-                    'epoch', CASE WHEN outcome = 'done' AND session IS NOT NULL THEN epoch END)),
+                CASE outcome WHEN 'done' THEN details::jsonb ELSE
+                    details::jsonb - 'session' - 'epoch' || jsonb_build_object('known', account IS NOT NULL, 'reason', outcome)
+                END,
                 to_timestamp(moment) AT TIME ZONE 'UTC')
         ON CONFLICT DO NOTHING;
         EXIT WHEN FOUND;

@@ -1,5 +1,7 @@
 //! The web interface: which page or asset a path is, in which language, and how a browser may keep it.
 
+use std::borrow::Cow;
+
 /// The methods of every page and asset.
 pub const METHODS: &[&str] = &["GET", "HEAD"];
 
@@ -8,6 +10,12 @@ pub const METHODS: &[&str] = &["GET", "HEAD"];
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
                       trusted-types 'none'";
+
+/// Where password managers look for the page that changes a password. W3C, "A Well-Known URL for Changing Passwords".
+const CHANGE_PASSWORD: &str = "/.well-known/change-password";
+
+/// Whom people ask for help, as text; empty where no setting says.
+const HELPDESK: &str = "/helpdesk";
 
 /// The language that a visitor chose: a cookie that says nothing else.
 const LANGUAGE_COOKIE: &str = "__Host-lang";
@@ -92,6 +100,8 @@ pub struct Visit<'a> {
     pub encodings: &'a str,
     /// `If-None-Match`
     pub known: &'a str,
+    /// The setting `helpdesk`.
+    pub helpdesk: &'a str,
 }
 
 /// What a visit is answered with.
@@ -102,7 +112,7 @@ pub struct Reply {
     /// The headers, but for the length.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
-    pub body: &'static [u8],
+    pub body: Cow<'static, [u8]>,
 }
 
 impl Site {
@@ -116,6 +126,17 @@ impl Site {
                 ("vary", "accept-encoding".to_owned()),
             ];
             return reply(200, headers, &asset.content, visit);
+        }
+        match visit.path {
+            CHANGE_PASSWORD => {
+                let headers = vec![("location", "/generate-password".to_owned())];
+                return bare(302, headers, Cow::Borrowed(&[]));
+            }
+            HELPDESK => {
+                let headers = vec![("content-type", "text/plain; charset=utf-8".to_owned())];
+                return bare(200, headers, Cow::Owned(visit.helpdesk.as_bytes().to_vec()));
+            }
+            _ => {}
         }
         // One slash at the end does not matter, as on the functions' routes.
         let path = visit.path.strip_suffix('/').filter(|path| !path.is_empty() && *path != "/").unwrap_or(visit.path);
@@ -147,27 +168,39 @@ impl Page {
     }
 }
 
-fn reply(status: u16, mut headers: Vec<(&'static str, String)>, content: &Content, visit: &Visit<'_>) -> Reply {
-    let is_compressed = takes_gzip(visit.encodings);
-    let tag = format!("\"{}{}\"", content.digest, if is_compressed { "-gzip" } else { "" });
-    let is_same = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
-    let is_known = status == 200 && visit.known.split(',').any(|known| is_same(known.trim()));
-    headers.extend([
-        ("etag", tag),
+/// What is no file of the site.
+fn bare(status: u16, mut headers: Vec<(&'static str, String)>, body: Cow<'static, [u8]>) -> Reply {
+    headers.push(("cache-control", "no-cache".to_owned()));
+    headers.extend(common_headers());
+    Reply { status, headers, body }
+}
+
+/// What every answer of the site says.
+fn common_headers() -> [(&'static str, String); 6] {
+    [
         ("content-security-policy", POLICY.to_owned()),
         ("x-content-type-options", "nosniff".to_owned()),
         ("referrer-policy", "no-referrer".to_owned()),
         ("cross-origin-resource-policy", "same-origin".to_owned()),
         ("cross-origin-opener-policy", "same-origin".to_owned()),
         ("permissions-policy", "camera=(), geolocation=(), microphone=()".to_owned()),
-    ]);
+    ]
+}
+
+fn reply(status: u16, mut headers: Vec<(&'static str, String)>, content: &Content, visit: &Visit<'_>) -> Reply {
+    let is_compressed = takes_gzip(visit.encodings);
+    let tag = format!("\"{}{}\"", content.digest, if is_compressed { "-gzip" } else { "" });
+    let is_same = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
+    let is_known = status == 200 && visit.known.split(',').any(|known| is_same(known.trim()));
+    headers.push(("etag", tag));
+    headers.extend(common_headers());
     if is_known {
-        return Reply { status: 304, headers, body: &[] };
+        return Reply { status: 304, headers, body: Cow::Borrowed(&[]) };
     }
     if is_compressed {
         headers.push(("content-encoding", "gzip".to_owned()));
     }
-    Reply { status, headers, body: if is_compressed { content.gzip } else { content.plain } }
+    Reply { status, headers, body: Cow::Borrowed(if is_compressed { content.gzip } else { content.plain }) }
 }
 
 impl Language {

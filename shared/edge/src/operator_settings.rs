@@ -2,13 +2,14 @@
 
 use cofrap_accounts::{Age, Policy, Registration, Settings};
 use cofrap_crypto::Unbound;
+use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// Every setting with its value unless another is given. `policy` must be given: an empty or lost `settings` must not quietly
 /// reopen what an operator had closed.
-const DEFAULTS: [(&str, &str); 10] = [
+const DEFAULTS: [(&str, &str); 11] = [
     ("policy", "strict"),
     ("registration", "open"),
     ("accept_unbound_rows", "true"),
@@ -20,6 +21,8 @@ const DEFAULTS: [(&str, &str); 10] = [
     ("ip_failures_limit", "30"),
     ("ip_failures_window_seconds", "300"),
     ("ip_generations_limit", "100"),
+    // Whom people ask for help; empty: "your administrator".
+    ("helpdesk", ""),
 ];
 
 /// The setting that has to be given.
@@ -36,6 +39,9 @@ const LIMITS: RangeInclusive<u64> = 0..=1_000_000;
 
 /// A day, in seconds.
 const WINDOWS: RangeInclusive<u64> = 1..=86_400;
+
+/// Characters of a text that people read.
+const LONGEST_TEXT: usize = 100;
 
 /// Why `settings` cannot be used. Names the setting, never a value; an unknown name may be a secret in the wrong place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +84,8 @@ pub struct OperatorSettings {
     pub trusted_proxy_hops: usize,
     /// Whether secrets that other programs wrote open without a binding to their row.
     pub unbound_rows: Unbound,
+    /// Whom people ask for help, in the words of a sentence; empty: nobody in particular.
+    pub helpdesk: String,
     /// Every setting with its value, in the order of [`DEFAULTS`].
     values: [(&'static str, String); DEFAULTS.len()],
 }
@@ -135,7 +143,9 @@ impl OperatorSettings {
             [("true", Unbound::Accepted), ("false", Unbound::Refused)],
         )?;
         let hops = number("trusted_proxy_hops", HOPS)?;
-        Ok(Self { rules, trusted_proxy_hops: usize::try_from(hops).unwrap_or(usize::MAX), unbound_rows, values })
+        let trusted_proxy_hops = usize::try_from(hops).unwrap_or(usize::MAX);
+        let helpdesk = parse_text("helpdesk", value("helpdesk"))?;
+        Ok(Self { rules, trusted_proxy_hops, unbound_rows, helpdesk, values })
     }
 
     /// Every setting with its value.
@@ -176,6 +186,14 @@ fn parse_number(name: &'static str, value: &str, range: RangeInclusive<u64>) -> 
     number
         .filter(|number| range.contains(number))
         .ok_or_else(|| wrong_value(name, value, format!("a whole number from {} to {}", range.start(), range.end())))
+}
+
+/// A text of a sentence, percent-encoded since white space separates the entries.
+fn parse_text(name: &'static str, value: &str) -> Result<String, SettingsError> {
+    let text = percent_decode_str(value).decode_utf8().ok();
+    text.filter(|text| text.chars().count() <= LONGEST_TEXT && !text.chars().any(char::is_control))
+        .map(std::borrow::Cow::into_owned)
+        .ok_or_else(|| wrong_value(name, value, format!("at most {LONGEST_TEXT} characters, a space as %20")))
 }
 
 /// Whoever put another sign between two entries is told so.

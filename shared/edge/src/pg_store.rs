@@ -290,7 +290,7 @@ impl<L: Link> Store for PgStore<L> {
                 name_subject: limits.name_subject,
                 name_place: limits.name_place,
                 place: &attempt.subjects.place,
-                session: session.as_deref(),
+                details: &parameters::details(attempt, session.as_deref(), proven.account().counters.session_epoch),
             });
         }
         self.save(CompleteLogin {

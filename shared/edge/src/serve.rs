@@ -132,13 +132,20 @@ pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &
     let (languages, encodings) = (header("accept-language", ", "), header("accept-encoding", ", "));
     drop(headers);
     respond(request, out, frontend::METHODS, SessionUse::Ignored, |_, settings, _| {
-        usable(settings)?;
+        let helpdesk = usable(settings)?.helpdesk.as_str();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let visit =
-            Visit { path, query, cookies: &cookies, languages: &languages, encodings: &encodings, known: &known };
+        let visit = Visit {
+            path,
+            query,
+            cookies: &cookies,
+            languages: &languages,
+            encodings: &encodings,
+            known: &known,
+            helpdesk,
+        };
         let reply = site.answer(&visit);
         let headers = reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
-        Ok(Answer { status: reply.status, headers, body: reply.body.into() })
+        Ok(Answer { status: reply.status, headers, body: reply.body })
     })
     .await;
 }

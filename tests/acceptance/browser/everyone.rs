@@ -1,6 +1,6 @@
 //! For everyone: by keyboard alone, in either language, without script, and in plain words.
 
-use super::{log_in, network};
+use super::{log_in, network, shown_password};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cofrap_crypto::{Password, draw_qr_png};
@@ -43,12 +43,12 @@ async fn the_keyboard_alone_is_enough() {
     browser.arrive("/generate-password").await;
     assert_eq!(browser.focused().await, "h1", "a new page begins at its heading");
     let password = browser.read_qr_code().await;
-    tab_to(&browser, "[data-reveal]").await;
+    tab_to(&browser, "[data-continue] [data-show]").await;
     browser.press(SPACE).await;
-    assert_eq!(browser.text("#secret").await, password);
+    assert_eq!(shown_password(&browser).await, password);
     tab_to(&browser, "#kept").await;
     browser.press(SPACE).await;
-    tab_to(&browser, "[data-continue] button").await;
+    tab_to(&browser, "[data-continue] [type=submit]").await;
     browser.press(ENTER).await;
     browser.arrive("/generate-2fa").await;
     let mut michel = Person::new(&app, "michel.ranu", password, &browser.read_qr_code().await);

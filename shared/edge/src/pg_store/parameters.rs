@@ -172,6 +172,34 @@ pub(super) fn login<'a>(login: &'a ProvenLogin<'_>, attempt: &'a Attempt<'_>) ->
     }
 }
 
+/// What the audit row of a complete login says besides, as `note_attempt.sql` and `complete_login.sql` write it.
+#[derive(Serialize)]
+struct Details<'a> {
+    username: Option<&'a str>,
+    known: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<i64>,
+}
+
+/// The same as JSON, of a login that leaves the session epoch what it is.
+pub(super) fn details(attempt: &Attempt<'_>, session: Option<&str>, epoch: i64) -> String {
+    json(&Details {
+        username: attempt.username,
+        known: true,
+        proof: attempt.proof.map(ProofKind::as_str),
+        session,
+        epoch: session.map(|_| epoch),
+    })
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("texts and numbers are JSON")
+}
+
 /// An account's secrets for `jsonb_to_recordset`.
 #[derive(Serialize)]
 struct AccountRecord<'a> {
@@ -232,8 +260,7 @@ pub(super) fn moved_secrets(moved: &MovedSecrets) -> (String, String) {
             password_binding: binding(secret),
         })
         .collect();
-    let json = |result: serde_json::Result<String>| result.expect("texts and numbers are JSON");
-    (json(serde_json::to_string(&accounts)), json(serde_json::to_string(&history)))
+    (json(&accounts), json(&history))
 }
 
 fn old(secret: &MovedSecret) -> &str {
