@@ -161,10 +161,10 @@ impl OperatorSettings {
     }
 }
 
-/// Every setting with its value, as `settings` takes it.
+/// Every setting that has a value, as `settings` takes it.
 impl fmt::Display for OperatorSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&join(self.values()))
+        f.write_str(&join(self.values().filter(|(_, value)| !value.is_empty())))
     }
 }
 
