@@ -136,6 +136,10 @@ impl Module {
                 needs.push(need);
                 continue;
             }
+            assert!(
+                !line.starts_with("import ") && !line.contains(" as ") && !line.starts_with("export default"),
+                "{file}: {line}"
+            );
             let declared = line.strip_prefix("export ").unwrap_or(line);
             if declared.len() < line.len() {
                 let words =
@@ -156,12 +160,9 @@ impl Module {
 }
 
 fn is_comment(line: &str) -> bool {
-    line.is_empty()
-        || line.starts_with("//")
-        || line.starts_with("/**")
-        || line.starts_with("* ")
-        || line == "*/"
-        || line == "*"
+    let is_block = ["/**", "* "].iter().any(|start| line.starts_with(start)) || line == "*/" || line == "*";
+    assert!(!is_block || !line.contains("*/") || line.ends_with("*/"), "code behind a comment: {line}");
+    line.is_empty() || line.starts_with("//") || is_block
 }
 
 /// `check-2fa` is `check_2fa_module`.

@@ -80,7 +80,7 @@ pub async fn explain(config: &Config) -> Result<Vec<Explained>> {
 fn calls() -> Vec<String> {
     let moved = r#"[{"id":7,"password_old":"x","password":"z","mfa_old":"y","mfa":"y","state":"active","operator_touched":false,"disabled":false,"standing_binding":"b"}]"#;
     vec![
-        "find('n7', 'n7', 'place', 's1', 's2', 's3')".to_owned(),
+        "find('n7', 'n7', 'place,place2', 's1', 's2', 's3')".to_owned(),
         "find('nobody', 'nobody', 'place', 's1', 's2', 's3')".to_owned(),
         "find_session(7, '1', 'session')".to_owned(),
         "read_activity(7, 'ac7db', 20)".to_owned(),
@@ -98,7 +98,7 @@ fn calls() -> Vec<String> {
         format!("complete_usual_login({ATTEMPT}, 1, 1, 0, NULL, 'x', 'y', 30, 20, 's2', 30, 300, 's3', '', 'place', '{{}}')"),
         format!("mark_expired({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, NULL)"),
         format!("note_factor({ATTEMPT}, {SEEN}, {LIMITS}, FALSE)"),
-        format!("refuse({ATTEMPT}, {LIMITS}, 'wrong_code', TRUE, 30, 20)"),
+        format!("refuse({ATTEMPT}, {LIMITS}, 'wrong_code', TRUE, TRUE, 30, 20)"),
         format!("refuse_locked({ATTEMPT})"),
         format!("renew_session({ATTEMPT}, 0, 'session')"),
         format!("end_session({ATTEMPT}, 0, 'session', 50000)"),
@@ -106,7 +106,7 @@ fn calls() -> Vec<String> {
         format!("cancel_second_factor({ATTEMPT}, 0, 'session')"),
         format!("administer({ATTEMPT}, {LIMITS}, 'proof', 's3', FALSE, 'k1', 'b', 0, 'active', '')").replace("'login'", "'account_unlocked'"),
         format!("note_audit_read({ATTEMPT}, {LIMITS}, 'proof')"),
-        format!("free_address({ATTEMPT}, {LIMITS}, 'proof', '192.0.2.1', 's1', 's2')"),
+        format!("free_address({ATTEMPT}, {LIMITS}, 'proof', '192.0.2.1', 's1', 's2', 's4')"),
         format!("move_secrets({ATTEMPT}, {LIMITS}, 'proof', '{moved}', '[]', 'k2', FALSE)"),
         format!("move_secrets({ATTEMPT}, {LIMITS}, 'proof', '[]', '[]', 'k1', TRUE)"),
     ]

@@ -4,7 +4,7 @@
 //! [`retire`]: components of both run during a roll-out.
 
 use crate::roles::{FORMER_ROLE, NUMBERED, RIGHTS, Roles, quoted, sequence_of};
-use crate::{SCHEMA_VERSION, refused};
+use crate::{SCHEMA_VERSION, refused, sameness_keys};
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, Transaction};
 
@@ -19,6 +19,14 @@ const FORMER_INDEX: &str = "public.idx_auth_logs_v2_username";
 pub fn schema_of(version: i64) -> String {
     format!("cofrap_{version}")
 }
+
+/// Digests without a key, of 64 hexadecimal digits: version 6 wrote them, and whoever has the database finds out whose they are.
+const FORMER_DIGESTS: &str = "
+    DELETE FROM public.throttles WHERE length(subject) = 64 OR length(place) = 64;
+    UPDATE public.users_v2 SET
+        login_places = ARRAY(SELECT place FROM unnest(login_places) place WHERE length(place) <> 64),
+        generated_from = CASE WHEN length(generated_from) <> 64 THEN generated_from END
+    WHERE length(generated_from) = 64 OR length(login_places[1]) = 64 OR length(login_places[2]) = 64 OR length(login_places[3]) = 64";
 
 /// What the components call: the other functions are steps of these.
 fn is_called_by_components(text: &str) -> bool {
@@ -133,7 +141,11 @@ pub async fn retire(client: &Client) -> Result<()> {
             }
         }
     }
-    client.batch_execute(&statements.join("; ")).await.map_err(refused).context("nothing was retired")
+    statements.push(FORMER_DIGESTS.to_owned());
+    client.batch_execute(&statements.join("; ")).await.map_err(refused).context("nothing was retired")?;
+    // Those of the last accounts that they made.
+    sameness_keys::forget_former(client, true, |_| {}).await?;
+    sameness_keys::fill(client, |_| {}).await.map(|_| ())
 }
 
 /// Takes away what only components of versions before would use, where there are none.
@@ -144,7 +156,7 @@ pub(crate) async fn tidy(client: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn former_schemas(client: &Client) -> Result<Vec<String>> {
+pub(crate) async fn former_schemas(client: &Client) -> Result<Vec<String>> {
     let question =
         "SELECT nspname::text FROM pg_namespace WHERE nspname ~ '^cofrap_[0-9]+$' AND nspname <> $1 ORDER BY 1";
     let rows = client.query(question, &[&schema_of(SCHEMA_VERSION)]).await.map_err(refused)?;

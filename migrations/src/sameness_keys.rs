@@ -12,10 +12,11 @@ const BATCH: i64 = 5_000;
 /// What makes the keys: a word for each way that there ever was.
 const SAMENESS: &str = "NFKC_Casefold";
 
-/// Takes the key from every row that had one made in another way and would have another now, once: [`fill`] gives it that.
-pub(crate) async fn forget_former(client: &Client, progress: impl Fn(&str)) -> Result<()> {
+/// Takes the key from every row that has one made in another way and would have another now: [`fill`] gives it that. Once, and as long as
+/// components of versions before make more of them.
+pub(crate) async fn forget_former(client: &Client, has_former: bool, progress: impl Fn(&str)) -> Result<()> {
     let is_ours = "SELECT sameness IS NOT DISTINCT FROM $1 FROM public.installation";
-    if client.query_one(is_ours, &[&SAMENESS]).await.map_err(refused)?.get(0) {
+    if !has_former && client.query_one(is_ours, &[&SAMENESS]).await.map_err(refused)?.get(0) {
         return Ok(());
     }
     let (mut after, mut looked_at) = (0_i64, 0);

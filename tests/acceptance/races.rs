@@ -180,7 +180,7 @@ async fn a_right_login_beside_a_rotation_is_judged_once_more_and_right() {
         match way {
             "at once" => drop(wire.interrupt(DEED, michel.log_in(), change).await.ok()),
             "first step" => {
-                drop(wire.interrupt(DEED, app.begin_login("michel.ranu", &michel.password), change).await.ok())
+                drop(wire.interrupt(DEED, app.begin_login("michel.ranu", &michel.password), change).await.ok());
             }
             "second step" => {
                 let code = michel.fresh_code();

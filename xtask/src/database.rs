@@ -173,7 +173,7 @@ impl Database {
     }
 
     /// Has the database know the operator by their token.
-    pub(crate) async fn know_operator(&self, token: &SharedSecret) -> Result<()> {
+    pub(crate) async fn know_operator(&self, token: Option<&SharedSecret>) -> Result<()> {
         cofrap_migrations::know_operator(&self.connect().await?, token).await
     }
 

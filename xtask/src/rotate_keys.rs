@@ -6,7 +6,7 @@ use crate::say;
 use crate::up::{Project, shutdown_signal};
 use anyhow::{Context, Result, bail};
 use cofrap_api::rotate_keys::Response;
-use cofrap_host::{App, VariableSource, serve};
+use cofrap_host::{App, serve};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,8 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Calls the function batch by batch until nothing is left, and says how far it has come.
 pub(crate) async fn rotate_keys(arguments: &DatabaseArgs) -> Result<()> {
-    let token = random_key();
-    let project = Project::read(arguments, VariableSource::from([("admin_token".to_owned(), token.clone())]))?;
+    let mut project = Project::read(arguments)?;
+    // Whoever may write the tables needs no token that the database knows; others need theirs.
+    let configured = project.value("admin_token").filter(|token| !token.is_empty()).map(str::to_owned);
+    let token = configured.unwrap_or_else(random_key);
+    project.give("admin_token", &token);
     // As the URL's user: neither schema nor roles are touched, functions may be running there.
     let database = Database::open(arguments).await?;
     let rotated = load_and_rotate(&project, &database, &token).await;

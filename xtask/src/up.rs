@@ -28,7 +28,7 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
         }
         _ => anyhow!("cannot listen on {listen}: {error} (write host:port, like 127.0.0.1:8080)"),
     })?;
-    let project = Project::read(database, VariableSource::new())?;
+    let project = Project::read(database)?;
     let mut database = Database::open(database).await?;
     let served = prepare_and_serve(listener, &mut database, &project, shutdown.as_mut()).await;
     database.close().await?;
@@ -39,7 +39,7 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
 /// for `spin up`.
 pub(crate) async fn migrate(arguments: &DatabaseArgs, expire: Expire) -> Result<()> {
     let dotenv = Dotenv::of(checkout());
-    let project = Project::read(arguments, VariableSource::new())?;
+    let project = Project::read(arguments)?;
     let mut database = Database::open(arguments).await?;
     let migrated = project.migrate(&mut database, expire).await;
     let variables = database.variables().clone();
@@ -109,8 +109,8 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    /// Reads the environment and `.env`; `given` comes before both. What no function could use is refused now.
-    pub(crate) fn read(arguments: &DatabaseArgs, given: VariableSource) -> Result<Self> {
+    /// Reads the environment and `.env`. What no function could use is refused now.
+    pub(crate) fn read(arguments: &DatabaseArgs) -> Result<Self> {
         let mut environment = arguments.variables();
         environment.extend(from_environment());
         refuse_former_names(&environment)?;
@@ -122,14 +122,14 @@ impl Project {
                 name.to_uppercase()
             ));
         }
-        let project = Self { sources: vec![given, environment, dotenv] };
+        let project = Self { sources: vec![environment, dotenv] };
         // Where the database is, is found out later.
         let somewhere = [("database_url", "postgres://nobody@localhost:1/none"), ("database_host", "localhost:1")];
         let somewhere = somewhere.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let values = Values(project.resolve(&somewhere.into())?);
         let settings = check_variables(&values).map_err(|error| {
             let name = error.variable();
-            let place = if project.sources[1].contains_key(name) { "the environment" } else { ".env" };
+            let place = if project.sources[0].contains_key(name) { "the environment" } else { ".env" };
             anyhow!("{error} (SPIN_VARIABLE_{} in {place})", name.to_uppercase())
         })?;
         say(&format!("settings in force: {settings}"));
@@ -176,13 +176,27 @@ impl Project {
         self.check_keys(database).await?;
         let known = self.sources.iter().find_map(known_login);
         database.migrate(known.as_ref(), &self.keyring(database)?, expire).await?;
-        if let Some(token) =
-            self.sources.iter().find_map(|source| source.get("admin_token")).filter(|token| !token.is_empty())
-        {
-            let token = SharedSecret::new(Zeroizing::new(token.clone()));
-            database.know_operator(&token.map_err(|error| anyhow!("variable admin_token: {error}"))?).await?;
+        if let Some(token) = self.operator_token()? {
+            database.know_operator(Some(&token)).await?;
         }
         self.check_keys(database).await
+    }
+
+    /// The operator's token, if there is one.
+    fn operator_token(&self) -> Result<Option<SharedSecret>> {
+        let Some(token) = self.value("admin_token").filter(|token| !token.is_empty()) else { return Ok(None) };
+        let token = SharedSecret::new(Zeroizing::new(token.to_owned()));
+        token.map(Some).map_err(|error| anyhow!("variable admin_token: {error}"))
+    }
+
+    /// What a variable was given, if it was.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.sources.iter().find_map(|source| source.get(name)).map(String::as_str)
+    }
+
+    /// Gives a variable another value, for this run.
+    pub(crate) fn give(&mut self, name: &str, value: &str) {
+        self.sources.insert(0, VariableSource::from([(name.to_owned(), value.to_owned())]));
     }
 
     /// Refuses keys that do not fit what the database holds.
@@ -240,6 +254,8 @@ async fn prepare_and_serve(
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
     project.migrate(database, Expire::Nobody).await?;
+    // The functions are given what was read here: without a token there is no operator.
+    database.know_operator(project.operator_token()?.as_ref()).await?;
     let Some(app) = project.load(database, shutdown.as_mut()).await? else { return Ok(()) };
     greet(listener.local_addr()?, database)?;
     if !serve(app, listener, shutdown).await {

@@ -92,8 +92,10 @@ function request(url) {
     const request = new XMLHttpRequest();
     request.open("GET", url);
     request.responseType = "document";
+    request.timeout = 20_000;
     request.onload = () => (request.response ? resolve(request.response) : reject(new Error("no page")));
     request.onerror = () => reject(new Error("no answer"));
+    request.ontimeout = request.onerror;
     request.send();
   });
 }

@@ -21,6 +21,14 @@ export function askWho(main, { page, path, go, signal }, issue) {
   /** Without sessions, what was typed must be the proof; but its code is used up. */
   let isItself = false;
   const refused = ({ code }) => {
+    // What was asked for may be done, and its answer lost: the password before proves once more, and never as a login.
+    if (code === "outcome_unknown" && journey.username) {
+      isItself = true;
+      journey.bySession = false;
+      show();
+      say(form, t("code.outcome_unknown"));
+      return true;
+    }
     if (code !== "proof_required" || isItself || !journey.username) return false;
     isItself = !journey.bySession;
     journey.bySession = false;

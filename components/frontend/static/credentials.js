@@ -13,7 +13,9 @@ function ask(name, more) {
   const { username, renewalToken, proof, bySession } = journey;
   if (renewalToken) return callUnknown(name, { username, renewal_token: renewalToken, ...more });
   if (bySession) return call(name, { body: { username, ...more } });
-  return callUnknown(name, { username, ...proof, ...more });
+  // Of an account that nobody has logged in to yet, the password proves that an answer which got lost was asked for.
+  const known = journey.password?.text && { password: journey.password.text };
+  return callUnknown(name, { username, ...(proof ?? known), ...more });
 }
 
 /** From the moment that it is asked for, a new credential may be the only one that works. */

@@ -30,11 +30,13 @@ export async function start(main, { go, signal }) {
 
   for (const selector of ["[data-extend]", "[data-extend-now]"]) {
     onClick(selector, async () => {
-      show(await call("session"));
-      status.textContent = t("dashboard.extended");
+      await call("session");
+      show(await readSession());
+      tellDone(t("dashboard.extended"));
     });
   }
   onClick("[data-end]", end);
+  main.querySelector("[data-retry]").addEventListener("click", () => location.reload(), { signal });
   onClick("[data-all-activity]", () => showAll(main.querySelector("[data-activity]")));
   onClick("[data-finish]", () => {
     journey.begin({ username: session.username, bySession: true, isFinishing: true });
@@ -43,7 +45,7 @@ export async function start(main, { go, signal }) {
   onClick("[data-cancel]", async () => {
     await call("second-factor", { method: "DELETE" });
     show(await readSession());
-    status.textContent = t("dashboard.cancelled");
+    tellDone(t("dashboard.cancelled"));
   });
   onClick("[data-new-password]", () => replace("/generate-password"));
   onClick("[data-new-second-factor]", () => replace("/generate-2fa"));
@@ -70,8 +72,16 @@ export async function start(main, { go, signal }) {
     if (!session) return;
     const read = await readSession().catch((error) => error);
     if (read.code === "invalid_token") return leave();
-    if (read.user_id !== undefined && read.user_id !== session.user_id) location.reload();
+    if (read.user_id === undefined) return;
+    if (read.user_id !== session.user_id) return location.reload();
+    show(read);
   }, signal);
+
+  /** Says what was done, where the button that did it may be gone. */
+  function tellDone(text) {
+    status.textContent = text;
+    if (!document.activeElement?.checkVisibility() || document.activeElement === document.body) status.focus();
+  }
 
   /** What a journey that has led here came to; said once. */
   function done() {
@@ -108,6 +118,7 @@ export async function start(main, { go, signal }) {
       if (signal.aborted) return;
       if (error.code === "invalid_token") return leave();
       status.textContent = "";
+      main.querySelector("[data-retry]").hidden = !content.hidden;
       tell(main, "dashboard", error, signal);
     }
   }
@@ -149,7 +160,6 @@ export async function start(main, { go, signal }) {
     const place = main.querySelector("[data-session]");
     if (place.textContent === text) return;
     place.textContent = text;
-    if (!isWarned) status.textContent = "";
   }
 
   /** The end is said in time. When it has come, the session may have been extended elsewhere. */
@@ -229,12 +239,12 @@ function showAll(list) {
 /** What failed between this login and the one before, and from where; as far as the activity goes back. */
 function sinceLastLogin(entries) {
   const logins = entries.flatMap(({ action, success }, index) => (action === "login" && success ? [index] : []));
-  if (logins.length === 0) return "";
-  const between = entries.slice(logins[0] + 1, logins[1]);
+  const isWhole = logins.length > 1;
+  const between = entries.slice(0, isWhole ? logins[1] : undefined);
   const failed = between.filter(({ success }) => !success);
-  if (failed.length === 0) return t("dashboard.since_none");
-  const places = [...new Set(failed.map(({ ip_address: address }) => address).filter(Boolean))];
-  return count("dashboard.since", failed.length, { places: new Intl.ListFormat(document.documentElement.lang).format(places) });
+  if (failed.length === 0) return isWhole ? t("dashboard.since_none") : "";
+  const places = [...new Set(failed.map(({ ip_address: address }) => address ?? t("dashboard.unknown_place")))];
+  return count(isWhole ? "dashboard.since" : "dashboard.since_at_least", failed.length, { places: new Intl.ListFormat(document.documentElement.lang).format(places) });
 }
 
 /** The open sessions, this one first. */

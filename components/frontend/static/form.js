@@ -16,7 +16,10 @@ const fields = {
   },
   /** A name that does not exist yet: what people can see, type and tell apart. */
   new_username(text) {
-    const read = fields.username(text);
+    // Phones type an apostrophe of their own.
+    const read = fields.username(text.replaceAll("\u2019", "'"));
+    const plain = read.value?.normalize("NFKC");
+    if (plain !== read.value) return { problem: "username_plain", values: { plain } };
     const isPlain = /^[\p{L}\p{Mn}\p{Mc}\p{Nd}._\-'@+]+( [\p{L}\p{Mn}\p{Mc}\p{Nd}._\-'@+]+)*$/u;
     const isSeen = !/\p{Default_Ignorable_Code_Point}/u.test(text);
     return read.problem || (isPlain.test(read.value) && isSeen) ? read : { problem: "username_new" };
@@ -80,10 +83,13 @@ export async function tell(place, page, { code, retryAfter, answer }, signal) {
   await learnHelpdesk(...keys);
   if (signal.aborted) return;
   say(place, firstOf(...keys));
-  if (code === "invalid_field") mark(place, "username", t("problem.username_characters"));
+  if (code === "invalid_field") {
+    const isNew = place.querySelector('[data-as="new_username"]');
+    mark(place, "username", t(isNew ? "problem.username_new" : "problem.username_characters"));
+  }
   // A code serves once: the next one is typed into an empty field.
   const input = place.querySelector("#code");
-  if (!input?.checkVisibility() || !["invalid_credentials", "old_phone", "old_entry"].includes(code)) return;
+  if (!input?.checkVisibility() || !["invalid_credentials", "old_phone", "no_phone", "old_entry"].includes(code)) return;
   input.value = "";
   input.focus();
 }
@@ -91,8 +97,13 @@ export async function tell(place, page, { code, retryAfter, answer }, signal) {
 /** Says something in the place for what went wrong. */
 export function say(place, text) {
   place.querySelector("[data-alert]").textContent = text;
+  showError(text !== "");
+}
+
+/** The title says that something is wrong, for who is elsewhere. */
+function showError(isWrong) {
   const title = document.title.replace(t("layout.error"), "");
-  document.title = text ? t("layout.error") + title : title;
+  document.title = isWrong ? t("layout.error") + title : title;
 }
 
 /** Reads the visible fields; nothing if one is ill-formed, which is then said beside it. */
@@ -103,12 +114,13 @@ function read(form) {
     if (!field.checkVisibility()) continue;
     const { field: name } = field.dataset;
     const input = field.querySelector("input");
-    const { value, problem } = fields[input.dataset.as ?? name](input.value, input);
-    mark(form, name, problem ? t(`problem.${problem}`) : "");
+    const { value, problem, values: said } = fields[input.dataset.as ?? name](input.value, input);
+    mark(form, name, problem ? t(`problem.${problem}`, said) : "");
     if (problem) first ??= input;
     values[name] = value;
   }
   first?.focus();
+  showError(Boolean(first));
   return first ? undefined : values;
 }
 
@@ -167,12 +179,15 @@ function wait(place, page, signal) {
     if (current && current !== begun) return clearInterval(timer);
     const seconds = current ? secondsLeft(page) : 0;
     countdown.hidden = seconds <= 0;
-    countdown.textContent = seconds > 0 ? count("wait.left", seconds) : "";
+    const left = seconds < 60 ? ["wait.left", seconds] : ["wait.left_minutes", Math.ceil(seconds / 60)];
+    countdown.textContent = seconds > 0 ? count(...left) : "";
     if (seconds > 0) return;
     clearInterval(timer);
     button?.removeAttribute("aria-disabled");
     // Another name did not wait.
-    if (current) say(place, t("wait.over"));
+    if (!current) return;
+    say(place, t("wait.over"));
+    showError(false);
   };
   const timer = setInterval(tick, 500);
   signal.addEventListener("abort", () => clearInterval(timer));

@@ -36,6 +36,7 @@ export function start(main, { go, signal }) {
   /** For password managers, which keep what stands in the form that is sent; it is only shown when asked for. */
   function offerText(issued, text) {
     issued.querySelector("#owner").value = journey.username;
+    issued.querySelector("[data-host]").textContent = location.host;
     issued.querySelector("#secret").value = text;
     offerCopy(issued, text, signal);
   }

@@ -7,10 +7,10 @@ import { journey } from "./journey.js";
 import { firstOf, t } from "./texts.js";
 import { tellTabs } from "./who.js";
 
-/** What is offered instead of a login: what it begins with, and the pages that it leads through. */
+/** The pages that what is offered instead of a login leads through. */
 const offers = {
-  renew: { issue: issuePassword, steps: ["/generate-password", "/generate-2fa", "/check-2fa"] },
-  enrol: { issue: issueSecondFactor, steps: ["/generate-2fa", "/check-2fa"] },
+  renew: { steps: ["/generate-password", "/generate-2fa", "/check-2fa"] },
+  enrol: { steps: ["/generate-2fa", "/check-2fa"] },
 };
 
 /** Logs in; what a journey knows then: that there is a session, or what is offered instead of one. */
@@ -23,8 +23,12 @@ export async function identify({ username, password, code }) {
   } catch (error) {
     const { renew, enrol } = offers;
     if (error.code === "password_expired") {
-      const { renewal_token: renewalToken, renewal_expires_in: seconds } = error.answer;
-      return { username, offer: "renew", renewalToken, renewalEnds: Date.now() + seconds * 1000, steps: renew.steps };
+      const { renewal_token: renewalToken, renewal_expires_in: seconds, renewal_due: due } = error.answer;
+      const renewalEnds = Date.now() + seconds * 1000;
+      const renewal = { username, offer: "renew", renewalToken, renewalEnds, steps: renew.steps };
+      // A password that was renewed already stays what it is.
+      if (due.includes("password")) return renewal;
+      return { ...renewal, password: { text: password }, steps: enrol.steps };
     }
     if (error.code === "mfa_enrollment_required") {
       return { username, offer: "enrol", proof: { password }, password: { text: password }, steps: enrol.steps };
@@ -54,7 +58,7 @@ export function start(main, { go, signal }) {
   onSubmit(form, { page: "login", signal }, async (values) => {
     main.querySelector("[data-status]").textContent = "";
     const known = await identify(values);
-    if (!known.offer) return enter(known, go);
+    if (!known.offer) return enter(known, go, known.factor === "new" ? "phone" : "");
     journey.begin(known);
     form.reset();
     showOffer();
@@ -64,16 +68,17 @@ export function start(main, { go, signal }) {
   /** In the form's place, the way on. */
   function showOffer() {
     const offer = main.querySelector("[data-offer]");
-    const { issue, steps } = offers[journey.offer];
     const page = `login.${journey.offer}`;
     form.hidden = true;
     offer.hidden = false;
+    document.title = document.title.replace(/.* (?=–)/, `${t(`${page}.title`)} `);
     offer.querySelector("#offer-title").textContent = t(`${page}.title`);
     offer.querySelector("[data-offer-text]").textContent = t(`${page}.text`);
     offer.querySelector("[data-offer-button]").textContent = t(`${page}.button`);
     onSubmit(offer, { page, signal }, async () => {
-      if (!journey.holdsSecrets()) await issue();
-      await go(steps[0]);
+      const [first] = journey.steps;
+      if (!journey.holdsSecrets()) await (first === "/generate-2fa" ? issueSecondFactor() : issuePassword());
+      await go(first);
     });
   }
 }

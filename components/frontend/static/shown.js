@@ -9,7 +9,8 @@ export function showStep(main, path, signal) {
   if (index < 0) return;
   const step = main.querySelector("[data-step]");
   step.textContent = t("layout.step", { number: index + 1, of: journey.steps.length });
-  if (!journey.renewalEnds) return;
+  // Once both are there, the login may take its time.
+  if (!journey.renewalEnds || journey.secondFactor) return;
   const left = main.querySelector("[data-left]");
   const tick = () => {
     const minutes = Math.ceil((journey.renewalEnds - Date.now()) / 60_000);

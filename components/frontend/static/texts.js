@@ -28,7 +28,7 @@ export function count(key, number, more) {
 /** Learns whom to ask for help, if the sentence that will be said names them. */
 export async function learnHelpdesk(...keys) {
   if (helpdesk !== undefined || !find(keys.find((key) => find(key) !== undefined)).includes("{helpdesk}")) return;
-  helpdesk = await fetch("/helpdesk").then((answer) => (answer.ok ? answer.text() : ""), () => "");
+  helpdesk = await fetch("/helpdesk", { signal: AbortSignal.timeout(3000) }).then((answer) => (answer.ok ? answer.text() : ""), () => "");
 }
 
 /** The first of the keys that there is a sentence for. */

@@ -8,19 +8,27 @@ const tabs = new BroadcastChannel("session");
 /** The session of this browser, as far as this document knows; nothing where there is none. */
 let session;
 
+/** Looks are numbered: what came of an earlier one says nothing once somebody logged out. */
+let looks = 0;
+
 /** Looks who is logged in, and shows it. Where nobody answers, nothing is known that was not before. */
 export async function look() {
+  const own = ++looks;
+  let found = session;
   try {
-    session = await call("session", { method: "GET" });
+    found = await call("session", { method: "GET" });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    if (error.code === "invalid_token") session = undefined;
+    if (error.code === "invalid_token") found = undefined;
   }
+  if (own !== looks) return;
+  session = found;
   showSession();
 }
 
 /** There is no session any more: here, and so that the other tabs look. */
 export function forgetSession() {
+  looks += 1;
   session = undefined;
   showSession();
   tellTabs();

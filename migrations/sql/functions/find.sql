@@ -2,7 +2,7 @@
 CREATE FUNCTION cofrap.find(
     given_name text,
     name_key text, -- or null: other spellings of the name are of no interest
-    place text,
+    places text, -- the caller's, as each key writes it, the present one first, with commas between them
     address_subject text,
     generations_subject text,
     name_subject text,
@@ -14,12 +14,12 @@ BEGIN
     SELECT json_build_object(
             'account', row_to_json(u),
             'database_identity', (SELECT i.identity FROM public.installation i),
-            'is_known_place', find.place = ANY (u.login_places),
+            'is_known_place', string_to_array(places, ',') && u.login_places,
             'counts', ARRAY(
                 SELECT json_build_object('subject', t.subject, 'place', t.place, 'failures', t.failures, 'since', t.since,
                                          'locked_until', t.locked_until)
                 FROM public.throttles t
-                WHERE t.subject IN (address_subject, generations_subject, name_subject) AND t.place IN ('', find.place)),
+                WHERE t.subject IN (address_subject, generations_subject, name_subject) AND t.place IN ('', split_part(places, ',', 1))),
             'registered_keys', ARRAY(SELECT k.id FROM public.encryption_keys k),
             'foreign_tokens', ARRAY(
                 SELECT f.password FROM public.users_v2 f

@@ -28,6 +28,7 @@ CREATE FUNCTION cofrap.free_address(
     freed text,
     freed_subject text,
     freed_generations_subject text,
+    freed_operator_subject text, -- as the route without the encryption key counts it
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -40,7 +41,10 @@ BEGIN
     IF cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN
-        DELETE FROM public.throttles t WHERE t.subject IN (freed_subject, freed_generations_subject);
+        -- In the order in which they are locked elsewhere.
+        DELETE FROM public.throttles t WHERE t.subject = freed_generations_subject;
+        DELETE FROM public.throttles t WHERE t.subject = freed_subject;
+        DELETE FROM public.throttles t WHERE t.subject = freed_operator_subject;
     ELSE
         outcome := 'too_many_attempts';
     END IF;

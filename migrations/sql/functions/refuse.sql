@@ -25,6 +25,7 @@ CREATE FUNCTION cofrap.refuse(
     name_memory int8,
     -- Own.
     reason text,
+    is_right_password bool, -- and the code was not right, or used before, or missing
     is_wrong_code bool, -- behind a right password
     step int8, -- or null: no code is used up
     otp_limit int8,
@@ -37,16 +38,18 @@ BEGIN
         PERFORM FROM public.users_v2 u WHERE u.id = account FOR NO KEY UPDATE;
     END IF;
     outcome := 'done';
+    IF is_right_password THEN
+        -- It was seen: whoever has the one before need not ask again.
+        UPDATE public.users_v2 u SET
+            previous_password = NULL, previous_password_key = NULL, previous_password_binding = NULL, previous_password_ends = NULL
+            WHERE u.id = account AND u.previous_password IS NOT NULL;
+    END IF;
     IF NOT cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN
         outcome := 'too_many_attempts';
     ELSIF is_wrong_code OR step IS NOT NULL THEN
         UPDATE public.users_v2 u SET
-            previous_password = CASE WHEN NOT is_wrong_code THEN u.previous_password END,
-            previous_password_key = CASE WHEN NOT is_wrong_code THEN u.previous_password_key END,
-            previous_password_binding = CASE WHEN NOT is_wrong_code THEN u.previous_password_binding END,
-            previous_password_ends = CASE WHEN NOT is_wrong_code THEN u.previous_password_ends END,
             otp_failures = u.otp_failures + is_wrong_code::int4, mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END
             WHERE u.id = account AND (NOT is_wrong_code OR otp_limit = 0 OR u.otp_failures < otp_limit);
         IF NOT FOUND AND is_wrong_code THEN

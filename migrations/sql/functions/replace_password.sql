@@ -64,6 +64,11 @@ DECLARE
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
 BEGIN
+    IF standing = 'stands' AND proof = 'previous_credentials'
+        AND NOT EXISTS (SELECT FROM public.users_v2 u WHERE u.id = account AND u.previous_password_ends >= moment) THEN
+        -- The new password was used meanwhile.
+        standing := 'overtaken';
+    END IF;
     IF NOT passes THEN
         outcome := 'too_many_attempts';
     ELSIF standing <> 'stands' THEN

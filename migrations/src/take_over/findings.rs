@@ -143,7 +143,7 @@ impl fmt::Display for What {
                 "a row of this number was taken over before under another name; not taken over (give it another number if it is \
                  somebody else)"
             }
-            Self::SameNameButForCase => "the name differs from another's only in case; both stay",
+            Self::SameNameButForCase => "the name is the same as another's to people (its case, or the form of its letters); both stay",
             Self::UnreachableName => "no request can give the name: nobody logs in by it; it stays",
         })
     }

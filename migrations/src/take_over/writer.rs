@@ -19,7 +19,9 @@ const IS_EXPIRABLE: &str = "imported_from IS NOT NULL AND expired_since IS NULL
 
 /// Marks an account as expired since the moment that follows, as an operator's `expire` does: its sessions and tokens end.
 const MARK: &str =
-    "session_epoch = session_epoch + 1, security_counter = security_counter + 1, expired = TRUE, expired_since =";
+    "session_epoch = session_epoch + 1, security_counter = security_counter + 1, previous_password = NULL,
+     previous_password_key = NULL, previous_password_binding = NULL, previous_password_ends = NULL, pending_mfa = NULL,
+     pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL, expired = TRUE, expired_since =";
 
 /// What is taken over, with its secrets as they are stored from now on.
 pub(super) type Imported<'a> = (&'a Import<'a>, (Sealed, Option<Sealed>));
@@ -182,7 +184,7 @@ impl Writer<'_> {
         self.execute(history, &rows).await?;
         let audit = "
             INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
-            SELECT n.id, 'account_imported', TRUE, jsonb_build_object('username', n.name),
+            SELECT n.id, 'account_imported', TRUE, jsonb_build_object('username', n.name, 'known', TRUE),
                    to_timestamp($3::bigint) AT TIME ZONE 'UTC'
             FROM unnest($1::bigint[], $2::text[]) AS n (id, name)";
         self.execute(audit, &[&ids, &names, &now]).await?;
@@ -204,7 +206,7 @@ impl Writer<'_> {
     async fn note_expired(&self, ids: &[i64]) -> Result<()> {
         let audit = "
             INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
-            SELECT u.id, 'account_expired', TRUE, jsonb_build_object('username', u.username, 'proof', 'operator'),
+            SELECT u.id, 'account_expired', TRUE, jsonb_build_object('username', u.username, 'known', TRUE, 'proof', 'operator'),
                    to_timestamp($2::bigint) AT TIME ZONE 'UTC'
             FROM users_v2 u WHERE u.id = ANY ($1::bigint[])";
         self.execute(audit, &[&ids, &self.now.seconds()]).await.map(|_| ())

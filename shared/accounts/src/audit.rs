@@ -228,6 +228,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether the code alone was it: where both are judged, the password was right then.
+    pub(crate) const fn is_of_the_code(self) -> bool {
+        matches!(self, Self::MissingCode | Self::WrongCode | Self::ReplayedCode)
+    }
+
     /// The word that the audit keeps.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

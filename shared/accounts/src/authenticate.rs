@@ -6,7 +6,7 @@ use crate::session::{IssuedSession, SessionOf, new_session, new_session_id};
 use crate::store::{find, note_refusal};
 use crate::ticket::RENEWAL_SECONDS;
 use crate::{
-    Access, Account, AccountId, Action, Attempt, Clock, CodeIsAsked, Counters, Env, Expiry, LoginKeys,
+    Access, Account, AccountId, Action, Age, Attempt, Clock, CodeIsAsked, Counters, Env, Expiry, LoginKeys,
     PendingSecondFactor, Reason, Refusal, Refusals, Saved, Scheme, Sessions, Settings, Spelling, Standing, State,
     Stopped, Store, StoreError, Subjects, SubmittedCode, Tally, TooManyAttempts, UnixTime, Username,
 };
@@ -77,6 +77,8 @@ pub struct RenewalTicket {
     pub token: String,
     /// Seconds that it lasts.
     pub expires_in: i64,
+    /// Whether the password is to be replaced, and whether the second factor is.
+    pub due: [bool; 2],
 }
 
 /// Judges a password and a code together; both right and young enough is a complete login, and uses the code up.
@@ -141,8 +143,8 @@ fn authenticate_once(
             Err(LoginError::EnrollmentRequired.into())
         }
         Err(Unproven::MayEnrolAnew(refusal)) => {
-            // A wrong code is a guess. Without a code nothing was judged but the password, whose being right ends no failures.
-            let tally = if refusal.wrong_code { Tally::Failure } else { Tally::NotJudged };
+            // A wrong code is a guess. A missing one counts nothing, and says nothing either once a limit was reached meanwhile.
+            let tally = if refusal.wrong_code { Tally::Failure } else { Tally::Right };
             note_refusal(&mut env.store, &attempt.that_came_to(tally), &refusal)?;
             Err(LoginError::EnrollmentRequired.into())
         }
@@ -164,7 +166,8 @@ pub(crate) fn conclude(
             let counters = completed(store.mark_expired(&attempt, &login)?, settings)?;
             let ticket = counters.ticket(login.account.id, Purpose::Renewal, now.plus(RENEWAL_SECONDS));
             let token = tokens.sign_ticket(Purpose::Renewal, &ticket);
-            Err(LoginError::Expired(RenewalTicket { token, expires_in: RENEWAL_SECONDS }).into())
+            let due = login.due(now, settings.password_max_age);
+            Err(LoginError::Expired(RenewalTicket { token, expires_in: RENEWAL_SECONDS, due }).into())
         }
         Proven::InTime(login) => {
             let attempt = attempt.that_came_to(Tally::Complete);
@@ -268,6 +271,12 @@ impl ProvenLogin<'_> {
         self.account
     }
 
+    /// Whether the password is too old, or was marked, and whether the second factor is.
+    fn due(&self, now: UnixTime, max_age: Age) -> [bool; 2] {
+        let is_due = |born: UnixTime| now.since(born) > max_age || self.marked_since.is_some_and(|since| born <= since);
+        [self.account.password_born, self.second_factor_born].map(is_due)
+    }
+
     /// Whether it changes nothing of what is stored about the account but counts, as all do but the first and those after something
     /// happened.
     #[must_use]
@@ -348,9 +357,9 @@ fn judge_login<'a>(
     let shown = (&login.password, &login.code);
     let (password, code) = match judge(keyring, Scheme::Sealed, account, shown, Factors::AlsoPending, now) {
         Judged::Wrong { reason, wrong_code } => {
-            let refusal = Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) };
-            // Either comes only behind a right password.
-            let is_of_the_code_alone = matches!(reason, Reason::WrongCode | Reason::MissingCode);
+            let right_password = reason.is_of_the_code();
+            let refusal = Refusal { right_password, wrong_code, ..Refusal::of(Some(account.id), reason) };
+            let is_of_the_code_alone = right_password && reason != Reason::ReplayedCode;
             let is_strict = settings.policy.rules().refusals == Refusals::Uniform;
             return Err(if is_of_the_code_alone && is_strict && is_unproven(account, settings) {
                 Unproven::MayEnrolAnew(refusal)

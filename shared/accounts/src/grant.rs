@@ -263,7 +263,11 @@ impl Judge<'_> {
         }
         match judged {
             Judged::Wrong { reason, wrong_code } => Err(Denied::Refused {
-                refusal: Refusal { wrong_code, ..Refusal::of(Some(account.id), reason) },
+                refusal: Refusal {
+                    right_password: reason.is_of_the_code(),
+                    wrong_code,
+                    ..Refusal::of(Some(account.id), reason)
+                },
                 tally: Tally::Failure,
                 told: Told::InvalidCredentials,
             }),
@@ -295,7 +299,7 @@ impl Judge<'_> {
             && is_unproven(account, self.settings)
             && match wanted {
                 Wanted::Password => account.generated.as_ref().is_none_or(|(at, place)| {
-                    self.now.since(*at).seconds() > START_OVER_PATIENCE || *place == self.subjects.place
+                    self.now.since(*at).seconds() > START_OVER_PATIENCE || self.subjects.is_place(place)
                 }),
                 Wanted::SecondFactor => account.second_factor.is_none(),
             }
@@ -316,8 +320,7 @@ impl Judge<'_> {
             && account.enrolment_ends.is_none_or(|end| self.now <= end)
             && (account.standing.state == State::Active
                 || account.standing.origin == Origin::External
-                || self.is_unproven_creation(account)
-                || self.is_open_without_proof(Wanted::SecondFactor, account))
+                || is_unproven(account, self.settings))
     }
 
     /// Who chose the account's password is the only one who has proven anything: until the first complete login, it alone
@@ -405,10 +408,11 @@ impl Grant<'_> {
 
     /// What a new password makes of the one before.
     #[must_use]
-    pub fn previous_after_password(&self) -> PreviousBecomes {
+    pub fn previous_after_password(&self, now: UnixTime) -> PreviousBecomes {
+        let counts = self.account.previous.as_ref().is_some_and(|previous| now <= previous.ends);
         match self.proof() {
             // Nobody saw the present one yet: it may be this answer that gets lost.
-            Some(ProofKind::PreviousCredentials) => PreviousBecomes::Kept,
+            Some(ProofKind::PreviousCredentials | ProofKind::Renewal) if counts => PreviousBecomes::Kept,
             Some(ProofKind::Operator) => PreviousBecomes::Forgotten,
             _ if self.starts_over() => PreviousBecomes::Forgotten,
             _ => PreviousBecomes::Replaced,

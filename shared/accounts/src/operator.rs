@@ -1,6 +1,6 @@
 //! What only the operator does: acting on accounts, reading the audit, moving stored secrets to the first key.
 
-use crate::store::{note_locked, note_refusal};
+use crate::store::{alias_of, find, note_locked, note_refusal};
 use crate::{
     Access, Account, Action, AdministrationKeys, Attempt, AuditEntry, AuditFilter, Bearer, Clock, Env, MovedAccount,
     MovedSecret, MovedSecrets, Operator, OperatorKeys, ProofKind, Reason, Refusal, RotationCursor, Saved, Spelling,
@@ -169,9 +169,9 @@ fn administer_account(
     let attempt = Attempt::new(command.action.audited(), Some(name), &env.caller, &subjects, &limits, now);
     let operator = require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt }.that_came_to(Tally::TokenRight);
-    let reading = env.store.find(&command.username, Spelling::Exact, &subjects)?.at(now);
-    let needed_keys = reading.keys.check(&env.keys.keyring)?;
-    let attempt = Attempt { needed_keys: &needed_keys, ..attempt };
+    let (reading, needed_keys) =
+        find(&mut env.store, &env.keys.keyring, &command.username, Spelling::Exact, &subjects, now)?;
+    let attempt = Attempt { needed_keys: &needed_keys, alias: reading.alias.as_deref(), ..attempt };
     let account = reading.found.account();
     if let Err(error) = reading.throttles.check_address(&limits, now) {
         return Err(note_locked(&mut env.store, &attempt, account.map(|account| account.id), error).into());
@@ -206,8 +206,9 @@ fn free_address(
     let operator = require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     // Not counted for the caller's own address: it may be the one to free.
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt };
-    let counted = Subjects::of_address(Some(command.address), "", &key);
-    done(env.store.free_address(&attempt, &operator, command.address, &counted)?)
+    let operator_key = env.keys.operator.as_ref().ok_or(OperatorError::NotOffered)?.subject_key();
+    let [counted, by_operator] = [&key, &operator_key].map(|key| Subjects::of_address(Some(command.address), "", key));
+    done(env.store.free_address(&attempt, &operator, command.address, [&counted, &by_operator])?)
 }
 
 /// Reads the audit, the newest row first.
@@ -312,7 +313,10 @@ fn require_operator(
     if bearer.token().is_some_and(|token| operator.matches(token)) {
         return Ok(OperatorProof(operator.proof()));
     }
-    note_refusal(store, &attempt.that_came_to(Tally::TokenFailure), &Refusal::of(None, Reason::InvalidToken))?;
+    // Whoever has no token may have typed anything for a name.
+    let alias = attempt.username.and_then(|name| alias_of(name, &operator.subject_key()));
+    let attempt = Attempt { alias: alias.as_deref(), ..attempt.that_came_to(Tally::TokenFailure) };
+    note_refusal(store, &attempt, &Refusal::of(None, Reason::InvalidToken))?;
     Err(OperatorError::InvalidToken)
 }
 

@@ -6,7 +6,7 @@ use crate::{
     Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, OpenSession, OperatorProof, ProvenFactor,
     ProvenLogin, Reason, Standing, Subjects, Throttles, TooManyAttempts, UnixTime, Username,
 };
-use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, SessionClaims, SessionId, TotpStep};
+use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, SessionClaims, SessionId, SubjectKey, TotpStep};
 use std::net::IpAddr;
 
 /// What the store keeps and how it answers.
@@ -98,13 +98,13 @@ pub trait Store {
         binding: (&Binding, &KeyId),
     ) -> Result<Saved<()>, StoreError>;
 
-    /// Forgets what is counted of an address.
+    /// Forgets what is counted of an address: by the routes with the encryption key, and by those with the operator's token alone.
     fn free_address(
         &mut self,
         attempt: &Attempt<'_>,
         operator: &OperatorProof,
         address: IpAddr,
-        counted: &Subjects,
+        counted: [&Subjects; 2],
     ) -> Result<Saved<()>, StoreError>;
 
     /// Notes that an operator looks at the audit.
@@ -299,6 +299,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// The step of a right code: it is used up even so.
     pub step: Option<TotpStep>,
+    /// Whether the password was right, though the code was not, or was missing.
+    pub right_password: bool,
     /// Whether the code was wrong behind a right password.
     pub wrong_code: bool,
 }
@@ -307,7 +309,7 @@ impl Refusal {
     /// A refusal that used nothing up.
     #[must_use]
     pub const fn of(account: Option<AccountId>, reason: Reason) -> Self {
-        Self { account, reason, step: None, wrong_code: false }
+        Self { account, reason, step: None, right_password: false, wrong_code: false }
     }
 }
 
@@ -442,11 +444,16 @@ pub(crate) fn find(
     now: UnixTime,
 ) -> Result<(Reading, String), StoreError> {
     let mut reading = store.find(username, spelling, subjects)?.at(now);
-    if reading.found.account().is_none() && would_do(username.as_str()) {
-        reading.alias = Some(format!("digest:{}", keyring.digest_for_log(username.as_str())));
+    if reading.found.account().is_none() {
+        reading.alias = alias_of(username.as_str(), &keyring.subject_key());
     }
     let needed_keys = reading.keys.check(keyring)?;
     Ok((reading, needed_keys))
+}
+
+/// What the audit has in the place of a name that would do as a password: whoever typed it meant the next field.
+pub(crate) fn alias_of(name: &str, key: &SubjectKey) -> Option<String> {
+    would_do(name).then(|| format!("digest:{}", key.digest(&["log", name])))
 }
 
 /// Notes a refusal.

@@ -4,7 +4,7 @@
 //! second statement, which has the last word: of many requests at once, only as many are judged as the limits allow.
 
 use crate::{Age, Caller, Limits, UnixTime};
-use cofrap_crypto::SubjectKey;
+use cofrap_crypto::{SubjectKey, digest};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// How long an account waits after as many failures in a row as the limit; each further one doubles it.
@@ -34,6 +34,8 @@ pub struct Subjects {
     pub name: String,
     /// The caller's address, as a place that an account knows.
     pub place: String,
+    /// The same as it was written under earlier keys, and by versions that had none.
+    earlier_places: Vec<String>,
 }
 
 impl Subjects {
@@ -52,7 +54,20 @@ impl Subjects {
             generations: key.digest(&["generations", &network]),
             name: key.digest(&["name", username]),
             place: key.digest(&["place", &network]),
+            earlier_places: key.digests(&["place", &network]).skip(1).chain([digest(&["place", &network])]).collect(),
         }
+    }
+
+    /// Whether this is the caller's address, as somebody wrote it down.
+    #[must_use]
+    pub fn is_place(&self, written: &str) -> bool {
+        self.place == written || self.earlier_places.iter().any(|place| place == written)
+    }
+
+    /// The caller's address in each way that it may be written down, the present one first, with commas between them.
+    #[must_use]
+    pub fn places(&self) -> String {
+        [&self.place].into_iter().chain(&self.earlier_places).map(String::as_str).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -191,7 +206,7 @@ mod tests {
         let subjects = subjects("192.0.2.1");
         let all = [&subjects.address, &subjects.generations, &subjects.name, &subjects.place];
         assert!(all.iter().enumerate().all(|(i, one)| all.iter().skip(i + 1).all(|other| one != other)));
-        assert!(all.iter().all(|digest| digest.len() == 64 && !digest.contains("192")));
+        assert!(all.iter().all(|digest| digest.len() == 43 && !digest.contains("192")));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Username {
     }
 }
 
-/// What two texts share that are the same to people: those that Unicode's NFKC_Casefold makes the same (UAX 44, `NFKC_CF`), but for
+/// What two texts share that are the same to people: those that Unicode's `NFKC_Casefold` makes the same (UAX 44, `NFKC_CF`), but for
 /// white space around them. Stored names that are no [`Username`] have one too, so that no look-alike is created beside them.
 #[must_use]
 pub fn sameness_key(text: &str) -> String {
@@ -99,7 +99,9 @@ impl<'a> TryFrom<&'a Username> for NewUsername<'a> {
     fn try_from(username: &'a Username) -> Result<Self, UnfitUsername> {
         let name = username.as_str();
         let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-        if name.chars().any(|c| ignorable.contains(c)) {
+        // Two hieroglyphs are blanks, and letters by category.
+        let is_unseen = |c: char| ignorable.contains(c) || matches!(c, '\u{13441}' | '\u{13442}');
+        if name.chars().any(is_unseen) {
             return Err(UnfitUsername::Character);
         }
         let plain = ComposingNormalizerBorrowed::new_nfkc().normalize(name);
@@ -293,7 +295,7 @@ mod tests {
         ] {
             check(name, None);
         }
-        for name in ["\u{3164}", "michel.ranu\u{fe0f}", "🔐", "a;b", "a\u{2800}b", "a/b", "1\u{20e3}"] {
+        for name in ["\u{3164}", "michel.ranu\u{fe0f}", "🔐", "a;b", "a\u{2800}b", "\u{13441}", "a/b", "1\u{20e3}"] {
             check(name, Some(UnfitUsername::Character));
         }
         check("a  b", Some(UnfitUsername::Order));

@@ -176,6 +176,8 @@ pub(crate) struct Expired {
     renewal_token: String,
     /// Seconds that it lasts.
     renewal_expires_in: i64,
+    /// What is to be replaced: `password`, `second_factor` or both.
+    renewal_due: Vec<&'static str>,
 }
 
 impl Problem {
@@ -274,6 +276,11 @@ impl Problem {
             message: "Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.",
             renewal_token: ticket.token,
             renewal_expires_in: ticket.expires_in,
+            renewal_due: ["password", "second_factor"]
+                .into_iter()
+                .zip(ticket.due)
+                .filter_map(|(what, is_due)| is_due.then_some(what))
+                .collect(),
         };
         Self { more: Some(Box::new(More::Expired(expired))), ..Self::new(Code::PasswordExpired) }
     }
@@ -403,11 +410,15 @@ mod tests {
 
     #[test]
     fn an_expired_login_is_told_what_to_do() {
-        let body = serde_json::to_string(&Problem::expired(RenewalTicket { token: "ticket".into(), expires_in: 900 }))
-            .unwrap();
+        let body = serde_json::to_string(&Problem::expired(RenewalTicket {
+            token: "ticket".into(),
+            expires_in: 900,
+            due: [true, false],
+        }))
+        .unwrap();
         assert_eq!(
             body,
-            r#"{"error":"Mot de passe expiré","code":"password_expired","password_expired":true,"message":"Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.","renewal_token":"ticket","renewal_expires_in":900}"#
+            r#"{"error":"Mot de passe expiré","code":"password_expired","password_expired":true,"message":"Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.","renewal_token":"ticket","renewal_expires_in":900,"renewal_due":["password"]}"#
         );
     }
 

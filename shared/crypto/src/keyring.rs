@@ -254,17 +254,11 @@ impl Keyring {
         self.first().bind(&["users_v2", owner, standing])
     }
 
-    /// What makes digests of names and addresses while the first key stays.
+    /// What makes digests of names and addresses.
     #[must_use]
     pub fn subject_key(&self) -> SubjectKey {
-        SubjectKey::new(Zeroizing::new(self.first().mac(&["subject key"]).finalize().into_bytes().into()))
-    }
-
-    /// A digest of what a log must not hold as it is; the same text has the same one while the first key stays.
-    #[must_use]
-    pub fn digest_for_log(&self, text: &str) -> String {
-        let mac = self.first().mac(&["log", text]).finalize().into_bytes();
-        URL_SAFE_NO_PAD.encode(&mac[..12])
+        let of = |key: &Key| Zeroizing::new(key.mac(&["subject key"]).finalize().into_bytes().into());
+        SubjectKey::new(self.keys.iter().map(of).collect())
     }
 
     /// Whether what is said of an account is what was bound, under any key of the ring.

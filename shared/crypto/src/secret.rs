@@ -1,6 +1,10 @@
 //! Secrets that are compared, and names for what shall not be kept.
 
 use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt;
 use core::fmt::Write;
 use hmac::{Hmac, Mac};
@@ -31,7 +35,7 @@ impl SharedSecret {
     /// What makes digests of names and addresses where there is no other key.
     #[must_use]
     pub fn subject_key(&self) -> SubjectKey {
-        SubjectKey(Zeroizing::new(self.mac("cofrap subjects v1")))
+        SubjectKey(vec![Zeroizing::new(self.mac("cofrap subjects v1"))])
     }
 
     /// What proves to the database that a program has the secret, and leads to nobody's.
@@ -41,7 +45,7 @@ impl SharedSecret {
     }
 
     fn mac(&self, purpose: &str) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("HMAC takes keys of any length");
+        let mut mac = keyed(self.0.as_bytes());
         mac.update(purpose.as_bytes());
         mac.finalize().into_bytes().into()
     }
@@ -59,23 +63,31 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// What makes digests of names and addresses: without it nobody finds out whose they are by trying all there are.
-pub struct SubjectKey(Zeroizing<[u8; 32]>);
+/// What makes digests of names and addresses: the first of its keys, and all of them what was written under an earlier one. Without it nobody finds out whose they are by trying all there are.
+pub struct SubjectKey(Vec<Zeroizing<[u8; 32]>>);
 
 impl SubjectKey {
-    pub(crate) const fn new(key: Zeroizing<[u8; 32]>) -> Self {
-        Self(key)
+    /// Of at least one key.
+    pub(crate) const fn new(keys: Vec<Zeroizing<[u8; 32]>>) -> Self {
+        Self(keys)
     }
 
-    /// A name of 64 hexadecimal digits for a list of texts: HMAC-SHA-256 over each with its length before it.
+    /// A name of 43 characters for a list of texts: HMAC-SHA-256 over each with its length before it, in base64url.
     #[must_use]
     pub fn digest(&self, parts: &[&str]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        hexadecimal(&mac.finalize().into_bytes())
+        self.digests(parts).next().unwrap_or_default()
+    }
+
+    /// The same under each key, the present one first.
+    pub fn digests(&self, parts: &[&str]) -> impl Iterator<Item = String> {
+        self.0.iter().map(move |key| {
+            let mut mac = keyed(&**key);
+            for part in parts {
+                mac.update(&(part.len() as u64).to_be_bytes());
+                mac.update(part.as_bytes());
+            }
+            URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        })
     }
 }
 
@@ -83,6 +95,10 @@ impl fmt::Debug for SubjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SubjectKey(redacted)")
     }
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 /// A name of 64 hexadecimal digits for a list of texts: SHA-256 over each with its length before it.

@@ -166,7 +166,7 @@ impl TokenKeys {
     /// What makes digests of names and addresses where there is no other key.
     #[must_use]
     pub fn subject_key(&self) -> SubjectKey {
-        SubjectKey::new(self.0[0].key.derive("cofrap subjects v1"))
+        SubjectKey::new(vec![self.0[0].key.derive("cofrap subjects v1")])
     }
 
     pub(crate) fn has(&self, id: &KeyId) -> bool {

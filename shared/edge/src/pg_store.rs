@@ -150,7 +150,7 @@ impl<L: Link> Store for PgStore<L> {
         let row: ReadingRow = self.call(Find {
             given_name: username.as_str(),
             name_key: key.as_deref(),
-            place: &subjects.place,
+            places: &subjects.places(),
             address_subject: &subjects.address,
             generations_subject: &subjects.generations,
             name_subject: &subjects.name,
@@ -222,7 +222,7 @@ impl<L: Link> Store for PgStore<L> {
             change: change(
                 &new.change,
                 grant,
-                grant.previous_after_password(),
+                grant.previous_after_password(attempt.at),
                 new.password.key(),
                 new.expiry,
                 attempt,
@@ -335,6 +335,7 @@ impl<L: Link> Store for PgStore<L> {
             attempt: noted.refused(),
             limits: noted.limits(),
             reason: refusal.reason.as_str(),
+            is_right_password: refusal.right_password,
             is_wrong_code: refusal.wrong_code,
             step: refusal.step.map(TotpStep::number),
             otp_limit: attempt.limits.otp_failures,
@@ -421,7 +422,7 @@ impl<L: Link> Store for PgStore<L> {
         attempt: &Attempt<'_>,
         operator: &OperatorProof,
         address: IpAddr,
-        counted: &Subjects,
+        [counted, by_operator]: [&Subjects; 2],
     ) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, None);
         self.note(FreeAddress {
@@ -431,6 +432,7 @@ impl<L: Link> Store for PgStore<L> {
             freed: &address.to_string(),
             freed_subject: &counted.address,
             freed_generations_subject: &counted.generations,
+            freed_operator_subject: &by_operator.address,
         })
     }
 
