@@ -132,7 +132,7 @@ impl Module {
                 let path = path.trim_matches(['"', ';']).strip_prefix("./").expect("a module beside this one");
                 let need = identifier(path.strip_suffix(".js").expect("a script"));
                 let names = names.strip_prefix("* as ").unwrap_or(names);
-                body += &format!("const {names} = {need};\n");
+                body.push_str(&["const ", names, " = ", &need, ";\n"].concat());
                 needs.push(need);
                 continue;
             }

@@ -341,7 +341,14 @@ async fn the_functions_of_version_6_work_beside_today_s() {
     assert_eq!(done, 24);
     let taken = retirable(&database.client).await.unwrap();
     assert!(taken.len() == 1 && taken[0].contains("cofrap_6"), "{taken:#?}");
+    // What version 6 wrote without a key goes with it, and names of its last accounts are compared as today's.
+    let of_then = "UPDATE users_v2 SET username = 'ｎ7', username_key = 'ｎ7', generated_from = repeat('a', 64),
+                                       login_places = ARRAY[repeat('b', 64), 'keyed'];
+                   INSERT INTO throttles VALUES (repeat('c', 64), '', 1, 0, 0, 0), ('keyed', '', 1, 0, 0, 0)";
+    database.client.batch_execute(of_then).await.unwrap();
     retire(&database.client).await.unwrap();
+    let left = "SELECT concat_ws(' ', username_key, generated_from, array_to_string(login_places, ','), t.subject) FROM users_v2, throttles t";
+    assert_eq!(database.text(left).await, "n7 keyed keyed");
     assert!(retirable(&database.client).await.unwrap().is_empty());
 }
 

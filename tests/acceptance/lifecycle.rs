@@ -694,16 +694,19 @@ async fn a_secret_that_no_login_has_proven_is_replaced_with_the_password() {
 #[tokio::test]
 async fn by_two_steps_too_an_unproven_secret_is_replaced() {
     let app = TestApp::start().await;
-    let mut michel = app.chosen_account("michel.ranu").await;
-    let begun = app.begin_login("michel.ranu", &michel.password).await.ok().0;
-    assert_eq!(begun["2fa_required"], true);
-    let body = json!({ "username": "michel.ranu", "challenge": begun["challenge"] });
-    let uri = app.call("generate-2fa-v2", body).await.ok().read_qr_code();
-    michel.scan(&uri);
-    michel.log_in().await.ok();
-    let challenge = michel.challenge().await;
-    let body = json!({ "username": "michel.ranu", "challenge": challenge });
-    app.call("generate-2fa-v2", body).await.problem(403, "proof_required");
+    for is_chosen in [false, true] {
+        let name = format!("michel.{is_chosen}");
+        let mut michel = if is_chosen { app.chosen_account(&name).await } else { app.provisional_account(&name).await };
+        let begun = app.begin_login(&name, &michel.password).await.ok().0;
+        assert_eq!(begun["2fa_required"], true);
+        let body = json!({ "username": name, "challenge": begun["challenge"] });
+        let uri = app.call("generate-2fa-v2", body).await.ok().read_qr_code();
+        michel.scan(&uri);
+        michel.log_in().await.ok();
+        let challenge = michel.challenge().await;
+        let body = json!({ "username": name, "challenge": challenge });
+        app.call("generate-2fa-v2", body).await.problem(403, "proof_required");
+    }
 }
 
 #[tokio::test]

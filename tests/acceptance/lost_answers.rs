@@ -1,6 +1,6 @@
 //! Who never saw the new password, because the answer that held it got lost, asks again with the one before.
 
-use cofrap_tests::{Person, STEP, TestApp};
+use cofrap_tests::{MAX_AGE, Person, STEP, TestApp};
 use serde_json::{Value, json};
 
 /// A body that shows a password and a fresh code.
@@ -104,4 +104,33 @@ async fn a_chosen_password_proves_as_well_once_a_generated_one_has_replaced_it()
     let answer = app.call("generate-password", body).await.ok().0;
     michel.password = answer["password"].as_str().unwrap().to_owned();
     michel.log_in().await.ok();
+}
+
+#[tokio::test]
+async fn the_new_password_s_first_use_between_the_two_statements_is_seen() {
+    for function in ["generate-password-v2", "generate-2fa-v2"] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let (mut michel, before) = lost(&app).await;
+        let body = shown(&mut michel, &before);
+        let first_use = async { app.begin_login("michel.ranu", &michel.password).await.ok() };
+        wire.interrupt("$20", app.call(function, body), first_use).await.problem(409, "overtaken");
+    }
+}
+
+#[tokio::test]
+async fn asked_for_twice_by_a_renewal_the_password_that_somebody_knows_stays_the_one_before() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let before = michel.password.clone();
+    app.clock.advance(MAX_AGE + 1);
+    let expired = michel.log_in().await.problem(403, "password_expired");
+    assert_eq!(expired["renewal_due"], json!(["password", "second_factor"]));
+    let renewal = json!({ "username": "michel.ranu", "renewal_token": expired["renewal_token"] });
+    for _ in 0..2 {
+        app.call("generate-password-v2", renewal.clone()).await.ok();
+    }
+    let body = shown(&mut michel, &before);
+    michel.password = app.call("generate-password-v2", body).await.ok().read_qr_code();
+    let expired = michel.log_in().await.problem(403, "password_expired");
+    assert_eq!(expired["renewal_due"], json!(["second_factor"]));
 }

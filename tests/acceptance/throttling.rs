@@ -501,3 +501,29 @@ async fn what_is_counted_has_another_name_under_another_key() {
     let different: std::collections::BTreeSet<_> = found.iter().filter(|subject| !subject.is_empty()).collect();
     assert_eq!(different.len(), 8, "{found:?}");
 }
+
+/// Of an account whose second factor no login has proven, a right password without a code is told apart from a wrong one: as often as the
+/// limit allows, and no further.
+#[tokio::test]
+async fn of_200_parallel_passwords_without_a_code_the_right_one_is_told_within_the_limit() {
+    let app = Arc::new(TestApp::start_with(Settings::variable("ip_failures_limit", "0")).await);
+    for round in 0..20 {
+        let name = format!("michel.{round}");
+        let michel = app.provisional_account(&name).await;
+        let attempts: Vec<_> = (0..200)
+            .map(|attempt| {
+                let password = if attempt == 150 { michel.password.clone() } else { format!("wrong {attempt}") };
+                let (app, name) = (Arc::clone(&app), name.clone());
+                tokio::spawn(async move { app.authenticate(&name, &password, Value::Null).await.status })
+            })
+            .collect();
+        for attempt in attempts {
+            assert!([401, 403, 429].contains(&attempt.await.unwrap()));
+        }
+        let judged = format!(
+            "SELECT count(*) FROM auth_logs_v2
+             WHERE details ->> 'username' = '{name}' AND details ->> 'reason' IN ('wrong_password', 'missing_code')"
+        );
+        assert!(app.database.count(&judged).await <= 6, "round {round}");
+    }
+}

@@ -14,7 +14,7 @@ function ask(name, more) {
   if (renewalToken) return callUnknown(name, { username, renewal_token: renewalToken, ...more });
   if (bySession) return call(name, { body: { username, ...more } });
   // Of an account that nobody has logged in to yet, the password proves that an answer which got lost was asked for.
-  const known = journey.password?.text && { password: journey.password.text };
+  const known = journey.password?.image && { password: journey.password.text };
   return callUnknown(name, { username, ...(proof ?? known), ...more });
 }
 

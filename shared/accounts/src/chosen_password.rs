@@ -72,10 +72,10 @@ impl ChosenPassword {
     }
 }
 
-/// Whether a text would do as a password: where a name was asked for, it may well be one. Most names are too short for the list of
-/// common ones to be looked at.
+/// Whether a text would do as a password by its shape: where a name was asked for, it may well be one. The list of common ones is not
+/// looked at: whoever typed one of them meant the next field, too.
 pub(crate) fn would_do(text: &str) -> bool {
-    weaknesses_of_shape(text).is_empty() && !is_common(text)
+    weaknesses_of_shape(text).is_empty()
 }
 
 fn weaknesses(password: &str, username: &Username) -> Vec<Weakness> {

@@ -253,7 +253,7 @@ async fn password_managers_find_the_form_and_the_page_and_people_their_helpdesk(
     browser.visit("/signup").await;
     browser.fill("username", "michel.ranu").await;
     browser.press_on("signup.submit").await;
-    browser.hear("[role=alert]", "demandez le compte à le support (poste 42)").await;
+    browser.hear("[role=alert]", "contactez le support (poste 42) pour obtenir le compte").await;
     browser.leave().await;
 }
 
