@@ -37,6 +37,7 @@ fn main() {
     let (modules, mut assets): (Vec<_>, Vec<_>) =
         read_folder("static").into_iter().partition(|(name, _)| is_of_every_page(name));
     assets.push(("app.js".to_owned(), bundle(modules).into_bytes()));
+    assets.push(("icon.png".to_owned(), icon()));
     for (language, texts) in LANGUAGES.iter().zip(&texts) {
         assets.push((format!("texts.{language}.js"), format!("export default {texts};\n").into_bytes()));
     }
@@ -206,8 +207,50 @@ fn media_type(name: &str) -> &'static str {
         Some((_, "css")) => "text/css; charset=utf-8",
         Some((_, "js")) => "text/javascript; charset=utf-8",
         Some((_, "svg")) => "image/svg+xml",
+        Some((_, "png")) => "image/png",
         _ => panic!("static/{name} has no media type here"),
     }
+}
+
+/// `static/icon.svg` for home screens, which take no SVG: the same padlock, without the corners that they cut themselves.
+fn icon() -> Vec<u8> {
+    const SIDE: u32 = 180;
+    /// Points in a pixel, each way.
+    const POINTS: u32 = 4;
+    let (blue, white) = ([0x1f, 0x4f, 0xd1], [0xff; 3]);
+    let mut pixels = Vec::new();
+    for (row, column) in (0..SIDE).flat_map(|row| (0..SIDE).map(move |column| (row, column))) {
+        let points = (0..POINTS * POINTS).map(|point| {
+            let at = |pixel: u32, part: u32| {
+                (f64::from(pixel) + (f64::from(part) + 0.5) / f64::from(POINTS)) * 32.0 / f64::from(SIDE)
+            };
+            is_padlock(at(column, point % POINTS), at(row, point / POINTS))
+        });
+        let inside = u32::try_from(points.filter(|is_inside| *is_inside).count()).expect("16 at most");
+        let mix = |from: u8, to: u8| {
+            let all = POINTS * POINTS;
+            u8::try_from((u32::from(from) * (all - inside) + u32::from(to) * inside) / all).expect("between two bytes")
+        };
+        pixels.extend(blue.iter().zip(white).map(|(from, to)| mix(*from, to)));
+    }
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, SIDE, SIDE);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header().expect("memory is writable");
+    writer.write_image_data(&pixels).expect("memory is writable");
+    writer.finish().expect("memory is writable");
+    file
+}
+
+/// Whether a point of the drawing, 32 wide and high, is white.
+fn is_padlock(x: f64, y: f64) -> bool {
+    let distance = |cx: f64, cy: f64| (x - cx).hypot(y - cy);
+    // The body, its corners rounded by 3; the hole in it; half a ring and two legs.
+    let (dx, dy) = ((x - 16.0).abs() - 6.0, (y - 20.0).abs() - 3.0);
+    let is_body = dx.max(0.0).hypot(dy.max(0.0)) <= 3.0 && distance(16.0, 20.0) > 2.4;
+    let is_bow = y <= 11.0 && (distance(16.0, 11.0) - 6.0).abs() <= 1.5;
+    let is_leg = (11.0..=14.0).contains(&y) && ((x - 16.0).abs() - 6.0).abs() <= 1.5;
+    is_body || is_bow || is_leg
 }
 
 /// 16 hexadecimal digits.

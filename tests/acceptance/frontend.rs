@@ -44,7 +44,7 @@ fn assets(page: &str) -> BTreeSet<String> {
 async fn every_page_and_asset_has_the_headers_of_a_careful_site() {
     let app = TestApp::start().await;
     let assets = assets(&page(&app, "/login", &[]).await);
-    assert_eq!(assets.len(), 4, "{assets:?}");
+    assert_eq!(assets.len(), 5, "{assets:?}");
     for path in PAGES.iter().copied().chain(assets.iter().map(String::as_str)).chain(["/nowhere", "/static/nothing.js"])
     {
         let (_, headers, body) = get(&app, path, &[]).await;

@@ -1,5 +1,6 @@
 //! Reading a body without keeping more of it than the contract allows.
 
+use crate::arrival::values;
 use futures_util::StreamExt;
 use spin_sdk::http::IncomingRequest;
 use zeroize::Zeroizing;
@@ -18,7 +19,15 @@ pub(crate) enum Body {
     Broken,
 }
 
+/// `Content-Length`, where it says a number.
+fn declared_length(request: &IncomingRequest) -> Option<usize> {
+    values(&request.headers(), "content-length").first()?.parse().ok()
+}
+
 pub(crate) async fn read(request: IncomingRequest) -> Body {
+    if declared_length(&request).is_some_and(|length| length > LIMIT) {
+        return Body::TooLarge;
+    }
     let mut stream = Box::pin(request.into_body_stream());
     // It never grows: a copy left behind would not be wiped.
     let mut kept = Zeroizing::new(Vec::with_capacity(LIMIT));
