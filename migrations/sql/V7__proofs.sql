@@ -21,5 +21,8 @@ CREATE INDEX idx_ended_sessions_ends_at ON ended_sessions (ends_at);
 -- token, or an operator's route is used.
 ALTER TABLE installation ADD COLUMN operator_digest TEXT;
 
--- What made the keys by which names are compared. NULL: letters in one case. The runner makes all keys anew when it is not its own.
-ALTER TABLE installation ADD COLUMN sameness TEXT;
+-- What made the keys by which names are compared (NULL: letters in one case), and up to which account's number the runner has looked: it makes
+-- all keys anew when that is not its own way, and else looks at those that came since, which a version before may have made.
+ALTER TABLE installation
+    ADD COLUMN sameness TEXT,
+    ADD COLUMN sameness_up_to BIGINT NOT NULL DEFAULT 0;

@@ -144,7 +144,7 @@ pub async fn retire(client: &Client) -> Result<()> {
     statements.push(FORMER_DIGESTS.to_owned());
     client.batch_execute(&statements.join("; ")).await.map_err(refused).context("nothing was retired")?;
     // Those of the last accounts that they made.
-    sameness_keys::forget_former(client, true, |_| {}).await?;
+    sameness_keys::forget_former(client, |_| {}).await?;
     sameness_keys::fill(client, |_| {}).await.map(|_| ())
 }
 
@@ -156,7 +156,7 @@ pub(crate) async fn tidy(client: &Client) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn former_schemas(client: &Client) -> Result<Vec<String>> {
+async fn former_schemas(client: &Client) -> Result<Vec<String>> {
     let question =
         "SELECT nspname::text FROM pg_namespace WHERE nspname ~ '^cofrap_[0-9]+$' AND nspname <> $1 ORDER BY 1";
     let rows = client.query(question, &[&schema_of(SCHEMA_VERSION)]).await.map_err(refused)?;

@@ -12,28 +12,29 @@ const BATCH: i64 = 5_000;
 /// What makes the keys: a word for each way that there ever was.
 const SAMENESS: &str = "NFKC_Casefold";
 
-/// Takes the key from every row that has one made in another way and would have another now: [`fill`] gives it that. Once, and as long as
-/// components of versions before make more of them.
-pub(crate) async fn forget_former(client: &Client, has_former: bool, progress: impl Fn(&str)) -> Result<()> {
-    let is_ours = "SELECT sameness IS NOT DISTINCT FROM $1 FROM public.installation";
-    if !has_former && client.query_one(is_ours, &[&SAMENESS]).await.map_err(refused)?.get(0) {
-        return Ok(());
-    }
-    let (mut after, mut looked_at) = (0_i64, 0);
+/// Takes the key from every row that has one made in another way and would have another now: [`fill`] gives it that. Rows that were looked at
+/// before are not looked at again.
+pub(crate) async fn forget_former(client: &Client, progress: impl Fn(&str)) -> Result<()> {
+    let looked_at = "SELECT CASE WHEN sameness = $1 THEN sameness_up_to ELSE 0 END FROM public.installation";
+    let mut after: i64 = client.query_one(looked_at, &[&SAMENESS]).await.map_err(refused)?.get(0);
+    let mut count = 0;
     loop {
-        let page = "SELECT id::bigint, username, username_key FROM public.users_v2
-                    WHERE username_key IS NOT NULL AND id > $1::bigint ORDER BY id LIMIT $2";
+        let page =
+            "SELECT id::bigint, username, username_key FROM public.users_v2 WHERE id > $1::bigint ORDER BY id LIMIT $2";
         let rows = client.query(page, &[&after, &BATCH]).await.map_err(refused).context("cannot read the names")?;
         let Some(last) = rows.last() else { break };
         after = last.get(0);
-        let has_another = |row: &&Row| sameness_key(row.get(1)) != row.get::<_, &str>(2);
+        let has_another = |row: &&Row| row.get::<_, Option<&str>>(2).is_some_and(|key| sameness_key(row.get(1)) != key);
         let changed: Vec<i64> = rows.iter().filter(has_another).map(|row| row.get(0)).collect();
         let forget = "UPDATE public.users_v2 SET username_key = NULL WHERE id = ANY ($1::bigint[])";
         client.execute(forget, &[&changed]).await.map_err(refused).context("cannot empty username_key")?;
-        looked_at += rows.len();
-        progress(&format!("names compared in another way from now on: {looked_at} looked at"));
+        count += rows.len();
+        if i64::try_from(rows.len()) == Ok(BATCH) {
+            progress(&format!("names compared in another way from now on: {count} looked at"));
+        }
     }
-    client.execute("UPDATE public.installation SET sameness = $1", &[&SAMENESS]).await.map_err(refused)?;
+    let kept = "UPDATE public.installation SET sameness = $1, sameness_up_to = $2";
+    client.execute(kept, &[&SAMENESS, &after]).await.map_err(refused)?;
     Ok(())
 }
 

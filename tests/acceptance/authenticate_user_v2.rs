@@ -171,7 +171,7 @@ async fn an_expired_login_says_what_to_do_and_marks_the_account() {
     let expected = json!({
         "error": "Mot de passe expiré", "code": "password_expired", "password_expired": true,
         "message": "Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.",
-        "renewal_token": null, "renewal_expires_in": 900,
+        "renewal_token": null, "renewal_expires_in": 900, "renewal_due": ["password", "second_factor"],
     });
     assert_eq!(answer, expected);
     assert_eq!(app.database.count("SELECT count(*) FROM users_v2 WHERE expired").await, 1);

@@ -157,7 +157,7 @@ addEventListener("popstate", async () => {
 let opensApp = false;
 addEventListener("click", (event) => {
   opensApp = Boolean(event.target.closest?.("[data-link]"));
-  setTimeout(() => (opensApp = false), 1000);
+  setTimeout(() => (opensApp = false), 3000);
 });
 addEventListener("beforeunload", (event) => {
   if (journey.holdsSecrets() && !opensApp) event.preventDefault();

@@ -61,6 +61,9 @@ export async function start(main, { go, signal }) {
     main.querySelector("[data-all-activity]").hidden = entries.length <= FEW;
     drawChart(main.querySelector("[data-chart]"), entries, clock());
     listSessions(main.querySelector("[data-sessions]"), sessions);
+    // Advice to act is for where somebody else may have got in.
+    const others = sessions.filter(({ current }) => !current).length;
+    main.querySelector("[data-sessions-lead]").textContent = t(others ? "dashboard.sessions_others" : "dashboard.sessions_alone");
     main.querySelector("[data-since]").textContent = sinceLastLogin(entries);
     status.textContent = done();
     content.hidden = false;
@@ -98,12 +101,14 @@ export async function start(main, { go, signal }) {
       event.preventDefault();
       if (main.querySelector("[aria-busy]")) return;
       button.setAttribute("aria-busy", "true");
+      status.textContent = t("layout.busy");
       await attempt(async () => {
         const { user_id: id } = await readSession();
         if (id !== session.user_id) return location.reload();
         await work();
       });
       button.removeAttribute("aria-busy");
+      if (status.textContent === t("layout.busy")) status.textContent = "";
     };
     button.addEventListener("click", act, { signal });
   }

@@ -215,12 +215,21 @@ mod tests {
     #[test]
     fn the_policy_alone_leaves_every_other_setting_at_its_default() {
         let settings: OperatorSettings = "policy=strict".parse().unwrap();
-        let expected = join(DEFAULTS.into_iter());
+        let expected = join(DEFAULTS.into_iter().filter(|(_, value)| !value.is_empty()));
         assert_eq!(settings.to_string(), expected);
         assert_eq!(settings.brief(), "policy=strict");
         assert_eq!(settings.rules.limits.address_window, 300);
         // What is written is read again.
         assert_eq!(expected.parse::<OperatorSettings>().unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn a_text_is_percent_encoded_since_white_space_separates() {
+        let settings: OperatorSettings = "policy=strict helpdesk=l%27%C3%A9quipe%20(42)".parse().unwrap();
+        assert_eq!(settings.helpdesk, "l'équipe (42)");
+        for wrong in ["%00", "%ff", &"x".repeat(101)] {
+            assert!(error_of(&format!("policy=strict helpdesk={wrong}")).starts_with("helpdesk must be"), "{wrong}");
+        }
     }
 
     #[test]

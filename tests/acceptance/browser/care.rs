@@ -170,7 +170,7 @@ async fn what_is_shown_once_is_not_left_by_accident() {
     assert!(would_ask(&browser).await);
     browser.click("[data-link]").await;
     assert!(!would_ask(&browser).await, "opening the app is no leaving");
-    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(3200)).await;
     assert!(would_ask(&browser).await);
     browser.devtools("Network.emulateNetworkConditions", network(0, true)).await;
     browser.press_on("layout.continue").await;
