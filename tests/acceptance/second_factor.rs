@@ -19,12 +19,13 @@ async fn a_second_factor_that_waits_is_said_and_dropped_by_a_recent_login() {
     app.clock.advance(301);
     app.request_as(&session, Method::DELETE, path).await.problem(403, "proof_required");
     let session = michel.session().await;
-    app.request_as(&session, Method::DELETE, path).await.ok();
+    assert_eq!(app.request_as(&session, Method::DELETE, path).await.ok().0["cancelled"], true);
+    assert_eq!(app.request_as(&session, Method::DELETE, path).await.ok().0["cancelled"], false);
     let current = app.session(&session).await.ok().0;
     assert_eq!(current.get("pending_second_factor_until"), None);
     new.log_in().await.problem(401, "invalid_credentials");
     let row = "SELECT count(*) FROM auth_logs_v2 WHERE action = '2fa_cancelled' AND success";
-    assert_eq!(app.database.count(row).await, 1);
+    assert_eq!(app.database.count(row).await, 2);
 
     let session = michel.session().await;
     let uri = app.call_as(&session, "generate-2fa-v2", json!({ "username": "michel.ranu" })).await.ok().read_qr_code();

@@ -476,6 +476,9 @@ async fn an_operator_frees_an_address_and_nobody_else_does() {
         let problem = app.call_as(ADMIN_TOKEN, "administer-account", body).await.problem(400, "invalid_field");
         assert!(problem["error"].as_str().unwrap().contains("address"), "{problem}");
     }
+    let mut both = free.clone();
+    both["username"] = "anybody".into();
+    app.call_as(ADMIN_TOKEN, "administer-account", both).await.problem(400, "invalid_field");
     let freed = app.call_as(ADMIN_TOKEN, "administer-account", free).await.ok().0;
     assert_eq!(freed, json!({ "success": true, "address": "2001:db8::ffff", "message": "Adresse déverrouillée" }));
     app.call_from(address, "authenticate-user-v2", body).await.problem(401, "invalid_credentials");

@@ -9,8 +9,8 @@ use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 #[spin_sdk::http_component]
 async fn handle(request: IncomingRequest, out: ResponseOutparam) {
     cofrap_edge::serve::<Request, _>(request, out, |env, bearer| {
-        let username = cancel_second_factor(env, &bearer).map_err(refuse)?;
-        Ok(Response::of(username))
+        let cancelled = cancel_second_factor(env, &bearer).map_err(refuse)?;
+        Ok(Response::of(cancelled))
     })
     .await;
 }

@@ -1,4 +1,4 @@
--- Drops the second factor that waits, if the session still holds: the one in force stays alone.
+-- Drops the second factor that waits, if the session still holds: the one in force stays alone. Says whether one waited.
 CREATE FUNCTION cofrap.cancel_second_factor(
     -- Attempt: who asked for what, and when.
     action text,
@@ -15,8 +15,10 @@ CREATE FUNCTION cofrap.cancel_second_factor(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text := 'overtaken';
+    has_waited bool;
 BEGIN
     IF cofrap.lock_session(account, seen_session_epoch, seen_session) THEN
+        has_waited := (SELECT u.pending_mfa IS NOT NULL FROM public.users_v2 u WHERE u.id = account);
         UPDATE public.users_v2 u SET
             pending_mfa = NULL, pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL,
             security_counter = u.security_counter + 1, updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
@@ -25,5 +27,5 @@ BEGIN
     END IF;
     PERFORM cofrap.note_attempt(
         action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
-    answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;
+    answer := CASE outcome WHEN 'done' THEN json_build_object('done', has_waited) ELSE to_json(outcome) END;
 END $$;

@@ -148,14 +148,14 @@ fn pending_until(account: &SessionAccount, now: UnixTime) -> Option<UnixTime> {
     (now <= ends).then_some(ends)
 }
 
-/// Drops the second factor that waits, if one does: the one in force stays alone. Its owner's name.
+/// Drops the second factor that waits: the one in force stays alone. Its owner's name, and whether one waited.
 ///
 /// # Errors
 /// See [`SessionError`]; the session's login must be recent.
 pub fn cancel_second_factor(
     env: &mut Env<impl Store, impl Clock, impl CryptoRng, TokenKeys>,
     bearer: &Bearer,
-) -> Result<String, SessionError> {
+) -> Result<(String, bool), SessionError> {
     let now = env.clock.now();
     let (claims, account) = verify(env, bearer, now)?;
     if !is_recent(&claims, now) {
@@ -164,8 +164,9 @@ pub fn cancel_second_factor(
     let subjects = Subjects::of(&env.caller, &account.username, &env.keys.subject_key());
     let (action, limits) = (Action::SecondFactorCancelled, env.settings.limits);
     let attempt = Attempt::new(action, Some(&account.username), &env.caller, &subjects, &limits, now);
-    held(env.store.cancel_second_factor(&attempt, &account)?)?;
-    Ok(account.username)
+    let has_waited = held(env.store.cancel_second_factor(&attempt, &account)?)?;
+    let is_alive = pending_until(&account, now).is_some();
+    Ok((account.username, has_waited && is_alive))
 }
 
 /// The account's sessions that may still hold, the newest first, and which of them is the bearer's.
@@ -230,9 +231,9 @@ pub(crate) fn is_recent(claims: &SessionClaims, now: UnixTime) -> bool {
     now.seconds() <= claims.authenticated_at.saturating_add(RECENT_SECONDS)
 }
 
-fn held(saved: Saved<()>) -> Result<(), SessionError> {
+fn held<T>(saved: Saved<T>) -> Result<T, SessionError> {
     match saved {
-        Saved::Yes(()) => Ok(()),
+        Saved::Yes(done) => Ok(done),
         Saved::Overtaken | Saved::Locked | Saved::SessionEnded | Saved::Resealed => Err(SessionError::InvalidToken),
     }
 }

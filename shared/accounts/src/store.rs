@@ -78,12 +78,12 @@ pub trait Store {
     /// Ends this session alone, if it still holds.
     fn end_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
 
-    /// Drops the second factor that waits, if the session still holds.
+    /// Drops the second factor that waits, if the session still holds; whether one did.
     fn cancel_second_factor(
         &mut self,
         attempt: &Attempt<'_>,
         session: &SessionAccount,
-    ) -> Result<Saved<()>, StoreError>;
+    ) -> Result<Saved<bool>, StoreError>;
 
     /// Ends all sessions of an account, if this one still holds.
     fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;

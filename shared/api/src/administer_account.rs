@@ -4,7 +4,7 @@ use crate::{Endpoint, Field, Problem};
 use cofrap_accounts::{AccountAction, Administer, Bearer, FreeAddress, OperatorCommand};
 use serde::{Deserialize, Serialize};
 
-const MISSING: &str = "username et action sont requis";
+const MISSING: &str = "username (ou address) et action sont requis";
 
 /// The account, or the address, and what is to be done with it.
 #[derive(Debug, Deserialize)]
@@ -32,6 +32,9 @@ impl Endpoint for Request {
     fn into_command(self, bearer: Bearer) -> Result<OperatorCommand, Problem> {
         let address = self.address.optional_text("address")?;
         let username = match address {
+            Some(_) if self.username.is_given() => {
+                return Err(Problem::invalid_field("address", "à la place de username, non à côté"));
+            }
             Some(_) => None,
             None => Some(self.username.required_username(MISSING)?),
         };

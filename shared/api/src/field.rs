@@ -22,6 +22,12 @@ pub enum Field {
 }
 
 impl Field {
+    /// Whether there is one, of whatever type.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+
     /// The field's text; `None` when it is absent or `null`.
     ///
     /// # Errors

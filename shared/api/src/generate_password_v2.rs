@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "GeneratePasswordRequest", extend("required" = ["username"])))]
 pub struct Request {
-    /// The account's name: 1 to 50 characters.
+    /// The account's name: 1 to 50 characters in NFC. A new one has letters, marks, digits and `. _ - ' @ +` with single spaces between them, in
+    /// scripts that people write together and in its plainest form; 409 if people could take it for another's.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     username: Field,

@@ -27,14 +27,21 @@ impl Route for Request {
 pub struct Response {
     success: bool,
     username: String,
+    /// Whether one waited.
+    cancelled: bool,
     message: &'static str,
 }
 
 impl Response {
     /// What was done for whom.
     #[must_use]
-    pub const fn of(username: String) -> Self {
-        Self { success: true, username, message: "Le nouveau second facteur est abandonné, l'ancien reste valable" }
+    pub fn of((username, cancelled): (String, bool)) -> Self {
+        let message = if cancelled {
+            "Le nouveau second facteur est abandonné, l'ancien reste valable"
+        } else {
+            "Aucun nouveau second facteur n'attend"
+        };
+        Self { success: true, username, cancelled, message }
     }
 }
 

@@ -26,6 +26,8 @@ impl Route for Request {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "Sessions", deny_unknown_fields))]
 pub struct Response {
+    /// Each with `authenticated_at` (when its login was, in seconds since the Unix epoch), `ip_address`, `user_agent` and `current` (whether it is
+    /// the bearer's).
     sessions: Vec<Entry>,
 }
 

@@ -373,14 +373,15 @@ impl<L: Link> Store for PgStore<L> {
         &mut self,
         attempt: &Attempt<'_>,
         session: &SessionAccount,
-    ) -> Result<Saved<()>, StoreError> {
+    ) -> Result<Saved<bool>, StoreError> {
         let noted = Noted::of(attempt, Some(session.id));
         let seen_session = rows::write_session(&session.session);
-        self.note(CancelSecondFactor {
+        let outcome: Outcome<bool> = self.call(CancelSecondFactor {
             attempt: noted.attempt(),
             seen_session_epoch: session.epoch,
             seen_session: &seen_session,
-        })
+        })?;
+        outcome.saved(|has_waited| has_waited)
     }
 
     fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {
