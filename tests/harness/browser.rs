@@ -319,9 +319,11 @@ impl Browser {
                 }
             }
         }
-        self.resize(1280).await;
         self.run("document.documentElement.style.fontSize = '200%'", &[]).await;
-        self.check_width(name, 1280).await;
+        for width in [320, 1280] {
+            self.resize(width).await;
+            self.check_width(name, width).await;
+        }
         self.run("document.documentElement.style.fontSize = ''", &[]).await;
         self.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": [] })).await;
