@@ -33,6 +33,9 @@ pub(crate) async fn forget_former(client: &Client, progress: impl Fn(&str)) -> R
             progress(&format!("names compared in another way from now on: {count} looked at"));
         }
     }
+    if count == 0 {
+        return Ok(());
+    }
     let kept = "UPDATE public.installation SET sameness = $1, sameness_up_to = $2";
     client.execute(kept, &[&SAMENESS, &after]).await.map_err(refused)?;
     Ok(())

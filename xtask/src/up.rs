@@ -255,7 +255,9 @@ async fn prepare_and_serve(
 ) -> Result<()> {
     project.migrate(database, Expire::Nobody).await?;
     // The functions are given what was read here: without a token there is no operator.
-    database.know_operator(project.operator_token()?.as_ref()).await?;
+    if project.operator_token()?.is_none() {
+        database.know_operator(None).await?;
+    }
     let Some(app) = project.load(database, shutdown.as_mut()).await? else { return Ok(()) };
     greet(listener.local_addr()?, database)?;
     if !serve(app, listener, shutdown).await {

@@ -163,8 +163,7 @@ export async function start(main, { go, signal }) {
       left: count("dashboard.minutes", Math.ceil((end - Date.now() / 1000) / 60)),
     });
     const place = main.querySelector("[data-session]");
-    if (place.textContent === text) return;
-    place.textContent = text;
+    if (place.textContent !== text) place.textContent = text;
   }
 
   /** The end is said in time. When it has come, the session may have been extended elsewhere. */
@@ -216,20 +215,25 @@ function listActivity(list, entries) {
     const item = document.createElement("li");
     item.className = success ? "done" : "refused";
     item.hidden = index >= FEW;
-    const time = document.createElement("time");
-    time.dateTime = new Date(at * 1000).toISOString();
-    time.textContent = moment(at, { dateStyle: "medium", timeStyle: "short" });
     const what = document.createElement("strong");
     what.textContent = firstOf(`action.${action}`, "action.other");
     const outcome = document.createElement("span");
     outcome.textContent = success ? t("dashboard.done") : firstOf(`reason.${reason}`, "dashboard.refused");
-    const where = document.createElement("span");
-    where.className = "where";
-    where.textContent = address ? t("dashboard.from", { address }) : "";
-    item.append(what, outcome, time, where);
+    item.append(what, outcome, ...whenAndWhere(at, address));
     return item;
   });
   list.replaceChildren(...items);
+}
+
+/** The last two parts of a line: when, and from where. */
+function whenAndWhere(at, address) {
+  const time = document.createElement("time");
+  time.dateTime = new Date(at * 1000).toISOString();
+  time.textContent = moment(at, { dateStyle: "medium", timeStyle: "short" });
+  const where = document.createElement("span");
+  where.className = "where";
+  where.textContent = address ? t("dashboard.from", { address }) : "";
+  return [time, where];
 }
 
 /** The rest of the activity, in the place of the button that asked for it. */
@@ -258,15 +262,9 @@ function listSessions(list, sessions) {
     const item = document.createElement("li");
     const what = document.createElement("strong");
     what.textContent = browserOf(agent ?? "");
-    const where = document.createElement("span");
-    where.className = "where";
-    where.textContent = address ? t("dashboard.from", { address }) : "";
-    const time = document.createElement("time");
-    time.dateTime = new Date(at * 1000).toISOString();
-    time.textContent = moment(at, { dateStyle: "medium", timeStyle: "short" });
     const mark = document.createElement("span");
     mark.textContent = current ? t("dashboard.this_session") : "";
-    item.append(what, mark, time, where);
+    item.append(what, mark, ...whenAndWhere(at, address));
     return [current, item];
   });
   list.replaceChildren(...items.toSorted(([one], [other]) => other - one).map(([, item]) => item));

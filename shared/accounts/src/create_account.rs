@@ -2,12 +2,11 @@
 
 use crate::credentials::Scheme;
 use crate::grant::{Judge, Told};
-use crate::issue_password::{check_generations, create, deny};
+use crate::issue_password::{check_generations, create, deny, fit};
 use crate::store::{find, note_refusal};
 use crate::{
-    Action, Attempt, Bearer, ChosenPassword, Clock, Env, Found, GenerationKeys, NewUsername, Origin, Presented, Reason,
-    Refusal, Saved, Spelling, Stopped, Store, StoreError, Subjects, SubmittedCode, TooManyAttempts, UnfitUsername,
-    Username,
+    Action, Attempt, Bearer, ChosenPassword, Clock, Env, Found, GenerationKeys, Origin, Presented, Reason, Refusal,
+    Saved, Spelling, Stopped, Store, StoreError, Subjects, SubmittedCode, TooManyAttempts, UnfitUsername, Username,
 };
 use rand_core::CryptoRng;
 
@@ -82,13 +81,7 @@ pub fn create_account(
         return Err(CreateAccountError::UsernameTaken);
     }
 
-    let username = match NewUsername::try_from(&wanted.username) {
-        Ok(username) => username,
-        Err(error) => {
-            note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::InvalidUsername))?;
-            return Err(error.into());
-        }
-    };
+    let username = fit::<CreateAccountError>(&mut env.store, &attempt, &wanted.username)?;
     let hash = wanted.password.hash(keyring, &wanted.username, &mut env.rng);
     let standing = (Origin::Creation, operator);
     match create(&mut env.store, keyring, &env.settings, &attempt, &username, &hash, standing)? {

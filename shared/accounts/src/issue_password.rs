@@ -138,13 +138,7 @@ pub fn issue_password(
                 return Err(IssuePasswordError::UsernameTaken);
             }
             Ok(operator) => {
-                let username = match NewUsername::try_from(&issue.username) {
-                    Ok(username) => username,
-                    Err(error) => {
-                        note_refusal(&mut env.store, &attempt, &Refusal::of(None, Reason::InvalidUsername))?;
-                        return Err(error.into());
-                    }
-                };
+                let username = fit::<IssuePasswordError>(&mut env.store, &attempt, &issue.username)?;
                 let stored = protect(keyring, issue.scheme, &password, name, now, &mut env.rng);
                 let standing = (Origin::Generation, operator);
                 let attempt = &attempt;
@@ -176,6 +170,19 @@ fn protect(
         Scheme::Sealed => keyring.seal(password.expose(), now.unsigned_seconds(), place),
         Scheme::Hashed => keyring.hash(password, place, rng).expect("a generated password is 24 ASCII characters"),
     }
+}
+
+/// The name, if a new account may have it; noted if not.
+pub(crate) fn fit<'u, E: From<Stopped> + From<UnfitUsername>>(
+    store: &mut impl Store,
+    attempt: &Attempt<'_>,
+    username: &'u Username,
+) -> Result<NewUsername<'u>, E> {
+    let fit = NewUsername::try_from(username);
+    if fit.is_err() {
+        note_refusal(store, attempt, &Refusal::of(None, Reason::InvalidUsername))?;
+    }
+    Ok(fit?)
 }
 
 /// Creates a provisional account.

@@ -47,7 +47,6 @@ pub use operator::{
     AccountAction, Administer, FreeAddress, OperatorCommand, OperatorError, OperatorProof, ReadAudit, RotateKeys,
     Rotated, administer, read_audit, rotate_keys,
 };
-pub use plausible::CLOCK_SKEW;
 pub use policy::{CodeIsAsked, Generation, Limits, Policy, Refusals, Registration, Rules, Sessions, Settings};
 pub use session::{
     IssuedSession, LONGEST_SESSION_SECONDS, SESSION_SECONDS, Session, SessionAnswer, SessionError, SessionRequest,

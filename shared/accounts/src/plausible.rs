@@ -7,7 +7,7 @@ use crate::{Account, Expiry, Found, LONGEST_LOCK, PreviousPassword, Reading, Thr
 use cofrap_crypto::TotpStep;
 
 /// How far the clocks of two machines that run the functions may be apart, in seconds.
-pub const CLOCK_SKEW: i64 = 30;
+pub(crate) const CLOCK_SKEW: i64 = 30;
 
 /// How long a second factor may be enrolled with the password alone after the operator's reset, in seconds.
 const ENROLMENT: i64 = 24 * 3600;

@@ -75,8 +75,13 @@ pub trait Store {
     /// Notes that a session lasts longer, if it still holds.
     fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
 
-    /// Ends this session alone, if it still holds.
-    fn end_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
+    /// Ends this session alone, if it still holds; from `ends` on it would not anyway.
+    fn end_session(
+        &mut self,
+        attempt: &Attempt<'_>,
+        session: &SessionAccount,
+        ends: UnixTime,
+    ) -> Result<Saved<()>, StoreError>;
 
     /// Drops the second factor that waits, if the session still holds; whether one did.
     fn cancel_second_factor(

@@ -26,10 +26,9 @@ use calls::{
     ReadAudit, ReadHealth, ReadSessions, Refuse, RefuseLocked, RenewSession, ReplacePassword, ReplaceSecondFactor,
 };
 use cofrap_accounts::{
-    Account, AccountId, Attempt, AuditEntry, AuditFilter, CLOCK_SKEW, Grant, HealthReading, LONGEST_SESSION_SECONDS,
-    MovedSecrets, NewAccount, NewPassword, NewSecondFactor, OpenSession, OperatorProof, ProvenFactor, ProvenLogin,
-    Reading, Refusal, RotationCursor, Saved, SessionAccount, Spelling, StaleBatch, Standing, Store, StoreError,
-    Subjects, TakesEffect, UnixTime, Username,
+    Account, AccountId, Attempt, AuditEntry, AuditFilter, Grant, HealthReading, MovedSecrets, NewAccount, NewPassword,
+    NewSecondFactor, OpenSession, OperatorProof, ProvenFactor, ProvenLogin, Reading, Refusal, RotationCursor, Saved,
+    SessionAccount, Spelling, StaleBatch, Standing, Store, StoreError, Subjects, TakesEffect, UnixTime, Username,
 };
 use cofrap_crypto::{Binding, KeyId, Sealed, SessionClaims, SessionId, TotpStep};
 use errors::{failed, is_broken, is_outcome_unknown};
@@ -357,15 +356,19 @@ impl<L: Link> Store for PgStore<L> {
         })
     }
 
-    fn end_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {
+    fn end_session(
+        &mut self,
+        attempt: &Attempt<'_>,
+        session: &SessionAccount,
+        ends: UnixTime,
+    ) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, Some(session.id));
         let seen_session = rows::write_session(&session.session);
         self.note(EndSession {
             attempt: noted.attempt(),
             seen_session_epoch: session.epoch,
             seen_session: &seen_session,
-            // Its login was before now, by whatever clock.
-            ends_at: attempt.at.plus(LONGEST_SESSION_SECONDS + CLOCK_SKEW).seconds(),
+            ends_at: ends.seconds(),
         })
     }
 
