@@ -16,13 +16,14 @@ mod postgres;
 mod routes;
 mod server;
 mod template;
-mod tls;
 mod variables;
+
+// They are in the options of an application.
+pub use cofrap_database::{Authorities, VariableSource};
 
 pub use app::{Ambient, App, Engine, FuelObserver, Measured, Options, RandomSource, ReadObserver, VariableRead};
 pub use local_postgres::{LocalPostgres, PostgresHome};
 pub use manifest::Manifest;
 pub use output::OutputSink;
 pub use server::serve;
-pub use tls::Authorities;
-pub use variables::{VariableSource, database_variables, from_environment, read_dotenv};
+pub use variables::read_dotenv;

@@ -3,8 +3,9 @@
 
 use crate::postgres::AllowedHost;
 use crate::template::Template;
-use crate::variables::{VariableSource, resolve};
+use crate::variables::resolve;
 use anyhow::{Context, Result, anyhow, bail};
+use cofrap_database::VariableSource;
 use routefinder::RouteSpec;
 use serde::Deserialize;
 use std::collections::BTreeMap;

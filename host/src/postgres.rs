@@ -4,7 +4,7 @@
 use crate::bindings::spin::postgres::postgres::{
     Column, DbDataType, DbError, DbValue, Error, ParameterValue, QueryError, RowSet,
 };
-use crate::tls::Authorities;
+use cofrap_database::Authorities;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use std::collections::HashMap;
 use std::error::Error as StdError;

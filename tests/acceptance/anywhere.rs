@@ -7,9 +7,36 @@ use http::Method;
 use serde_json::json;
 use std::time::Duration;
 
-#[tokio::test]
-async fn the_second_generation_s_journey() {
-    let app = TestApp::anywhere().await;
+/// Each fact, once for each way to the functions.
+macro_rules! facts {
+    ($($fact:ident),* $(,)?) => {
+        mod directly {
+            $(#[tokio::test]
+            async fn $fact() {
+                super::$fact(cofrap_tests::TestApp::anywhere().await).await;
+            })*
+        }
+        mod behind_nginx {
+            $(#[tokio::test]
+            async fn $fact() {
+                super::$fact(cofrap_tests::TestApp::anywhere_behind_nginx().await).await;
+            })*
+        }
+    };
+}
+
+facts![
+    the_second_generation_s_journey,
+    the_first_generation_s_journey,
+    a_locked_name_is_refused_at_once_however_often_it_is_tried_and_others_log_in,
+    refusals_answer_and_do_not_hang,
+    pages_without_a_row_are_empty,
+    fifty_people_log_in_at_once_and_a_code_is_worth_one_login,
+    after_a_burst_every_function_answers_within_five_seconds,
+    connections_that_the_server_ended_are_opened_again,
+];
+
+async fn the_second_generation_s_journey(app: TestApp) {
     let name = app.unique_name("michel");
     let mut michel = app.provisional_account(&name).await;
     let session = michel.session().await;
@@ -26,9 +53,7 @@ async fn the_second_generation_s_journey() {
     app.session(&session).await.problem(401, "invalid_token");
 }
 
-#[tokio::test]
-async fn the_first_generation_s_journey() {
-    let app = TestApp::anywhere().await;
+async fn the_first_generation_s_journey(app: TestApp) {
     let mut jeanne = app.chosen_account(&app.unique_name("jeanne")).await;
     jeanne.log_in_by_steps().await.ok();
     let code = jeanne.fresh_code();
@@ -37,9 +62,7 @@ async fn the_first_generation_s_journey() {
 }
 
 /// A hundred attempts on a locked name hung, and closed the function for everybody.
-#[tokio::test]
-async fn a_locked_name_is_refused_at_once_however_often_it_is_tried_and_others_log_in() {
-    let app = TestApp::anywhere().await;
+async fn a_locked_name_is_refused_at_once_however_often_it_is_tried_and_others_log_in(app: TestApp) {
     let mut other = app.provisional_account(&app.unique_name("other")).await;
     let name = app.unique_name("locked");
     for _ in 0..5 {
@@ -52,9 +75,7 @@ async fn a_locked_name_is_refused_at_once_however_often_it_is_tried_and_others_l
     other.log_in().await.ok();
 }
 
-#[tokio::test]
-async fn refusals_answer_and_do_not_hang() {
-    let app = TestApp::anywhere().await;
+async fn refusals_answer_and_do_not_hang(app: TestApp) {
     let mut michel = app.active_account(&app.unique_name("michel")).await;
     let name = michel.username.clone();
     let session = michel.session().await;
@@ -85,16 +106,12 @@ async fn refusals_answer_and_do_not_hang() {
     app.request_as(&session, Method::DELETE, "/function/session").await.problem(401, "invalid_token");
 }
 
-#[tokio::test]
-async fn pages_without_a_row_are_empty() {
-    let app = TestApp::anywhere().await;
+async fn pages_without_a_row_are_empty(app: TestApp) {
     let path = "/function/audit-log?before=1";
     assert_eq!(app.request_as(&app.operator, Method::GET, path).await.ok().0["entries"], json!([]));
 }
 
-#[tokio::test]
-async fn fifty_people_log_in_at_once_and_a_code_is_worth_one_login() {
-    let app = TestApp::anywhere().await;
+async fn fifty_people_log_in_at_once_and_a_code_is_worth_one_login(app: TestApp) {
     let mut people = Vec::new();
     for number in 0..50 {
         people.push(app.provisional_account(&app.unique_name(&format!("p{number}"))).await);
@@ -109,9 +126,7 @@ async fn fifty_people_log_in_at_once_and_a_code_is_worth_one_login() {
 }
 
 /// Every component has a pool of its own, and pools never shrink.
-#[tokio::test]
-async fn after_a_burst_every_function_answers_within_five_seconds() {
-    let app = TestApp::anywhere().await;
+async fn after_a_burst_every_function_answers_within_five_seconds(app: TestApp) {
     let (name, other) = (app.unique_name("burst"), app.unique_name("burst"));
     let logins = join_all((0..70).map(|_| app.authenticate(&name, "wrong", "123456")));
     let generations = join_all((0..70).map(|_| app.verify_code(&other, "123456")));
@@ -120,9 +135,7 @@ async fn after_a_burst_every_function_answers_within_five_seconds() {
     app.every_function_answers_soon().await;
 }
 
-#[tokio::test]
-async fn connections_that_the_server_ended_are_opened_again() {
-    let app = TestApp::anywhere().await;
+async fn connections_that_the_server_ended_are_opened_again(app: TestApp) {
     let mut michel = app.active_account(&app.unique_name("michel")).await;
     app.database.end_sessions().await;
     michel.log_in().await.ok();

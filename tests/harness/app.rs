@@ -1,7 +1,7 @@
 //! The running functions.
 
 use crate::openapi::check_documented;
-use crate::{Answer, Database, Person, TestClock, TestServer, Wire};
+use crate::{Answer, Database, Person, Proxy, TestClock, TestServer, Wire};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cofrap_api::routes::ROUTES;
@@ -56,6 +56,9 @@ pub struct TestApp {
     address_header: Option<String>,
     /// The operator's token.
     pub operator: String,
+    /// What stands before them, if something does.
+    #[expect(dead_code, reason = "it stops with the functions")]
+    proxy: Option<Proxy>,
 }
 
 /// Every variable of the functions.
@@ -155,7 +158,26 @@ impl TestApp {
             reads: Arc::default(),
             address_header: Some(address),
             operator: variable("COFRAP_ADMIN_TOKEN").unwrap_or_default(),
+            proxy: None,
         }
+    }
+
+    /// The functions with nginx before them, as `deploy/nginx` has it but for some words. It counts as one hop, and what the tests say of
+    /// their addresses as another.
+    pub async fn behind_nginx(settings: Settings, replaced: &[(&str, &str)]) -> Self {
+        let database = TestServer::get().await.migrated_database().await;
+        let app = Self::start_on(database, settings).await;
+        let proxy = Proxy::before(app.address, replaced).await;
+        Self { address: proxy.address(), proxy: Some(proxy), ..app }
+    }
+
+    /// The same, where each test has an address of its own and no limit on its requests: what [`Self::anywhere`] is without a proxy.
+    pub async fn anywhere_behind_nginx() -> Self {
+        let address = format!("2001:db8:{:x}:{:x}::1", rand_u16(), rand_u16());
+        let settings = Settings::variable("trusted_proxy_hops", "2");
+        // Operators and health are asked through it too.
+        let open = [("rate=50r/s", "rate=10000r/s"), ("burst=100", "burst=10000"), ("(activity|", "(.*|activity|")];
+        Self { address_header: Some(address), ..Self::behind_nginx(settings, &open).await }
     }
 
     /// A name that no other test, and no other run, has.
@@ -216,7 +238,8 @@ impl TestApp {
         let address = listener.local_addr().expect("an address");
         tokio::spawn(serve(app, listener, std::future::pending()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { clock, database, address, client, log, reads, address_header: None, operator: ADMIN_TOKEN.to_owned() }
+        let operator = ADMIN_TOKEN.to_owned();
+        Self { clock, database, address, client, log, reads, address_header: None, operator, proxy: None }
     }
 
     /// The same functions with other settings, on the same database and clock.
@@ -471,6 +494,7 @@ pub fn routes() -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn checkout() -> &'static Path {
+/// The project's root.
+pub fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project's root")
 }

@@ -1,7 +1,8 @@
 //! One PostgreSQL server for a test run, one database for each test, cloned from one that was migrated once.
 
 use crate::Wire;
-use cofrap_host::{Authorities, LocalPostgres, PostgresHome, VariableSource, database_variables};
+use cofrap_database::{Authorities, VariableSource, database_variables};
+use cofrap_host::{LocalPostgres, PostgresHome};
 use cofrap_migrations::Report;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;

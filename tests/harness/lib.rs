@@ -10,21 +10,29 @@ mod browser;
 mod caseless;
 mod clock;
 mod database;
+mod folder;
 mod openapi;
 mod person;
 mod probe;
+mod proxy;
 mod qr;
+mod registry;
 mod wire;
 
 pub use answer::{Answer, Success};
-pub use app::{ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, Settings, TestApp, component_files, granted_variables, routes};
+pub use app::{
+    ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, Settings, TestApp, checkout, component_files, granted_variables, routes,
+};
 pub use browser::{Browser, Language};
 pub use caseless::caseless;
 pub use clock::{TestClock, now_at_start};
 pub use database::{Database, TestServer};
+pub use folder::{Folder, xtask};
 pub use person::Person;
 pub use probe::{Probe, exchange};
+pub use proxy::Proxy;
 pub use qr::read_qr_png;
+pub use registry::Registry;
 pub use wire::Wire;
 
 /// Seconds that a password or a second factor may be old.

@@ -13,18 +13,14 @@ mod report;
 mod scale;
 mod twin;
 
-use crate::address::Address;
-use crate::dotenv::random_key;
 use crate::{checkout, components, say};
 use accounts::Accounts;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use client::{Request, round};
 use cofrap_crypto::Keyring;
-use cofrap_host::{
-    Ambient, App, Authorities, Engine, LocalPostgres, Manifest, Measured, Options, PostgresHome, VariableSource,
-    database_variables, from_environment, serve,
-};
+use cofrap_database::{Address, Authorities, VariableSource, database_variables, from_environment, random_key};
+use cofrap_host::{Ambient, App, Engine, LocalPostgres, Manifest, Measured, Options, PostgresHome, serve};
 use cpu::Watched;
 use report::{Line, Turn};
 use std::fs;

@@ -3,10 +3,9 @@
 use crate::former_variables::{former_names, with_present_names};
 use crate::say;
 use anyhow::{Context, Result, anyhow};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cofrap_crypto::Keyring;
-use cofrap_host::{VariableSource, read_dotenv};
+use cofrap_database::{VariableSource, random_key};
+use cofrap_host::read_dotenv;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;
@@ -117,13 +116,6 @@ fn check_keys(environment: &VariableSource, dotenv: &VariableSource) -> Result<(
         value.parse::<Keyring>().map_err(|error| anyhow!("{} in {place} cannot be used: {error}", key(name)))?;
     }
     Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the machine's randomness, for this checkout's keys")]
-pub(crate) fn random_key() -> String {
-    let mut key = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *key).expect("the system has randomness");
-    STANDARD.encode(*key)
 }
 
 /// The name that a line sets: dotenv files may say `export`, and have spaces around the sign.

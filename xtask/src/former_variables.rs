@@ -1,8 +1,8 @@
 //! Variables of an older version: ten of them are in `settings` now, and six in `database_url` and `database_host`.
 
 use anyhow::{Context, Error, Result, anyhow};
+use cofrap_database::{VariableSource, database_variables};
 use cofrap_edge::{DatabaseUrl, OperatorSettings};
-use cofrap_host::{VariableSource, database_variables};
 use tokio_postgres::Config;
 
 /// What led to the database.

@@ -2,15 +2,16 @@
 
 #![forbid(unsafe_code)]
 
-mod address;
 mod bench;
 mod cargo;
 mod check;
 mod components;
 mod database;
+mod deployment;
 mod dotenv;
 mod former_variables;
 mod fuzz;
+mod image;
 mod manifest;
 mod openapi;
 mod rotate_keys;
@@ -19,9 +20,8 @@ mod up;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use cofrap_database::{DatabaseArgs, say};
 use cofrap_migrations::Expire;
-use database::DatabaseArgs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -70,7 +70,7 @@ enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Writes spin.toml from the table of routes in shared/api
+    /// Writes spin.toml, and what deploy/ says of routes, from the table of routes in shared/api
     Manifest,
     /// Writes openapi.json and its page from the types of shared/api
     Openapi,
@@ -85,6 +85,11 @@ enum Command {
         manifest: PathBuf,
         #[arg(long)]
         profile: bool,
+    },
+    /// Makes the artifact that a registry keeps and a cluster runs
+    Image {
+        #[command(subcommand)]
+        command: image::ImageCommand,
     },
     /// Seals every stored secret under the first key of `encryption_key`, so that the others may leave the list
     RotateKeys {
@@ -123,6 +128,7 @@ fn run(command: Command) -> Result<()> {
             runtime()?.block_on(bench::serve_bench(&address, &manifest, profile))
         }
         Command::Explain => runtime()?.block_on(bench::explain()),
+        Command::Image { command } => runtime()?.block_on(image::run(command)),
         Command::Manifest => manifest::write(),
         Command::Openapi => openapi::write(),
         Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),
@@ -136,10 +142,4 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 /// The project's root.
 fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the project's root")
-}
-
-/// Says what is being done, on standard error as Cargo does.
-fn say(what: &str) {
-    // Whoever read it may have left; the work goes on.
-    let _ = writeln!(std::io::stderr(), "==> {what}");
 }

@@ -1,7 +1,7 @@
 //! `manifest`: writes `spin.toml` from the table of routes, so that a component is granted what its code reads.
 
 use crate::components::names;
-use crate::{checkout, say};
+use crate::{checkout, deployment, say};
 use anyhow::{Context, Result};
 use cofrap_api::routes::{
     ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, ROUTES, RouteDescription, SETTINGS,
@@ -51,13 +51,14 @@ const VARIABLES: [(&str, &str, &str); 6] = [
 /// Writes the file.
 pub(crate) fn write() -> Result<()> {
     fs::write(checkout().join(FILE), text()).context("cannot write spin.toml")?;
-    say("wrote spin.toml");
+    deployment::write()?;
+    say("wrote spin.toml, and what deploy/ says of routes");
     Ok(())
 }
 
 /// What the file, the table and the folders of components do not agree on.
 pub(crate) fn problems() -> Result<Vec<String>> {
-    let mut problems = Vec::new();
+    let mut problems = deployment::problems()?;
     let written = fs::read_to_string(checkout().join(FILE)).context("cannot read spin.toml")?;
     if written != text() {
         problems.push("spin.toml is not what the table of routes says: run `cargo xtask manifest`".to_owned());
@@ -113,7 +114,7 @@ fn write_route(text: &mut String, route: &RouteDescription) {
     let _ = write!(
         text,
         "\n[component.{component}.build]\n\
-         command = \"cargo build --profile component --target wasm32-wasip2 --package cofrap-{component}\"\n\
+         command = \"cargo xtask build\"\n\
          watch = [\"components/{component}/**/*\", \"shared/**/*\"]\n\
          \n[component.{component}.variables]\n"
     );

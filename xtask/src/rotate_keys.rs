@@ -1,11 +1,11 @@
 //! `rotate-keys`: seals every stored secret under the first key of the list, by the same function that a cluster calls.
 
-use crate::database::{Database, DatabaseArgs};
-use crate::dotenv::random_key;
+use crate::database::OpenDatabase;
 use crate::say;
 use crate::up::{Project, shutdown_signal};
 use anyhow::{Context, Result, bail};
 use cofrap_api::rotate_keys::Response;
+use cofrap_database::{DatabaseArgs, random_key};
 use cofrap_host::{App, serve};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ pub(crate) async fn rotate_keys(arguments: &DatabaseArgs) -> Result<()> {
     let token = configured.unwrap_or_else(random_key);
     project.give("admin_token", &token);
     // As the URL's user: neither schema nor roles are touched, functions may be running there.
-    let database = Database::open(arguments).await?;
+    let database = OpenDatabase::open(arguments).await?;
     let rotated = load_and_rotate(&project, &database, &token).await;
     database.close().await?;
     rotated
 }
 
-async fn load_and_rotate(project: &Project, database: &Database, token: &str) -> Result<()> {
+async fn load_and_rotate(project: &Project, database: &OpenDatabase, token: &str) -> Result<()> {
     project.check_keys(database).await?;
     match project.load(database, shutdown_signal()?).await? {
         Some(app) => rotate(app, token).await,

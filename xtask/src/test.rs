@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 /// The acceptance tests that need no control of clock and variables; one after the other, since some end everybody's connections.
-const ANYWHERE: [&str; 5] = ["--test", "acceptance", "--", "anywhere::", "--test-threads=1"];
+const ANYWHERE: [&str; 5] = ["--test", "acceptance", "--", "anywhere::directly::", "--test-threads=1"];
 
 /// Functions that run elsewhere, on any Spin.
 #[derive(Args)]

@@ -1,15 +1,16 @@
 //! `up` and `migrate`: from a fresh clone to functions that answer.
 
 use crate::cargo::run_until;
-use crate::database::{Database, DatabaseArgs};
-use crate::dotenv::{Dotenv, random_key};
+use crate::database::OpenDatabase;
+use crate::dotenv::Dotenv;
 use crate::former_variables::refuse_former_names;
 use crate::{checkout, components, say};
 use anyhow::{Result, anyhow, bail};
 use cofrap_accounts::{Policy, Registration};
 use cofrap_crypto::{Keyring, SharedSecret};
+use cofrap_database::{DatabaseArgs, VariableSource, from_environment, random_key};
 use cofrap_edge::{ConfigError, DatabaseUrl, OperatorSettings, ReadKeys, Variables, check_variables};
-use cofrap_host::{Ambient, App, Engine, Manifest, Options, VariableSource, from_environment, read_dotenv, serve};
+use cofrap_host::{Ambient, App, Engine, Manifest, Options, read_dotenv, serve};
 use cofrap_migrations::Expire;
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
@@ -29,7 +30,7 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
         _ => anyhow!("cannot listen on {listen}: {error} (write host:port, like 127.0.0.1:8080)"),
     })?;
     let project = Project::read(database)?;
-    let mut database = Database::open(database).await?;
+    let mut database = OpenDatabase::open(database).await?;
     let served = prepare_and_serve(listener, &mut database, &project, shutdown.as_mut()).await;
     database.close().await?;
     served
@@ -40,7 +41,7 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
 pub(crate) async fn migrate(arguments: &DatabaseArgs, expire: Expire) -> Result<()> {
     let dotenv = Dotenv::of(checkout());
     let project = Project::read(arguments)?;
-    let mut database = Database::open(arguments).await?;
+    let mut database = OpenDatabase::open(arguments).await?;
     let migrated = project.migrate(&mut database, expire).await;
     let variables = database.variables().clone();
     database.close().await?;
@@ -72,7 +73,7 @@ pub(crate) async fn plan(arguments: &DatabaseArgs, expire: Expire) -> Result<()>
         bail!("there is nothing to look at: name the database with DATABASE_URL or --database-url");
     }
     let keyring = configured_keyring(arguments)?;
-    let database = Database::open(arguments).await?;
+    let database = OpenDatabase::open(arguments).await?;
     let planned = match database.check_keys(&keyring).await {
         Ok(()) => database.plan(&keyring, expire).await,
         Err(error) => Err(error),
@@ -86,7 +87,7 @@ pub(crate) async fn retire(arguments: &DatabaseArgs, dry_run: bool) -> Result<()
     if !arguments.is_named() {
         bail!("there is nothing to retire: name the database with DATABASE_URL or --database-url");
     }
-    let database = Database::open(arguments).await?;
+    let database = OpenDatabase::open(arguments).await?;
     let retired = database.retire(dry_run).await;
     database.close().await?;
     retired
@@ -172,10 +173,11 @@ impl Project {
     }
 
     /// Migrates the database, unless the keys do not fit what is stored there.
-    pub(crate) async fn migrate(&self, database: &mut Database, expire: Expire) -> Result<()> {
+    pub(crate) async fn migrate(&self, database: &mut OpenDatabase, expire: Expire) -> Result<()> {
         self.check_keys(database).await?;
         let known = self.sources.iter().find_map(known_login);
-        database.migrate(known.as_ref(), &self.keyring(database)?, expire).await?;
+        let keyring = self.keyring(database)?;
+        database.migrate(known.as_ref(), &keyring, expire).await?;
         if let Some(token) = self.operator_token()? {
             database.know_operator(Some(&token)).await?;
         }
@@ -200,11 +202,14 @@ impl Project {
     }
 
     /// Refuses keys that do not fit what the database holds.
-    pub(crate) async fn check_keys(&self, database: &Database) -> Result<()> {
-        database.check_keys(&self.keyring(database)?).await
+    pub(crate) async fn check_keys(&self, database: &OpenDatabase) -> Result<()> {
+        database.check_keys(&self.keyring(database)?).await.map_err(|error| match database.folder() {
+            Some(folder) => anyhow!("{error}, or remove {} to start from nothing", folder.display()),
+            None => error,
+        })
     }
 
-    fn keyring(&self, database: &Database) -> Result<Keyring> {
+    fn keyring(&self, database: &OpenDatabase) -> Result<Keyring> {
         let values = Values(self.resolve(database.variables())?);
         Ok(Keyring::read(&values, &OperatorSettings::read(&values)?)?)
     }
@@ -212,7 +217,7 @@ impl Project {
     /// Builds the components and loads them; nothing if `shutdown` comes first.
     pub(crate) async fn load(
         &self,
-        database: &Database,
+        database: &OpenDatabase,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Option<Arc<App>>> {
         if !run_until(components::build_command()?, shutdown).await? {
@@ -249,7 +254,7 @@ impl Variables for Values {
 
 async fn prepare_and_serve(
     listener: TcpListener,
-    database: &mut Database,
+    database: &mut OpenDatabase,
     project: &Project,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
@@ -266,7 +271,7 @@ async fn prepare_and_serve(
     Ok(())
 }
 
-fn greet(address: SocketAddr, database: &Database) -> Result<()> {
+fn greet(address: SocketAddr, database: &OpenDatabase) -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "==> serving on http://{address} (Ctrl-C stops it)")?;
     if let Some(folder) = database.folder() {

@@ -23,6 +23,41 @@ pub struct RouteDescription {
     pub variables: &'static [&'static str],
     /// What it does, for who lists the application's routes.
     pub summary: &'static str,
+    /// Whom it is for: a gateway's public host name leads to nothing of the operators'.
+    pub audience: Audience,
+    /// Which application of a cluster runs it.
+    pub application: Application,
+}
+
+/// Whom a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// People and programs, from anywhere.
+    Everyone,
+    /// Those who run the service.
+    Operators,
+}
+
+/// A cluster runs the components as two applications of one image, so that the hashes of the first generation take the processors of
+/// their own pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Application {
+    /// The second generation, sessions, pages and the operators' functions.
+    Second,
+    /// The first generation, where passwords are hashes.
+    First,
+    /// In each.
+    Both,
+}
+
+impl RouteDescription {
+    const fn for_operators(self) -> Self {
+        Self { audience: Audience::Operators, ..self }
+    }
+
+    const fn in_application(self, application: Application) -> Self {
+        Self { application, ..self }
+    }
 }
 
 /// The variable that every component reads.
@@ -56,7 +91,7 @@ const fn route<R: Route>(
     variables: &'static [&'static str],
     summary: &'static str,
 ) -> RouteDescription {
-    RouteDescription { component, paths, methods: R::METHODS, session: R::SESSION, variables, summary }
+    RouteDescription { session: R::SESSION, ..plain(component, paths, R::METHODS, variables, summary) }
 }
 
 const fn plain(
@@ -66,7 +101,16 @@ const fn plain(
     variables: &'static [&'static str],
     summary: &'static str,
 ) -> RouteDescription {
-    RouteDescription { component, paths, methods, session: SessionUse::Ignored, variables, summary }
+    RouteDescription {
+        component,
+        paths,
+        methods,
+        session: SessionUse::Ignored,
+        variables,
+        summary,
+        audience: Audience::Everyone,
+        application: Application::Second,
+    }
 }
 
 const LOGIN: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET];
@@ -99,31 +143,36 @@ pub const ROUTES: [RouteDescription; 20] = [
         function!("create-account-secure"),
         CREDENTIALS,
         "Creates an account with a chosen password (first generation)",
-    ),
+    )
+    .in_application(Application::First),
     route::<authentication::Request>(
         "authentication",
         function!("authentication"),
         LOGIN,
         "Judges a password, the first step of a login (first generation)",
-    ),
+    )
+    .in_application(Application::First),
     route::<generate_password::Request>(
         "generate-password",
         function!("generate-password"),
         CREDENTIALS,
         "Gives an account a generated password (first generation)",
-    ),
+    )
+    .in_application(Application::First),
     route::<generate_mfa::Request>(
         "generate-mfa",
         function!("generate-2fa"),
         CREDENTIALS,
         "Gives an account the secret of its one-time codes (first generation)",
-    ),
+    )
+    .in_application(Application::First),
     route::<verify_mfa::Request>(
         "verify-mfa",
         function!("verify-2fa"),
         LOGIN,
         "Judges a code, the second step of a login (first generation)",
-    ),
+    )
+    .in_application(Application::First),
     route::<session::Request>("session", function!("session"), SESSIONS, "Shows, renews and ends sessions"),
     route::<sessions::Request>(
         "sessions",
@@ -143,28 +192,34 @@ pub const ROUTES: [RouteDescription; 20] = [
         function!("administer-account"),
         ADMINISTRATION,
         "What an operator does with an account",
-    ),
+    )
+    .for_operators(),
     route::<audit_log::Request>(
         "audit-log",
         function!("audit-log"),
         &[DATABASE_URL, ADMIN_TOKEN],
         "Every attempt, for the operator",
-    ),
+    )
+    .for_operators(),
     route::<rotate_keys::Request>(
         "rotate-keys",
         function!("rotate-keys"),
         ADMINISTRATION,
         "Seals stored secrets under the first key of the list",
-    ),
+    )
+    .for_operators(),
     plain(
         "health",
         function!("health"),
         health::METHODS,
         &[DATABASE_URL, DATABASE_HOST, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN],
         "Whether the functions can work",
-    ),
+    )
+    .for_operators()
+    .in_application(Application::Both),
     plain("jwks", &["/.well-known/jwks.json"], jwks::METHODS, &[JWT_SECRET], "The public keys of sessions"),
     plain("openapi", &["/openapi.json"], openapi::METHODS, &[], "The contract, as an OpenAPI document"),
-    plain("not-found", &["/function/...", "/f/..."], &[], &[], "Answers every other path under both prefixes"),
+    plain("not-found", &["/function/...", "/f/..."], &[], &[], "Answers every other path under both prefixes")
+        .in_application(Application::Both),
     plain("frontend", &["/..."], frontend::METHODS, &[], "The web interface"),
 ];

@@ -1,13 +1,10 @@
 //! `bench --health`: how long answers take that need no database, and whether health answers while clients have bcrypt computed.
 
 use super::latency;
-use crate::dotenv::random_key;
 use crate::{checkout, components, say};
 use anyhow::{Context, Result};
-use cofrap_host::{
-    Ambient, App, Authorities, Engine, LocalPostgres, Manifest, Options, PostgresHome, VariableSource,
-    database_variables, serve,
-};
+use cofrap_database::{Authorities, VariableSource, database_variables, random_key};
+use cofrap_host::{Ambient, App, Engine, LocalPostgres, Manifest, Options, PostgresHome, serve};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL, for the local host and for the commands that are given a URL. As on Spin, a certificate counts only with an
+//! TLS to PostgreSQL, for the commands that are given a URL and for the local host. As on Spin, a certificate counts only with an
 //! authority's signature and the server's name on it, whatever `sslmode` says; what is refused is refused before a password is sent.
 
 use anyhow::{Context, Result, bail};

@@ -1,8 +1,8 @@
 //! The URL of a named database: as `psql` takes it, with what it says of TLS.
 
+use crate::tls::Authorities;
 use anyhow::{Result, anyhow, bail};
 use cofrap_edge::DatabaseUrl;
-use cofrap_host::Authorities;
 use percent_encoding::percent_decode_str;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -10,18 +10,23 @@ use tokio_postgres::{Client, Config};
 
 /// Where a named database is, and how one is sure that it is that one.
 #[derive(Clone)]
-pub(crate) struct Address {
-    pub(crate) config: Config,
-    pub(crate) authorities: Authorities,
+pub struct Address {
+    /// For the driver.
+    pub config: Config,
+    /// Whose signature the server's certificate needs.
+    pub authorities: Authorities,
     /// The URL in the words that the platform takes: it verifies certificate and name with `sslmode=require`, refuses `verify-full`, and
     /// has its authorities from elsewhere.
-    pub(crate) platform: DatabaseUrl,
+    pub platform: DatabaseUrl,
 }
 
 impl Address {
     /// Reads `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=ca.pem`. Without `sslmode` a connection that
     /// leaves the machine is refused: it would go in clear to whoever answers without TLS.
-    pub(crate) fn parse(url: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When it is no URL of a database, or says something of TLS that is not done.
+    pub fn parse(url: &str) -> Result<Self> {
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut kept, mut mode, mut file) = (Vec::new(), None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -65,7 +70,11 @@ impl Address {
         })
     }
 
-    pub(crate) async fn connect(&self) -> Result<Client> {
+    /// A connection, which lives as long as the client.
+    ///
+    /// # Errors
+    /// As [`Authorities::connect`].
+    pub async fn connect(&self) -> Result<Client> {
         self.authorities.connect(&self.config).await
     }
 }

@@ -1,0 +1,85 @@
+//! `cofrap-migrate`: what `cargo xtask migrate` does to a named database, for a Job of a cluster. Nothing is generated and nothing is
+//! written down: keys, and the login that the functions are given, come from the environment, by the names that the functions have them.
+
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result, anyhow};
+use clap::Parser;
+use cofrap_crypto::{Keyring, SharedSecret};
+use cofrap_database::{Database, DatabaseArgs, PREFIX, VariableSource, from_environment};
+use cofrap_edge::{DatabaseUrl, OperatorSettings};
+use cofrap_migrations::Expire;
+use std::process::ExitCode;
+use zeroize::Zeroizing;
+
+/// Brings a database to the schema that the functions expect, and takes over the accounts that the functions before left in it.
+#[derive(Parser)]
+#[command(name = "cofrap-migrate", version)]
+struct Arguments {
+    /// Says what would be done, row by row, and does nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Has everybody who is, or was, taken over from the first generation renew at the next complete login
+    #[arg(long)]
+    expire: bool,
+    /// Takes away what only components of versions before use, once none of them runs any more
+    #[arg(long, conflicts_with = "expire")]
+    retire: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let Arguments { dry_run, expire, retire, database } = arguments;
+    let mut variables = database.variables();
+    variables.extend(from_environment());
+    let address =
+        database.address()?.context("name the database: DATABASE_URL, or POSTGRES_HOST and the names with it")?;
+    if retire {
+        return Database::connect_to(address).await?.retire(dry_run).await;
+    }
+    let keyring = keyring(&variables)?;
+    let expire = if expire { Expire::Imported } else { Expire::Nobody };
+    if dry_run {
+        let database = Database::connect_to(address).await?;
+        database.check_keys(&keyring).await?;
+        return database.plan(&keyring, expire).await;
+    }
+    let login = DatabaseUrl::parse(needed(&variables, "database_url")?)?;
+    let token = operator_token(&variables)?;
+    let mut database = Database::connect_to(address).await?.with_login(login.clone());
+    database.check_keys(&keyring).await?;
+    database.migrate(Some(&login), &keyring, expire).await?;
+    database.know_operator(token.as_ref()).await?;
+    database.check_keys(&keyring).await
+}
+
+fn keyring(variables: &VariableSource) -> Result<Keyring> {
+    let settings: OperatorSettings = needed(variables, "settings")?.parse()?;
+    let list = needed(variables, "encryption_key")?;
+    let keyring: Keyring = list.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))?;
+    Ok(keyring.with_unbound(settings.unbound_rows))
+}
+
+/// An empty one is none: then nobody is the operator.
+fn operator_token(variables: &VariableSource) -> Result<Option<SharedSecret>> {
+    let Some(token) = variables.get("admin_token").filter(|token| !token.is_empty()) else { return Ok(None) };
+    let token = SharedSecret::new(Zeroizing::new(token.clone()));
+    token.map(Some).map_err(|error| anyhow!("variable admin_token: {error}"))
+}
+
+fn needed<'a>(variables: &'a VariableSource, name: &str) -> Result<&'a str> {
+    let value = variables.get(name).map(String::as_str);
+    value.with_context(|| format!("variable {name} is required: set {PREFIX}{}", name.to_uppercase()))
+}
