@@ -60,7 +60,7 @@ fn images_are_named_by_digest_and_nothing_is_left_to_replace() {
             .chain(of_kind(&objects, "Job").map(|job| &job["spec"]["template"]["spec"]["containers"][0]["image"]))
             .map(|image| image.as_str().unwrap_or_default())
             .collect();
-        assert_eq!(images.len(), 3, "{overlay}");
+        assert_eq!(images.len(), 4, "{overlay}");
         for image in images {
             let digest = image.split_once("@sha256:").map_or("", |(_, digest)| digest);
             assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{overlay}: {image}");
@@ -196,6 +196,8 @@ fn pods_have_what_a_careful_operator_gives_them() {
                 .any(|budget| budget["spec"]["selector"]["matchLabels"]["core.spinkube.dev/app-name"] == *name);
             assert!(guarded || sleeps, "{overlay}: {name} has no disruption budget");
         }
+        // What old pods need goes when somebody says so, not with whatever is applied.
+        assert_eq!(named(&objects, "Job", "retire")["spec"]["suspend"], true, "{overlay}");
         let job = &named(&objects, "Job", "migrate")["spec"]["template"]["spec"];
         assert_eq!(job["securityContext"]["runAsNonRoot"], true, "{overlay}");
         assert_eq!(job["automountServiceAccountToken"], false, "{overlay}");

@@ -16,6 +16,7 @@ mod components;
 mod create_account_secure;
 mod database_functions;
 mod deployment;
+mod documentation;
 mod envelope;
 mod frontend;
 mod generate_mfa;
