@@ -22,8 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A database that answers.
 pub struct Database {
-    config: Config,
-    authorities: Authorities,
+    pub(crate) config: Config,
+    pub(crate) authorities: Authorities,
     variables: VariableSource,
     /// The URL that names it; none for one that this machine made for itself.
     given: Option<DatabaseUrl>,
@@ -242,7 +242,7 @@ impl Database {
         &self.authorities
     }
 
-    async fn connect(&self) -> Result<Client> {
+    pub(crate) async fn connect(&self) -> Result<Client> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.authorities.connect(&self.config));
         match connecting.await {
             Ok(Ok(client)) => Ok(client),

@@ -6,12 +6,14 @@ mod address;
 mod arguments;
 mod database;
 mod findings;
+mod restored;
 mod tls;
 mod variables;
 
 pub use address::Address;
 pub use arguments::{DATABASE, DatabaseArgs};
 pub use database::{Database, random_key};
+pub use restored::Treatment;
 pub use tls::Authorities;
 pub use variables::{PREFIX, VariableSource, database_variables, from_environment, named_variables};
 

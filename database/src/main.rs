@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use cofrap_crypto::{Keyring, SharedSecret};
-use cofrap_database::{Database, DatabaseArgs, PREFIX, VariableSource, from_environment};
+use cofrap_database::{Database, DatabaseArgs, PREFIX, Treatment, VariableSource, from_environment};
 use cofrap_edge::{DatabaseUrl, OperatorSettings};
 use cofrap_migrations::Expire;
 use std::process::ExitCode;
@@ -26,7 +26,19 @@ struct Arguments {
     #[arg(long, conflicts_with = "expire")]
     retire: bool,
     #[command(flatten)]
+    restored: AfterRestore,
+    #[command(flatten)]
     database: DatabaseArgs,
+}
+
+/// What a restored database needs besides.
+#[derive(clap::Args)]
+struct AfterRestore {
+    /// Treats a database that was restored from a backup: nothing that was given before opens anything
+    #[arg(long, conflicts_with_all = ["retire", "dry_run"])]
+    after_restore: bool,
+    #[command(flatten)]
+    treatment: Treatment,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -41,7 +53,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let Arguments { dry_run, expire, retire, database } = arguments;
+    let Arguments { dry_run, expire, retire, restored, database } = arguments;
     let mut variables = database.variables();
     variables.extend(from_environment());
     let address =
@@ -61,6 +73,10 @@ async fn run(arguments: Arguments) -> Result<()> {
     let mut database = Database::connect_to(address).await?.with_login(login.clone());
     database.check_keys(&keyring).await?;
     database.migrate(Some(&login), &keyring, expire).await?;
+    if restored.after_restore {
+        database.after_restore(&restored.treatment).await?;
+    }
+    database.check_is_here().await?;
     database.know_operator(token.as_ref()).await?;
     database.check_keys(&keyring).await
 }

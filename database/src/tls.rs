@@ -66,3 +66,9 @@ fn trusting(certificates: Vec<CertificateDer<'static>>) -> MakeRustlsConnect {
         .with_no_client_auth();
     MakeRustlsConnect::new(config)
 }
+
+/// The file of the authorities that the system trusts, for programs that want a file.
+#[expect(clippy::disallowed_methods, reason = "rustls reads the same variable")]
+pub(crate) fn system_authorities() -> PathBuf {
+    std::env::var_os("SSL_CERT_FILE").map_or_else(|| "/etc/ssl/certs/ca-certificates.crt".into(), PathBuf::from)
+}

@@ -22,7 +22,7 @@ mod variables;
 pub use cofrap_database::{Authorities, VariableSource};
 
 pub use app::{Ambient, App, Engine, FuelObserver, Measured, Options, RandomSource, ReadObserver, VariableRead};
-pub use local_postgres::{LocalPostgres, PostgresHome};
+pub use local_postgres::{LocalPostgres, PostgresHome, postgres_program};
 pub use manifest::Manifest;
 pub use output::OutputSink;
 pub use server::serve;

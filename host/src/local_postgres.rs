@@ -220,6 +220,20 @@ fn id(arguments: &[&str]) -> Option<u32> {
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
+/// One of PostgreSQL's own programs, where its server's lie.
+///
+/// # Errors
+/// When there are none; the message says what to install.
+pub fn postgres_program(name: &str) -> Result<PathBuf> {
+    let folder = find_binaries()?;
+    // The server may be there as a link alone.
+    let original = folder.join("postgres").canonicalize().ok().and_then(|server| Some(server.parent()?.to_owned()));
+    let programs = [Some(folder), original].into_iter().flatten().map(|folder| folder.join(name));
+    programs.into_iter().find(|program| program.is_file()).with_context(|| {
+        format!("{name} is missing beside the PostgreSQL server: install PostgreSQL's client programs")
+    })
+}
+
 /// The folder with `postgres` and `initdb`: on the path, where Debian puts it, or where `pg_config` says.
 fn find_binaries() -> Result<PathBuf> {
     let complete = |folder: &PathBuf| folder.join("postgres").is_file() && folder.join("initdb").is_file();

@@ -20,13 +20,14 @@ const SESSION_DEFAULTS: [(&str, &str); 6] = [
 ];
 
 /// The tables that the functions use; what the functions' owner may do with each. The audit is only added to.
-pub(crate) const RIGHTS: [(&str, &str); 7] = [
+pub(crate) const RIGHTS: [(&str, &str); 8] = [
     ("users_v2", "SELECT, INSERT, UPDATE"),
     ("password_history_v2", "SELECT, INSERT, UPDATE"),
     ("auth_logs_v2", "SELECT, INSERT"),
     ("throttles", "SELECT, INSERT, UPDATE, DELETE"),
     ("encryption_keys", "SELECT, INSERT, DELETE"),
     ("installation", "SELECT, UPDATE"),
+    ("installation_here", "SELECT"),
     ("ended_sessions", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 

@@ -309,14 +309,14 @@ async fn what_the_version_before_uses_stays_until_it_is_retired() {
     app.generate_password("michel.ranu").await.ok();
 }
 
-/// Components of version 6 call functions of their own, which today's tables must suit.
+/// Components of version 7 call functions of their own, which today's tables must suit.
 #[tokio::test]
-async fn the_functions_of_version_6_work_beside_today_s() {
+async fn the_functions_of_version_7_work_beside_today_s() {
     let database = TestServer::get().await.migrated_database().await;
     let owner = "cofrap_template_owner";
-    let fixture = include_str!("../fixtures/functions_of_version_6.sql");
+    let fixture = include_str!("../fixtures/functions_of_version_7.sql");
     let (functions, calls) = fixture.split_once("\n-- call: ").unwrap();
-    let made = format!("CREATE SCHEMA cofrap_6 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE");
+    let made = format!("CREATE SCHEMA cofrap_7 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE");
     database.client.batch_execute(&made).await.unwrap();
     database.migrate().await;
     let rows = "INSERT INTO encryption_keys VALUES ('k1', 0), ('k2', 0);
@@ -338,9 +338,9 @@ async fn the_functions_of_version_6_work_beside_today_s() {
         assert!(!refuses, "{name}: {answer}");
         done += 1;
     }
-    assert_eq!(done, 24);
+    assert_eq!(done, 28);
     let taken = retirable(&database.client).await.unwrap();
-    assert!(taken.len() == 1 && taken[0].contains("cofrap_6"), "{taken:#?}");
+    assert!(taken.len() == 1 && taken[0].contains("cofrap_7"), "{taken:#?}");
     // What version 6 wrote without a key goes with it, and names of its last accounts are compared as today's.
     let of_then = "UPDATE users_v2 SET username = 'ｎ7', username_key = 'ｎ7', generated_from = repeat('a', 64),
                                        login_places = ARRAY[repeat('b', 64), 'keyed'];

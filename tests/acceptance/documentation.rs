@@ -86,7 +86,11 @@ fn what_a_page_leads_to_is_there() {
             let target = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
             let text = fs::read_to_string(&target).unwrap_or_else(|_| panic!("{}: {link}", page.display()));
             let headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
-            assert!(heading.is_none_or(|heading| headings.into_iter().any(|one| one == heading)), "{}: {link}", page.display());
+            assert!(
+                heading.is_none_or(|heading| headings.into_iter().any(|one| one == heading)),
+                "{}: {link}",
+                page.display()
+            );
         }
     }
 }
@@ -94,5 +98,8 @@ fn what_a_page_leads_to_is_there() {
 /// The anchor that a heading has on the web.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
-    text.chars().filter(|c| c.is_alphanumeric() || *c == '-' || *c == ' ' || *c == '_').collect::<String>().replace(' ', "-")
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || *c == '-' || *c == ' ' || *c == '_')
+        .collect::<String>()
+        .replace(' ', "-")
 }

@@ -36,6 +36,7 @@ mod openapi;
 mod policy;
 mod proxy;
 mod races;
+mod restore;
 mod rotate_keys;
 mod schema;
 mod second_factor;

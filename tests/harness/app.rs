@@ -247,6 +247,11 @@ impl TestApp {
         Self::start_at(Arc::clone(&self.database), self.clock.clone(), settings).await
     }
 
+    /// The same functions on another database, with the same clock.
+    pub async fn restart_elsewhere(&self, database: Database) -> Self {
+        Self::start_at(Arc::new(database), self.clock.clone(), Settings::default()).await
+    }
+
     /// What tokens of an account are bound to: the identity of the account and of the database.
     pub async fn identity(&self, username: &str) -> Identity {
         let question = format!(

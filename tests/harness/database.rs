@@ -69,7 +69,13 @@ impl TestServer {
         );
         admin.batch_execute(&close).await.expect("revoked");
         let config = self.0.config(&name);
-        Database { client: connect(&config).await, admin, name, config }
+        let client = connect(&config).await;
+        // A copy is another database, of the same age.
+        let settle = "DO $$ BEGIN UPDATE installation SET place = concat_ws('/',
+                          (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()), 'installation'::regclass::oid,
+                          current_setting('cluster_name')); EXCEPTION WHEN undefined_table THEN NULL; END $$";
+        client.batch_execute(settle).await.expect("settled");
+        Database { client, admin, name, config }
     }
 }
 

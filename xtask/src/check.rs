@@ -36,9 +36,19 @@ pub(crate) fn check() -> Result<()> {
     fuzz::check()
 }
 
+/// What the design card names at the top; see "The design card" in ARCHITECTURE.md.
+const TOP_LEVEL: [&str; 8] =
+    ["Cargo.toml", "spin.toml", "components/", "shared/", "migrations/", "runtime-class/", "tests/", "README.md"];
+
 /// What the shape of the tree promises; see "Invariants" in ARCHITECTURE.md.
 fn structure() -> Result<()> {
     let mut problems = manifest::problems()?;
+    for entry in TOP_LEVEL {
+        let path = checkout().join(entry);
+        if !if entry.ends_with('/') { path.is_dir() } else { path.is_file() } {
+            problems.push(format!("the design card names {entry}, which is not there"));
+        }
+    }
     for name in names()? {
         let source = read(&checkout().join("components").join(&name).join("src/lib.rs"))?;
         if source.lines().count() > DOOR_LINES {

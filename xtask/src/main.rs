@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod bench;
 mod cargo;
 mod check;
@@ -20,7 +21,7 @@ mod up;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use cofrap_database::{DatabaseArgs, say};
+use cofrap_database::{DatabaseArgs, Treatment, say};
 use cofrap_migrations::Expire;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,6 +68,30 @@ enum Command {
         /// with --dry-run no more than that
         #[arg(long, conflicts_with = "expire")]
         retire: bool,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Writes a backup of a database to a file, by `pg_dump`
+    Backup {
+        /// A file that is not there yet
+        file: PathBuf,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Loads a backup into a database without accounts, and treats it as `after-restore` does
+    Restore {
+        /// What `backup` wrote
+        file: PathBuf,
+        #[command(flatten)]
+        treatment: Treatment,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Treats a database that was restored by other means, before functions serve it: no session, challenge, renewal token or code of
+    /// before opens anything, and no account's number is given again
+    AfterRestore {
+        #[command(flatten)]
+        treatment: Treatment,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -128,6 +153,13 @@ fn run(command: Command) -> Result<()> {
             runtime()?.block_on(bench::serve_bench(&address, &manifest, profile))
         }
         Command::Explain => runtime()?.block_on(bench::explain()),
+        Command::Backup { file, database } => runtime()?.block_on(backup::backup(&file, &database)),
+        Command::Restore { file, treatment, database } => {
+            runtime()?.block_on(backup::restore(&file, &treatment, &database))
+        }
+        Command::AfterRestore { treatment, database } => {
+            runtime()?.block_on(backup::after_restore(&treatment, &database))
+        }
         Command::Image { command } => runtime()?.block_on(image::run(command)),
         Command::Manifest => manifest::write(),
         Command::Openapi => openapi::write(),

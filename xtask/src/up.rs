@@ -172,8 +172,14 @@ impl Project {
         [database.clone()].into_iter().chain(self.sources.iter().cloned()).collect()
     }
 
-    /// Migrates the database, unless the keys do not fit what is stored there.
+    /// Migrates the database, unless the keys do not fit what is stored there. One that was restored and not treated is refused.
     pub(crate) async fn migrate(&self, database: &mut OpenDatabase, expire: Expire) -> Result<()> {
+        self.prepare(database, expire).await?;
+        database.check_is_here().await
+    }
+
+    /// Migrates it, whether it was treated or not.
+    pub(crate) async fn prepare(&self, database: &mut OpenDatabase, expire: Expire) -> Result<()> {
         self.check_keys(database).await?;
         let known = self.sources.iter().find_map(known_login);
         let keyring = self.keyring(database)?;

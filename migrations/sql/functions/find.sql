@@ -13,7 +13,7 @@ DECLARE
 BEGIN
     SELECT json_build_object(
             'account', row_to_json(u),
-            'database_identity', (SELECT i.identity FROM public.installation i),
+            'database_identity', (SELECT i.identity FROM public.installation_here i),
             'is_known_place', string_to_array(places, ',') && u.login_places,
             'counts', ARRAY(
                 SELECT json_build_object('subject', t.subject, 'place', t.place, 'failures', t.failures, 'since', t.since,

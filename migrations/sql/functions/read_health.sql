@@ -1,4 +1,4 @@
--- What tells whether the functions can work: whether writes are taken, the keys that stored secrets need, and tables whose sequence lags behind their numbers or
+-- What tells whether the functions can work: whether this is the database that it says it is, whether writes are taken, the keys that stored secrets need, and tables whose sequence lags behind their numbers or
 -- has less than a tenth of them left.
 CREATE FUNCTION cofrap.read_health(
     OUT answer text
@@ -15,6 +15,7 @@ BEGIN
     ) s WHERE n.highest > s.last OR s.last > 1932735283;
     SELECT json_build_object('registered_keys', k.registered_keys, 'foreign_tokens', k.foreign_tokens,
                              'weak_sequences', weak_sequences,
+                             'is_here', EXISTS (SELECT FROM public.installation_here),
                              'takes_writes', NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off')
         INTO answer FROM cofrap.stored_keys() k;
 END $$;

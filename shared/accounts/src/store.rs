@@ -503,6 +503,11 @@ pub enum StoreError {
     /// The database knows another operator's token.
     #[error("the database knows another operator's token: run `migrate` with this one as admin_token")]
     NotTheOperator,
+    /// The database was restored from a backup, and what that needs was not done.
+    #[error(
+        "the database was restored: `cargo xtask after-restore` (or `cofrap-migrate --after-restore`) must treat it first"
+    )]
+    Restored,
     /// A function of the database answered what nobody here can read.
     #[error("the answer of the database's function {0} makes no sense")]
     CorruptAnswer(&'static str),

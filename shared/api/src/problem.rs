@@ -391,6 +391,7 @@ impl From<StoreError> for Problem {
             | StoreError::SchemaMissing(_)
             | StoreError::WrongKeys(_)
             | StoreError::NotTheOperator
+            | StoreError::Restored
             | StoreError::CorruptAnswer(_)
             | StoreError::CorruptRow { .. } => Self::unavailable(cause),
             StoreError::OutcomeUnknown(_) => Self { cause: Some(cause.to_string()), ..Self::new(Code::OutcomeUnknown) },

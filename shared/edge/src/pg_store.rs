@@ -501,7 +501,7 @@ impl<L: Link> Store for PgStore<L> {
         let schemas = self.link.ask(SCHEMAS, &[]).map_err(failed)?;
         let schemas = schemas.split(',').map(str::to_owned).filter(|schema| !schema.is_empty()).collect();
         match self.call(ReadHealth {}) {
-            Ok(row) => Ok(HealthRow::read(row, schemas)),
+            Ok(row) => HealthRow::read(row, schemas),
             Err(StoreError::SchemaMissing(_)) => {
                 Ok(HealthReading { schemas, keys: None, weak_sequences: Vec::new(), takes_writes: true })
             }

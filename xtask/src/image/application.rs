@@ -19,6 +19,12 @@ impl Application {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let manifest: Value = toml::from_str(&text)?;
         let application = &manifest["application"];
+        let triggers = triggers(&manifest["trigger"][HTTP]);
+        let mut components: Vec<_> = mapped(&manifest["component"], component).into_values().collect();
+        // As the manifest has them, which a table here has not: in the order of their first routes.
+        components.sort_by_key(|component| {
+            triggers.iter().position(|trigger| trigger["trigger_config"]["component"] == component["id"])
+        });
         Ok(Self(json!({
             "spin_lock_version": 0,
             "metadata": {
@@ -29,8 +35,8 @@ impl Application {
                 "trigger": {"type": HTTP},
             },
             "variables": mapped(&manifest["variables"], variable),
-            "triggers": triggers(&manifest["trigger"][HTTP]),
-            "components": mapped(&manifest["component"], component).into_values().collect::<Vec<_>>(),
+            "triggers": triggers,
+            "components": components,
         })))
     }
 

@@ -99,7 +99,8 @@ pub(super) struct ReadingRow {
     account: Option<AccountRow>,
     #[serde(default)]
     is_other_spelling: bool,
-    database_identity: String,
+    /// None in a database that was restored and not treated.
+    database_identity: Option<String>,
     is_known_place: Option<bool>,
     counts: Vec<CountRow>,
     registered_keys: Vec<String>,
@@ -118,6 +119,7 @@ struct CountRow {
 
 impl ReadingRow {
     pub(super) fn read(self, subjects: &Subjects) -> Result<Reading, StoreError> {
+        let database_identity = self.database_identity.ok_or(StoreError::Restored)?;
         let known_place = self.is_known_place == Some(true);
         let count = |subject: &str, place: &str| {
             self.counts.iter().find(|count| count.subject == subject && count.place == place)
@@ -134,7 +136,7 @@ impl ReadingRow {
             known_place,
         };
         let found = match self.account {
-            Some(row) => Found::Account(Box::new(account(row, &self.database_identity)?)),
+            Some(row) => Found::Account(Box::new(account(row, &database_identity)?)),
             None if self.is_other_spelling => Found::OtherSpelling,
             None => Found::Nobody,
         };
@@ -198,13 +200,17 @@ pub(super) struct HealthRow {
     foreign_tokens: Option<String>,
     weak_sequences: Option<String>,
     takes_writes: bool,
+    is_here: bool,
 }
 
 impl HealthRow {
-    pub(super) fn read(self, schemas: Vec<String>) -> HealthReading {
+    pub(super) fn read(self, schemas: Vec<String>) -> Result<HealthReading, StoreError> {
+        if !self.is_here {
+            return Err(StoreError::Restored);
+        }
         let keys = stored_keys(self.registered_keys, self.foreign_tokens);
         let (weak_sequences, takes_writes) = (list(self.weak_sequences), self.takes_writes);
-        HealthReading { schemas, keys: Some(keys), weak_sequences, takes_writes }
+        Ok(HealthReading { schemas, keys: Some(keys), weak_sequences, takes_writes })
     }
 }
 

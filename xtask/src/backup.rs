@@ -1,0 +1,109 @@
+//! `backup`, `restore`, `after-restore`: by PostgreSQL's own `pg_dump` and `pg_restore`. A backup holds accounts, their sealed secrets and
+//! the audit; no key is in it, and neither are the database's functions, which `migrate` makes.
+
+use crate::database::OpenDatabase;
+use crate::say;
+use crate::up::Project;
+use anyhow::{Context, Result, bail};
+use cofrap_database::{Database, DatabaseArgs, Treatment};
+use cofrap_host::postgres_program;
+use cofrap_migrations::Expire;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Command;
+
+/// What a dump leaves to whoever restores it: owners and rights are `migrate`'s.
+const NO_OWNERS: [&str; 2] = ["--no-owner", "--no-privileges"];
+
+/// Writes a backup in `pg_dump`'s custom format, to a new file that is the caller's alone.
+pub(crate) async fn backup(file: &Path, arguments: &DatabaseArgs) -> Result<()> {
+    // Beside it and moved into place: a file of that name is a whole backup.
+    let part = file.with_extension("part");
+    if file.exists() {
+        bail!("{} is there already: name another file", file.display());
+    }
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)
+        .with_context(|| format!("cannot write {}", part.display()))?;
+    let database = OpenDatabase::open(arguments).await?;
+    let mut dump = program("pg_dump", &database)?;
+    dump.args(["--format=custom", "--exclude-schema=cofrap_*"]).args(NO_OWNERS).arg("--file").arg(&part);
+    let dumped = run(dump);
+    database.close().await?;
+    if let Err(error) = dumped {
+        let _ = fs::remove_file(&part);
+        return Err(error);
+    }
+    fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))?;
+    say(&format!(
+        "wrote {} ({} bytes): keep encryption_key elsewhere, without it no secret in it can be read",
+        file.display(),
+        file.metadata()?.len()
+    ));
+    Ok(())
+}
+
+/// Loads a backup into a database without accounts, and treats it.
+pub(crate) async fn restore(file: &Path, treatment: &Treatment, arguments: &DatabaseArgs) -> Result<()> {
+    if !file.is_file() {
+        bail!("there is no backup {}", file.display());
+    }
+    let project = Project::read(arguments)?;
+    let mut database = OpenDatabase::open(arguments).await?;
+    let restored = load_and_treat(file, treatment, &project, &mut database).await;
+    database.close().await?;
+    restored
+}
+
+async fn load_and_treat(
+    file: &Path,
+    treatment: &Treatment,
+    project: &Project,
+    database: &mut OpenDatabase,
+) -> Result<()> {
+    if database.holds_accounts().await? {
+        bail!("the database holds accounts: restore into an empty one (`createdb`), and let the functions use that");
+    }
+    say(&format!("loading {}", file.display()));
+    let mut load = program("pg_restore", database)?;
+    load.args(["--exit-on-error", "--single-transaction", "--dbname"]).arg(database.name()).args(NO_OWNERS).arg(file);
+    run(load)?;
+    treat(treatment, project, database).await
+}
+
+/// Treats a database that was restored by other means: from an archive, a snapshot, a dump.
+pub(crate) async fn after_restore(treatment: &Treatment, arguments: &DatabaseArgs) -> Result<()> {
+    let project = Project::read(arguments)?;
+    let mut database = OpenDatabase::open(arguments).await?;
+    let treated = treat(treatment, &project, &mut database).await;
+    database.close().await?;
+    treated
+}
+
+async fn treat(treatment: &Treatment, project: &Project, database: &mut OpenDatabase) -> Result<()> {
+    project.prepare(database, Expire::Nobody).await?;
+    database.after_restore(treatment).await?;
+    say("the functions may serve it: `cargo xtask migrate` writes its address to .env, for `spin up`");
+    Ok(())
+}
+
+/// One of PostgreSQL's programs, told where the database is by its environment: arguments are for everybody to see.
+fn program(name: &str, database: &Database) -> Result<Command> {
+    let mut command = Command::new(postgres_program(name)?);
+    command.envs(database.libpq_environment()?);
+    Ok(command)
+}
+
+fn run(mut command: Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("cannot run {name}"))?;
+    if !output.status.success() {
+        bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
