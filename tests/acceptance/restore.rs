@@ -63,7 +63,7 @@ async fn nothing_that_was_given_before_opens_anything() {
     app.call("verify-2fa", second).await.problem(401, "invalid_credentials");
     // A code that was worth a login between the backup and the loss is worth none now.
     app.authenticate("michel.ranu", &michel.password, code).await.problem(401, "invalid_credentials");
-    app.call("generate-password-v2", jeanne.with_credentials()).await.problem(403, "proof_required");
+    app.call("generate-password-v2", jeanne.with_credentials()).await.problem(401, "invalid_credentials");
     let other = michel.with_second_factor(waiting.as_str().unwrap()).code_at(app.clock.now());
     app.authenticate("michel.ranu", &michel.password, other).await.problem(401, "invalid_credentials");
     michel.log_in().await.ok();
