@@ -72,8 +72,10 @@ for given in "$given_password" "$given_jwt" "$given_key"; do
 done
 [[ $server == - ]] && server=${POSTGRES_HOST:-postgres}
 [[ $server =~ ^[A-Za-z0-9.-]+$ ]] || fail "serveur-db: a host name is expected, without a port"
-own_server=''
+own_server='' cluster=accounts
 [[ $server == postgres ]] && own_server=1
+# What a restoration made in the place of the first.
+[[ $overlay == *-recovery ]] && cluster=accounts-restored
 
 # Samples of documents and of tutorials are known to everybody.
 refuse_samples() {
@@ -277,9 +279,9 @@ say "the secrets are in the Secret auth of the namespace $namespace: keep a copy
 if [[ -n $own_server ]]; then
     say "the database"
     apply database
-    change wait --namespace "$namespace" --for=condition=Ready cluster/accounts --timeout=15m
+    change wait --namespace "$namespace" --for=condition=Ready "cluster/$cluster" --timeout=15m
     authority=''
-    [[ -n $dry_run ]] || authority=$(kubectl get secret accounts-ca --namespace "$namespace" --output 'jsonpath={.data.ca\.crt}' | base64 --decode)
+    [[ -n $dry_run ]] || authority=$(kubectl get secret "$cluster-ca" --namespace "$namespace" --output 'jsonpath={.data.ca\.crt}' | base64 --decode)
 else
     authority=$(cat "${PGSSLROOTCERT:-/etc/ssl/certs/ca-certificates.crt}")
     apply_secret accounts-app username "${POSTGRES_USER:-postgres}" password "$owner_password"

@@ -10,8 +10,8 @@ pub(crate) async fn catch_up(client: &Client) -> Result<()> {
     for table in NUMBERED {
         if let Some(sequence) = sequence_of(client, table).await? {
             let set = format!(
-                "SELECT setval('{0}', n.highest) FROM (SELECT max(id) AS highest FROM public.{table}) n
-                 WHERE n.highest > coalesce(pg_sequence_last_value('{0}'::regclass), 0)",
+                "SELECT setval('{0}', n.highest) FROM (SELECT max(id) AS highest FROM public.{table}) n, {sequence} s
+                 WHERE n.highest > CASE WHEN s.is_called THEN s.last_value ELSE s.last_value - 1 END",
                 sequence.replace('\'', "''")
             );
             client

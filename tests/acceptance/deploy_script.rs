@@ -258,7 +258,7 @@ fn options_and_overlays_that_are_not_there_are_said() {
     // The seed's name, and every overlay.
     let alias = fs::read_to_string(checkout().join("deploy-v2.sh")).unwrap();
     assert!(alias.contains("exec \"$(dirname \"${BASH_SOURCE[0]}\")/deploy.sh\" \"$@\""));
-    for overlay in ["gke", "gke-autopilot", "gke-scale-to-zero", "local", "nginx"] {
+    for overlay in ["gke", "gke-autopilot", "gke-recovery", "gke-scale-to-zero", "local", "nginx"] {
         let output = Stage::new().run(&["--dry-run", "--overlay", overlay], &[]);
         assert!(output.status.success(), "{overlay}: {}", said(&output));
     }

@@ -8,8 +8,14 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// The overlays, with how many proxies stand before each application.
-const OVERLAYS: [(&str, [u32; 2]); 5] =
-    [("gke", [2, 2]), ("gke-autopilot", [2, 2]), ("gke-scale-to-zero", [2, 3]), ("local", [1, 1]), ("nginx", [1, 1])];
+const OVERLAYS: [(&str, [u32; 2]); 6] = [
+    ("gke", [2, 2]),
+    ("gke-recovery", [2, 2]),
+    ("gke-autopilot", [2, 2]),
+    ("gke-scale-to-zero", [2, 3]),
+    ("local", [1, 1]),
+    ("nginx", [1, 1]),
+];
 
 const APPLICATIONS: [&str; 2] = ["auth", "auth-v1"];
 
@@ -164,7 +170,7 @@ fn every_connection_that_pods_may_open_fits_one_pooler_and_the_poolers_fit_the_s
         assert_eq!(pooler["pgbouncer"]["poolMode"], "transaction");
         assert!(parameter("max_prepared_statements") > 0, "every statement of Spin's is a named one");
 
-        let cluster = &named(&objects, "Cluster", "accounts")["spec"];
+        let cluster = &of_kind(&objects, "Cluster").next().unwrap()["spec"];
         let server: usize = cluster["postgresql"]["parameters"]["max_connections"].as_str().unwrap().parse().unwrap();
         let instances = usize::try_from(pooler["instances"].as_u64().unwrap()).unwrap();
         // Twenty are for people, migrations, backups and the operator of the cluster.
@@ -381,4 +387,30 @@ fn nginx_lets_through_what_is_for_everyone() {
         .filter_map(|path| path.strip_prefix("/function/").filter(|name| *name != "..."))
         .collect();
     assert_eq!(names, expected);
+}
+
+/// A restored database must be treated before the functions are told of it, must not write over the archive that it came from, and is another
+/// one to everybody.
+#[test]
+fn a_recovery_is_another_cluster_that_is_treated_first() {
+    let objects = render("deploy/overlays/gke-recovery");
+    let cluster = &of_kind(&objects, "Cluster").next().unwrap();
+    let name = cluster["metadata"]["name"].as_str().unwrap();
+    assert_eq!(name, "accounts-restored");
+    let source = &cluster["spec"]["externalClusters"][0]["plugin"]["parameters"]["serverName"];
+    assert_ne!(*source, cluster["spec"]["plugins"][0]["parameters"]["serverName"]);
+    assert!(cluster["spec"]["bootstrap"].get("initdb").is_none());
+    assert_eq!(named(&objects, "Pooler", "accounts-pooler")["spec"]["cluster"]["name"], name);
+    assert_eq!(named(&objects, "ScheduledBackup", "accounts")["spec"]["cluster"]["name"], name);
+    let container = &named(&objects, "Job", "migrate")["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["args"], serde_json::json!(["--after-restore"]));
+    for text in texts(container).into_iter().filter(|text| text.starts_with("accounts-")) {
+        assert!(text.starts_with("accounts-restored-"), "{text}");
+    }
+    let usual = render("deploy/overlays/gke");
+    assert!(named(&usual, "Job", "migrate")["spec"]["template"]["spec"]["containers"][0].get("args").is_none());
+    let plugin = &of_kind(&usual, "Cluster").next().unwrap()["spec"]["plugins"][0];
+    assert_eq!(plugin["isWALArchiver"], true);
+    assert_eq!(named(&usual, "ScheduledBackup", "accounts")["spec"]["method"], "plugin");
+    assert!(named(&usual, "ObjectStore", "accounts")["spec"]["configuration"].get("serverName").is_none());
 }

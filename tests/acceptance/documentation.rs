@@ -38,7 +38,7 @@ fn blocks() -> Vec<Block> {
         let mut lines = text.lines();
         let mut reason = None;
         while let Some(line) = lines.next() {
-            if let Some(said) = line.strip_prefix(MARK) {
+            if let Some(said) = line.trim_start().strip_prefix(MARK) {
                 reason = Some(said.trim_end_matches('*').to_owned());
             } else if line == "```console" {
                 let body = lines.by_ref().take_while(|line| *line != "```");
