@@ -34,9 +34,12 @@ struct Arguments {
 /// What a restored database needs besides.
 #[derive(clap::Args)]
 struct AfterRestore {
-    /// Treats a database that was restored from a backup: nothing that was given before opens anything
+    /// Treats a database that was restored from a backup, unless that was done: nothing that was given before opens anything
     #[arg(long, conflicts_with_all = ["retire", "dry_run"])]
     after_restore: bool,
+    /// Treats it whether it looks like one or not: a disk that was put back under its old name cannot be told
+    #[arg(long, requires = "after_restore")]
+    again: bool,
     #[command(flatten)]
     treatment: Treatment,
 }
@@ -73,7 +76,8 @@ async fn run(arguments: Arguments) -> Result<()> {
     let mut database = Database::connect_to(address).await?.with_login(login.clone());
     database.check_keys(&keyring).await?;
     database.migrate(Some(&login), &keyring, expire).await?;
-    if restored.after_restore {
+    // A Job runs again with every deployment.
+    if restored.after_restore && (restored.again || database.check_is_here().await.is_err()) {
         database.after_restore(&restored.treatment).await?;
     }
     database.check_is_here().await?;

@@ -111,7 +111,12 @@ async fn treat(client: &mut Client, now: UnixTime, skip: u32, export: &[Lost]) -
     sequences::catch_up(client).await?;
     let transaction = client.transaction().await.map_err(refused)?;
     let numbers = transaction
-        .query_one("SELECT coalesce(max(id), 0)::int8, coalesce((SELECT max(id) FROM public.auth_logs_v2), 0)::int8 FROM public.users_v2", &[])
+        .query_one(
+            "SELECT greatest(max(id), pg_sequence_last_value(pg_get_serial_sequence('public.users_v2', 'id')::regclass), 0)::int8,
+                    coalesce((SELECT max(id) FROM public.auth_logs_v2), 0)::int8
+             FROM public.users_v2",
+            &[],
+        )
         .await
         .map_err(refused)?;
     let (highest, last_row): (i64, i64) = (numbers.get(0), numbers.get(1));

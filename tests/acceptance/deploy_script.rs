@@ -20,21 +20,31 @@ struct Stage {
 const KUBECTL: &str = r#"#!/bin/bash
 if [[ $1 == kustomize ]]; then exec "$REAL_KUBECTL" "$@"; fi
 printf '%s\n' "kubectl $*" >>"$STAGE/log"
-case "$*" in
+# The call that a test has fail.
+[[ $(wc -l <"$STAGE/log") != "${FAILS:-0}" ]] || { echo "the server is not there" >&2; exit 1; }
+all="$*"
+case "$all" in
     *"version --client"*) echo '{"clientVersion": {"major": "1", "minor": "33"}}' ;;
-    "apply --filename -")
+    "apply --server-side"*"--filename -")
         text=$(cat)
         name=$(sed -n 's/^  name: //p' <<<"$text")
-        cmp -s "$STAGE/secret-$name" - <<<"$text" || echo "$RANDOM" >"$STAGE/version-$name"
+        cmp -s "$STAGE/secret-$name" - <<<"$text" || echo "$RANDOM$RANDOM" >"$STAGE/version-$name"
         cat >"$STAGE/secret-$name" <<<"$text"
         ;;
-    "get secret accounts-ca"*) printf 'LS0tLS1DQS0tLS0t' ;;
-    "get secret"*resourceVersion*) cat "$STAGE/version-$3" 2>/dev/null ;;
+    "apply --filename -") echo "metadata.annotations: Too long" >&2 && exit 1 ;;
+    "get secret accounts-authority"*) printf 'LS0tLS1DRVJUSUZJQ0FURS0tLS0t' ;;
+    "get secret auth authorities"*) cat "$STAGE/version-auth" "$STAGE/version-authorities" | tr '\n' ' ' ;;
+    "get secret auth"*"--output name") [[ ! -f $STAGE/secret-auth ]] || echo secret/auth ;;
+    "get secret"*.annotations.*)
+        field=${all##*cofrap/}
+        sed -n "s#^    cofrap/${field%\}}: ##p" "$STAGE/secret-$3" 2>/dev/null
+        ;;
     "get secret"*)
-        all="$*"
         field=${all##*.data.}
         sed -n "s/^  ${field%\}}: //p" "$STAGE/secret-$3" 2>/dev/null
         ;;
+    "get job migrate"*) echo "${JOB:-Complete}" ;;
+    "apply --kustomize"*"component=functions") "$REAL_KUBECTL" kustomize "$3" | sed -n 's/^ *cofrap.secrets: //p' | head -n 1 >>"$STAGE/pods" ;;
 esac
 exit 0
 "#;
@@ -69,6 +79,11 @@ impl Stage {
             .env_clear()
             .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.folder.path().join("bin").display()))
             .env("STAGE", self.folder.path())
+            .envs([
+                ("BACKUP_BUCKET", "gs://backups/accounts"),
+                ("BACKUP_IDENTITY", "backups@project"),
+                ("DEPLOY_POLL_SECONDS", "0"),
+            ])
             .env("REAL_KUBECTL", real.trim())
             .env("HOME", self.folder.path())
             .envs(environment.iter().copied())
@@ -125,7 +140,9 @@ fn every_combination_of_arguments_deploys_with_what_was_given_and_makes_up_the_r
             assert_eq!(secret["encryption_key"] == KEY, is_given(3));
             assert_ne!(secret["jwt_secret"], secret["encryption_key"]);
             assert!(secret["admin_token"].len() >= 32);
-            assert!(stage.secret("authorities")["ca-certificates.crt"].starts_with("-----CA-----\n-----BEGIN"));
+            assert!(
+                stage.secret("authorities")["ca-certificates.crt"].starts_with("-----CERTIFICATE-----\n-----BEGIN")
+            );
 
             let warns = said(&output).contains("is for every user of this machine to see");
             assert_eq!(warns, !from_environment && (1..4).any(is_given), "{given:04b}");
@@ -147,12 +164,12 @@ fn the_steps_come_in_order_and_end_with_a_login_through_the_public_address() {
     let mut rest = log.as_str();
     for step in [
         "component=namespace",
-        "apply --filename -",
+        "apply --server-side",
         "component=database",
         "wait --namespace cofrap --for=condition=Ready cluster/accounts",
         "delete job migrate",
         "component=migration",
-        "wait --namespace cofrap --for=condition=complete job/migrate",
+        "get job migrate",
         "component=functions",
         "rollout status --namespace cofrap deployment/auth ",
         "rollout status --namespace cofrap deployment/auth-v1",
@@ -165,21 +182,98 @@ fn the_steps_come_in_order_and_end_with_a_login_through_the_public_address() {
     assert!(!log.contains("component=retirement"), "{log}");
 }
 
+/// What the pods of each deployment were told of the Secrets: another text is another generation of pods.
+fn pods(stage: &Stage) -> Vec<String> {
+    let text = fs::read_to_string(stage.folder.path().join("pods")).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
 #[test]
-fn deploying_again_keeps_every_secret_and_restarts_nothing() {
+fn deploying_again_keeps_every_secret_and_a_secret_that_changes_starts_the_pods_anew() {
     let stage = Stage::new();
     assert!(stage.run(&[], &[]).status.success());
     let first = stage.secret("auth");
     let again = stage.run(&[], &[]);
     assert!(again.status.success(), "{}", said(&again));
     assert_eq!(stage.secret("auth"), first);
-    assert!(!stage.log().contains("rollout restart"), "{}", stage.log());
+    let told = pods(&stage);
+    assert!(told.len() == 2 && told[0] == told[1] && told[0].len() > 3, "{told:?}");
 
-    // One that changes starts the pods anew.
-    assert!(stage.run(&["-", "-", "-", KEY], &[]).status.success());
-    assert_eq!(stage.secret("auth")["encryption_key"], KEY);
+    let both = format!("{KEY},{}", first["encryption_key"]);
+    assert!(stage.run(&["-", "-", "-", &both], &[]).status.success());
+    assert_eq!(stage.secret("auth")["encryption_key"], both);
     assert_eq!(stage.secret("auth")["jwt_secret"], first["jwt_secret"]);
-    assert!(stage.log().contains("rollout restart --namespace cofrap deployment/auth deployment/auth-v1"));
+    assert_eq!(stage.secret("auth-before")["encryption_key"], first["encryption_key"]);
+    assert_ne!(pods(&stage)[2], told[0]);
+}
+
+/// Without it no stored secret can be read again.
+#[test]
+fn a_deployed_key_leaves_its_list_only_when_that_is_said() {
+    let stage = Stage::new();
+    assert!(stage.run(&[], &[]).status.success());
+    let first = stage.secret("auth");
+    for (arguments, environment) in [(vec!["-", "-", "-", KEY], vec![]), (vec![], vec![("ENCRYPTION_KEY", KEY)])] {
+        let refused = stage.run(&arguments, &environment);
+        assert!(
+            !refused.status.success() && said(&refused).contains("lacks a key that is deployed"),
+            "{}",
+            said(&refused)
+        );
+        assert_eq!(stage.secret("auth"), first);
+    }
+    assert!(stage.run(&["--drop-keys", "-", "-", "-", KEY], &[]).status.success());
+    assert_eq!(stage.secret("auth")["encryption_key"], KEY);
+    assert_eq!(stage.secret("auth-before")["encryption_key"], first["encryption_key"]);
+}
+
+/// Whatever call of the cluster's fails, and whenever.
+#[test]
+fn a_cluster_that_does_not_answer_costs_no_key() {
+    let stage = Stage::new();
+    assert!(stage.run(&[], &[]).status.success());
+    let first = stage.secret("auth");
+    for fails in 1..60 {
+        fs::remove_file(stage.folder.path().join("log")).unwrap();
+        let output = stage.run(&[], &[("FAILS", &fails.to_string())]);
+        for name in ["encryption_key", "jwt_secret", "admin_token", "database_url"] {
+            assert_eq!(stage.secret("auth")[name], first[name], "call {fails}: {}", stage.log());
+            assert!(!said(&output).contains(&first[name]), "call {fails} says {name}");
+        }
+        if stage.log().lines().count() < fails {
+            assert!(fails > 20, "{}", stage.log());
+            return;
+        }
+    }
+    panic!("a deployment has no end");
+}
+
+#[test]
+fn where_the_accounts_are_is_remembered() {
+    let stage = Stage::new();
+    assert!(stage.run(&["--overlay", "local", "db.example.org", PASSWORD], &[]).status.success());
+    let first = stage.secret("auth");
+    let again = stage.run(&["-", PASSWORD], &[]);
+    assert!(again.status.success(), "{}", said(&again));
+    assert_eq!(stage.secret("auth"), first);
+    for arguments in [vec!["postgres"], vec!["--overlay", "gke", "-", PASSWORD]] {
+        let refused = stage.run(&arguments, &[]);
+        assert!(
+            !refused.status.success() && said(&refused).contains("was deployed with another"),
+            "{}",
+            said(&refused)
+        );
+        assert_eq!(stage.secret("auth"), first);
+    }
+}
+
+#[test]
+fn a_migration_that_failed_is_said_at_once() {
+    let stage = Stage::new();
+    let failed = stage.run(&[], &[("JOB", "Failed")]);
+    assert!(!failed.status.success() && said(&failed).contains("the migration failed"), "{}", said(&failed));
+    assert!(stage.log().contains("logs --namespace cofrap job/migrate"));
+    assert!(!stage.log().contains("component=functions"), "{}", stage.log());
 }
 
 #[test]
@@ -193,7 +287,9 @@ fn samples_and_what_is_no_key_are_refused_with_the_remedy_before_anything_is_don
         ),
         (["postgres", "-", "-", "votre-cle-secrete-jwt-super-securisee"], "encryption-key is a sample"),
         (["postgres", "-", "-", short], "encryption-key is not 32 bytes in base64: make one with"),
-        (["postgres", "-", KEY, KEY], "jwt-secret and encryption-key are the same"),
+        (["postgres", "-", KEY, KEY], "jwt-secret and encryption-key have the same key"),
+        (["postgres", "-", "-", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="], "encryption-key is a sample"),
+        (["postgres", "-", "-", "a2V5IG9mIHRoZSBhY2NlcHRhbmNlIHRlc3RzIG9ubHk=!!!"], "encryption-key is not 32 bytes"),
         (["db:5432", "-", "-", "-"], "a host name is expected, without a port"),
         (["db example", "-", "-", "-"], "a host name is expected"),
     ] {
@@ -232,8 +328,8 @@ fn a_server_of_ones_own_takes_the_place_of_the_cluster_s() {
     let url = stage.secret("auth")["database_url"].clone();
     assert!(url.starts_with("postgres://accounts_functions:"), "{url}");
     assert!(url.ends_with("@db.example.org:5432/accounts?sslmode=require") && !url.contains("canary"), "{url}");
-    assert_eq!(stage.secret("accounts-app")["username"], "owner");
-    assert_eq!(stage.secret("accounts-app")["password"], PASSWORD);
+    assert_eq!(stage.secret("database-owner")["username"], "owner");
+    assert_eq!(stage.secret("database-owner")["password"], PASSWORD);
     assert!(
         !stage.log().contains("cluster/accounts") && !stage.log().contains("component=database"),
         "{}",

@@ -217,6 +217,10 @@ fn nobody_speaks_to_anybody_but_who_is_named() {
         let nobody = &named(&objects, "NetworkPolicy", "nobody")["spec"];
         assert_eq!(nobody["podSelector"], serde_json::json!({}), "{overlay}");
         assert!(nobody.get("ingress").is_none() && nobody.get("egress").is_none(), "{overlay}");
+        // Certificates come by way of a pod in this namespace.
+        let challenges = &named(&objects, "NetworkPolicy", "challenges")["spec"];
+        let solver = &challenges["podSelector"]["matchLabels"]["acme.cert-manager.io/http01-solver"];
+        assert!(solver == "true" && challenges["ingress"][0]["ports"][0]["port"] == 8089, "{overlay}");
         for policy in of_kind(&objects, "NetworkPolicy") {
             for rule in list(&policy["spec"]["ingress"]) {
                 let from = list(&rule["from"]);
@@ -281,29 +285,45 @@ fn gateway_matches<'a>(objects: &'a [Value], route: &str) -> Vec<Match<'a>> {
         .collect()
 }
 
-fn ingress_matches(objects: &[Value]) -> Vec<Match<'_>> {
-    of_kind(objects, "Ingress")
-        .flat_map(|ingress| {
-            let rewrite = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/rewrite-target"].as_str();
-            list(&ingress["spec"]["rules"][0]["http"]["paths"]).iter().map(move |one| Match {
-                is_exact: one["pathType"] == "Exact",
-                path: one["path"].as_str().unwrap(),
-                service: one["backend"]["service"]["name"].as_str().unwrap(),
-                rewrite,
-            })
-        })
-        .collect()
+/// Where an ingress controller of nginx's kind leads: with `use-regex`, every path of a host is an expression without regard to case, tried the
+/// longest first. Ours are a prefix, a prefix that ends with a part of the path, or a whole path.
+fn lead_by_ingress(objects: &[Value], path: &str) -> Option<Destination> {
+    let mut found = Vec::new();
+    for ingress in of_kind(objects, "Ingress") {
+        let annotations = &ingress["metadata"]["annotations"];
+        assert_eq!(annotations["nginx.ingress.kubernetes.io/use-regex"], "true", "{ingress}");
+        let rewrite = annotations["nginx.ingress.kubernetes.io/rewrite-target"].as_str();
+        for one in list(&ingress["spec"]["rules"][0]["http"]["paths"]) {
+            let expression = one["path"].as_str().unwrap();
+            let plain = expression.trim_end_matches("(/|$)").trim_end_matches('$').replace("\\.", ".");
+            let rest = path.to_lowercase().strip_prefix(&plain).map(str::to_owned);
+            let applies = rest.is_some_and(|rest| match expression {
+                prefix if prefix.ends_with("(/|$)") => rest.is_empty() || rest.starts_with('/'),
+                whole if whole.ends_with('$') => rest.is_empty(),
+                _ => true,
+            });
+            if applies {
+                let service = one["backend"]["service"]["name"].as_str().unwrap();
+                found.push((expression.len(), service, rewrite.unwrap_or(path)));
+            }
+        }
+    }
+    let (_, service, path) = found.into_iter().max_by_key(|(length, ..)| *length)?;
+    Some(Destination { service: service.into(), path: path.into() })
 }
 
 #[test]
 fn the_public_host_name_leads_to_what_is_for_everyone_and_to_nothing_else() {
     for (overlay, objects) in overlays() {
-        let matches = if overlay == "nginx" { ingress_matches(&objects) } else { gateway_matches(&objects, "public") };
+        let by_gateway = if overlay == "nginx" { Vec::new() } else { gateway_matches(&objects, "public") };
+        let lead = |path: &str| {
+            if overlay == "nginx" { lead_by_ingress(&objects, path) } else { lead(&by_gateway, path) }
+        };
         let first = if overlay == "gke-scale-to-zero" { "keda-add-ons-http-interceptor-proxy" } else { "auth-v1" };
         let exact = |path: &&&str| !path.ends_with("...");
         for route in &ROUTES {
             for path in route.paths.iter().filter(exact) {
-                let led = lead(&matches, path).unwrap();
+                let led = lead(path).unwrap();
                 if route.audience == Audience::Operators {
                     assert_eq!(led.path, "/function/none", "{overlay}: {path}");
                 } else {
@@ -313,11 +333,11 @@ fn the_public_host_name_leads_to_what_is_for_everyone_and_to_nothing_else() {
             }
         }
         for path in ["/metrics", "/function/health", "/f/health", "/.well-known/spin/info", "/function/anything/else"] {
-            assert_eq!(lead(&matches, path).unwrap().path, "/function/none", "{overlay}: {path}");
+            assert_eq!(lead(path).unwrap().path, "/function/none", "{overlay}: {path}");
         }
         for path in ["/", "/login", "/.well-known/change-password", "/assets/x/app.js", "/functional", "/favicon.ico"] {
             let led = Destination { service: "auth".into(), path: path.into() };
-            assert_eq!(lead(&matches, path).unwrap(), led, "{overlay}: {path}");
+            assert_eq!(lead(path).unwrap(), led, "{overlay}: {path}");
         }
     }
 }
@@ -330,7 +350,8 @@ fn the_operators_host_name_leads_to_every_function_and_is_another_gateway_s() {
             for path in route.paths.iter().filter(|path| !path.ends_with("...")) {
                 let led = lead(&matches, path).unwrap();
                 assert_eq!(led.path, **path, "{overlay}");
-                assert_eq!(led.service == "auth", route.application != Application::First, "{overlay}: {path}");
+                let is_second = ["auth", "auth-operators"].contains(&led.service.as_str());
+                assert_eq!(is_second, route.application != Application::First, "{overlay}: {path}");
             }
         }
         let gateway = |name: &str| named(&objects, "Gateway", name)["spec"].clone();

@@ -30,6 +30,7 @@ mod journey;
 mod jwks;
 mod lifecycle;
 mod local_host;
+mod log_lines;
 mod lost_answers;
 mod names;
 mod not_found;

@@ -25,3 +25,13 @@ async fn a_large_body_is_read_to_its_end_before_the_refusal() {
     let app = TestApp::start().await;
     app.post("/function/nothing", "application/json", vec![b' '; 1024 * 1024]).await.problem(404, "not_found");
 }
+
+/// The platform does not count slashes at the beginning; what stands before it and closes a path may.
+#[tokio::test]
+async fn a_path_that_begins_with_two_slashes_is_no_function_s() {
+    let app = TestApp::start().await;
+    for path in ["//function/health", "//function/administer-account", "///f/audit-log", "//.well-known/jwks.json"] {
+        let request = http::Request::get(app.url(path)).body(http_body_util::Full::default()).unwrap();
+        assert_eq!(app.fetch(request).await.0.status, 404, "{path}");
+    }
+}

@@ -5,10 +5,10 @@ use crate::database::OpenDatabase;
 use crate::say;
 use crate::up::Project;
 use anyhow::{Context, Result, bail};
-use cofrap_database::{Database, DatabaseArgs, Treatment};
+use cofrap_database::{Database, DatabaseArgs, Treatment, random_key};
 use cofrap_host::postgres_program;
 use cofrap_migrations::Expire;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -18,34 +18,42 @@ const NO_OWNERS: [&str; 2] = ["--no-owner", "--no-privileges"];
 
 /// Writes a backup in `pg_dump`'s custom format, to a new file that is the caller's alone.
 pub(crate) async fn backup(file: &Path, arguments: &DatabaseArgs) -> Result<()> {
-    // Beside it and moved into place: a file of that name is a whole backup.
-    let part = file.with_extension("part");
+    // Beside it and moved into place: a file of that name is a whole backup, and nobody else's.
+    let part = file.with_extension(format!("{}.part", &random_key().replace(['+', '/', '='], "")[..8]));
     if file.exists() {
         bail!("{} is there already: name another file", file.display());
     }
     OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&part)
         .with_context(|| format!("cannot write {}", part.display()))?;
-    let database = OpenDatabase::open(arguments).await?;
-    let mut dump = program("pg_dump", &database)?;
-    dump.args(["--format=custom", "--exclude-schema=cofrap_*"]).args(NO_OWNERS).arg("--file").arg(&part);
-    let dumped = run(dump);
-    database.close().await?;
-    if let Err(error) = dumped {
+    let dumped = dump(&part, arguments).await;
+    let kept = dumped.and_then(|()| {
+        File::open(&part)?.sync_all()?;
+        fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))
+    });
+    if let Err(error) = kept {
         let _ = fs::remove_file(&part);
         return Err(error);
     }
-    fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))?;
     say(&format!(
         "wrote {} ({} bytes): keep encryption_key elsewhere, without it no secret in it can be read",
         file.display(),
         file.metadata()?.len()
     ));
     Ok(())
+}
+
+async fn dump(part: &Path, arguments: &DatabaseArgs) -> Result<()> {
+    let database = OpenDatabase::open(arguments).await?;
+    let dumped = program("pg_dump", &database).and_then(|mut dump| {
+        dump.args(["--format=custom", "--exclude-schema=cofrap_*"]).args(NO_OWNERS).arg("--file").arg(part);
+        run(dump)
+    });
+    database.close().await?;
+    dumped
 }
 
 /// Loads a backup into a database without accounts, and treats it.

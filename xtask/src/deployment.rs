@@ -131,21 +131,30 @@ fn rule(paths: impl Iterator<Item = (&'static str, &'static str)>, service: &str
     text
 }
 
+/// A rewriting ingress makes every path of its host a regular expression without regard to case, the longest first: so they are written as
+/// such, with their ends.
 fn ingresses() -> String {
     let mut text = HEAD.to_owned();
-    text.push_str(&ingress("public", ""));
+    text.push_str(&ingress("public", "    nginx.ingress.kubernetes.io/use-regex: \"true\"\n"));
     for (name, application) in APPLICATIONS {
         for path in public_paths(application) {
-            text.push_str(&ingress_path("Exact", path, name));
+            text.push_str(&ingress_path(&format!("{}$", escaped(path)), name));
         }
     }
-    text.push_str(&ingress_path("Prefix", "/", "auth"));
+    text.push_str(&ingress_path("/", "auth"));
     text.push_str("---\n# What is not for everyone is answered 404.\n");
-    text.push_str(&ingress("closed", &format!("    nginx.ingress.kubernetes.io/rewrite-target: {NOWHERE}\n")));
+    let rewrite = format!(
+        "    nginx.ingress.kubernetes.io/use-regex: \"true\"\n    nginx.ingress.kubernetes.io/rewrite-target: {NOWHERE}\n"
+    );
+    text.push_str(&ingress("closed", &rewrite));
     for prefix in CLOSED {
-        text.push_str(&ingress_path("Prefix", prefix, "auth"));
+        text.push_str(&ingress_path(&format!("{}(/|$)", escaped(prefix)), "auth"));
     }
     text
+}
+
+fn escaped(path: &str) -> String {
+    path.replace('.', "\\.")
 }
 
 /// The controller takes the addresses that clients claim out of `X-Forwarded-For` and puts in the one that it saw: one hop.
@@ -162,8 +171,8 @@ fn ingress(name: &str, more: &str) -> String {
     )
 }
 
-fn ingress_path(kind: &str, path: &str, service: &str) -> String {
+fn ingress_path(expression: &str, service: &str) -> String {
     format!(
-        "          - {{path: {path}, pathType: {kind}, backend: {{service: {{name: {service}, port: {{number: 80}}}}}}}}\n"
+        "          - {{path: '{expression}', pathType: ImplementationSpecific, backend: {{service: {{name: {service}, port: {{number: 80}}}}}}}}\n"
     )
 }

@@ -2,6 +2,7 @@
 
 use crate::client_address::client_address;
 use crate::session_cookie;
+use crate::trace::Trace;
 use cofrap_accounts::{Bearer, Caller, UserAgent};
 use cofrap_api::SessionUse;
 use spin_sdk::http::{Headers, IncomingRequest};
@@ -10,12 +11,16 @@ use zeroize::Zeroizing;
 /// A request's head.
 pub(crate) struct Arrival {
     pub(crate) method: String,
+    /// Whether the path begins with two slashes: the platform does not count them, and what stands before it may.
+    pub(crate) is_disguised: bool,
     /// What follows the question mark.
     pub(crate) query: String,
     /// Whether the body is declared as JSON.
     pub(crate) declares_json: bool,
     /// The route of the manifest that the platform matched.
     pub(crate) route: String,
+    /// Which request it is, and since when.
+    pub(crate) trace: Trace,
     peer: Option<String>,
     forwarded: Vec<String>,
     user_agent: Option<UserAgent>,
@@ -40,14 +45,14 @@ impl Arrival {
         let cookie = if is_borne { session_cookie::read(&Zeroizing::new(values(&headers, "cookie"))) } else { None };
         let wants_cookie = session == SessionUse::Given && values(&headers, WANTS_COOKIE) == ["cookie"];
         let uses_cookie = cookie.is_some() || wants_cookie;
+        let path = request.path_with_query().unwrap_or_default();
         Self {
             method: request.method().to_string(),
-            query: request
-                .path_with_query()
-                .and_then(|path| path.split_once('?').map(|(_, query)| query.to_owned()))
-                .unwrap_or_default(),
+            is_disguised: path.starts_with("//"),
+            query: path.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
             declares_json: declares_json(&values(&headers, "content-type")),
             route: last(&headers, "spin-component-route").unwrap_or_default(),
+            trace: Trace::of(&headers),
             peer: last(&headers, "spin-client-addr"),
             forwarded: values(&headers, "x-forwarded-for"),
             user_agent: values(&headers, "user-agent").first().map(|value| value.as_str().into()),

@@ -15,6 +15,7 @@ mod platform;
 mod send;
 mod serve;
 mod session_cookie;
+mod trace;
 
 pub use client_address::client_address;
 pub use config::{ConfigError, ReadKeys, Variables, check_variables};

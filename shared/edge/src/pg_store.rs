@@ -20,6 +20,7 @@ mod errors;
 mod parameters;
 mod rows;
 
+use crate::trace::timed;
 use calls::{
     Administer, Call, CancelSecondFactor, CompleteLogin, CompleteUsualLogin, CreateAccount, EndSession, EndSessions,
     Find, FindSession, FindStale, FreeAddress, MarkExpired, MoveSecrets, NoteAuditRead, NoteFactor, ReadActivity,
@@ -84,7 +85,7 @@ impl Link for PlatformLink {
             // Connections come back within seconds: see `idle_session_timeout`.
             None => Connection::open(&self.address).or_else(|_| Connection::open(&self.address))?,
         };
-        let answer = connection.query(text, parameters)?;
+        let answer = timed(|| connection.query(text, parameters))?;
         CONNECTION.set(Some(connection));
         Ok(match answer.rows.into_iter().next().and_then(|row| row.into_iter().next()) {
             Some(DbValue::Str(text)) => text,

@@ -8,6 +8,7 @@ use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
 use crate::send::send_response;
 use crate::session_cookie;
+use crate::trace;
 use cofrap_accounts::{Env, GenerationKeys, Policy, Store, StoreError, check_health};
 use cofrap_api::frontend::{self, Site, Visit};
 use cofrap_api::{BodyIs, Call, Code, Problem, Route, SessionChange, SessionUse, health, jwks, not_found, openapi};
@@ -163,7 +164,14 @@ async fn respond(
     // Read once: each read costs the platform.
     let settings = OperatorSettings::read(&SpinVariables);
     let is_offered = methods.is_empty() || methods.contains(&arrival.method.as_str());
-    let answer = if is_offered { answer(&arrival, &settings, body) } else { Err(Problem::new(Code::MethodNotAllowed)) };
+    // A gateway that closes a path would not have known it.
+    let answer = if arrival.is_disguised {
+        Err(not_found::problem())
+    } else if is_offered {
+        answer(&arrival, &settings, body)
+    } else {
+        Err(Problem::new(Code::MethodNotAllowed))
+    };
     send(out, &arrival, &settings, methods, answer);
 }
 
@@ -238,6 +246,10 @@ fn send(
     };
     log(arrival, settings, answer.status, problem.as_ref());
 
+    // Of one that came with none, the log alone has it: like answers are alike to the byte.
+    if let Some(id) = &arrival.trace.given {
+        answer.add("x-request-id", id.clone());
+    }
     // RFC 9110, section 8.6: what is not sent again would have another length.
     if answer.status != 304 {
         answer.add("content-length", answer.body.len().to_string());
@@ -252,12 +264,18 @@ fn send(
 /// One line for each request, as JSON, so that nothing in it can look like another line. No names, no secrets.
 #[derive(Serialize)]
 struct LogLine<'a> {
+    time: String,
     level: &'static str,
+    request_id: &'a str,
+    trace_id: Option<&'a str>,
     route: &'a str,
     method: &'a str,
     status: u16,
     code: Option<Code>,
     client: Option<String>,
+    duration_ms: f64,
+    /// How long the database took for each statement.
+    statements_ms: Vec<f64>,
     cause: Option<&'a str>,
     /// What is odd about the request, and is the operator's to mend.
     notice: Option<&'static str>,
@@ -274,6 +292,11 @@ fn log(arrival: &Arrival, settings: &Result<OperatorSettings, ConfigError>, stat
     let hops = settings.map_or(0, |settings| settings.trusted_proxy_hops);
     let is_in_vain = settings.is_some() && arrival.is_forwarded_in_vain(hops);
     let line = LogLine {
+        time: trace::now(),
+        request_id: arrival.trace.id(),
+        trace_id: arrival.trace.parent.as_deref(),
+        duration_ms: arrival.trace.milliseconds(),
+        statements_ms: trace::statements(),
         level: match (&cause, is_lax || is_in_vain) {
             (Some(_), _) => "error",
             (None, true) => "warning",

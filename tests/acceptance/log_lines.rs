@@ -1,0 +1,65 @@
+//! What operators read of each request: one line of JSON.
+
+use cofrap_tests::TestApp;
+use http::Request;
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+fn lines(app: &TestApp) -> Vec<Value> {
+    let log = app.log();
+    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+}
+
+/// Sends a login with headers; the answer's `x-request-id`, and the line.
+async fn line_of(app: &TestApp, headers: &[(&str, &str)]) -> (Option<String>, Value) {
+    let body = json!({ "username": "nobody.there", "password": "canary", "2FA_code": "123456" }).to_string();
+    let request = Request::post(app.url("/function/authenticate-user-v2")).header("content-type", "application/json");
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let answer = app.send(request.body(Full::new(body.into())).unwrap()).await;
+    let given = answer.headers.get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
+    (given, lines(app).pop().unwrap())
+}
+
+#[tokio::test]
+async fn a_line_says_when_how_long_and_how_long_the_database_took() {
+    let app = TestApp::start().await;
+    let (_, line) = line_of(&app, &[]).await;
+    let time = line["time"].as_str().unwrap();
+    assert!(time.len() == 24 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{line}");
+    let statements: Vec<_> = line["statements_ms"].as_array().unwrap().iter().map(|ms| ms.as_f64().unwrap()).collect();
+    assert_eq!(statements.len(), 2, "{line}");
+    let whole = line["duration_ms"].as_f64().unwrap();
+    assert!(statements.iter().all(|ms| *ms > 0.0) && statements.iter().sum::<f64>() <= whole + 0.1, "{line}");
+    // Who was asked for is the audit's to say.
+    assert!(!line.to_string().contains("nobody.there") && !line.to_string().contains("canary"), "{line}");
+}
+
+#[tokio::test]
+async fn an_id_that_a_gateway_gave_is_kept_and_another_is_made_up() {
+    let app = TestApp::start().await;
+    let (echoed, line) = line_of(&app, &[("x-request-id", "7f3e.A_b-c")]).await;
+    assert_eq!((echoed.as_deref(), &line["request_id"]), (Some("7f3e.A_b-c"), &json!("7f3e.A_b-c")));
+    let long = "x".repeat(65);
+    let mut made_up = Vec::new();
+    for id in ["", "a b", "a\"},{\"b", &long] {
+        let headers = [("x-request-id", id)];
+        let (echoed, line) = line_of(&app, if id.is_empty() { &[] } else { &headers }).await;
+        assert_eq!(echoed, None, "{id}");
+        made_up.push(line["request_id"].as_str().unwrap().to_owned());
+    }
+    assert!(made_up.iter().all(|id| id.len() == 16), "{made_up:?}");
+    made_up.sort();
+    made_up.dedup();
+    assert_eq!(made_up.len(), 4);
+}
+
+#[tokio::test]
+async fn the_trace_that_a_request_belongs_to_stands_in_its_line() {
+    let app = TestApp::start().await;
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let (_, line) = line_of(&app, &[("traceparent", &format!("00-{id}-00f067aa0ba902b7-01"))]).await;
+    assert_eq!(line["trace_id"], id);
+    for parent in ["00-x-y-01", "no trace"] {
+        assert_eq!(line_of(&app, &[("traceparent", parent)]).await.1["trace_id"], Value::Null, "{parent}");
+    }
+}
