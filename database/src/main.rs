@@ -26,14 +26,14 @@ struct Arguments {
     #[arg(long, conflicts_with = "expire")]
     retire: bool,
     #[command(flatten)]
-    restored: AfterRestore,
+    restored: Restored,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
 /// What a restored database needs besides.
 #[derive(clap::Args)]
-struct AfterRestore {
+struct Restored {
     /// Treats a database that was restored from a backup, unless that was done: nothing that was given before opens anything
     #[arg(long, conflicts_with_all = ["retire", "dry_run"])]
     after_restore: bool,

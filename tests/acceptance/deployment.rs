@@ -316,14 +316,14 @@ fn lead_by_ingress(objects: &[Value], path: &str) -> Option<Destination> {
 fn the_public_host_name_leads_to_what_is_for_everyone_and_to_nothing_else() {
     for (overlay, objects) in overlays() {
         let by_gateway = if overlay == "nginx" { Vec::new() } else { gateway_matches(&objects, "public") };
-        let lead = |path: &str| {
+        let destination = |path: &str| {
             if overlay == "nginx" { lead_by_ingress(&objects, path) } else { lead(&by_gateway, path) }
         };
         let first = if overlay == "gke-scale-to-zero" { "keda-add-ons-http-interceptor-proxy" } else { "auth-v1" };
         let exact = |path: &&&str| !path.ends_with("...");
         for route in &ROUTES {
             for path in route.paths.iter().filter(exact) {
-                let led = lead(path).unwrap();
+                let led = destination(path).unwrap();
                 if route.audience == Audience::Operators {
                     assert_eq!(led.path, "/function/none", "{overlay}: {path}");
                 } else {
@@ -333,11 +333,11 @@ fn the_public_host_name_leads_to_what_is_for_everyone_and_to_nothing_else() {
             }
         }
         for path in ["/metrics", "/function/health", "/f/health", "/.well-known/spin/info", "/function/anything/else"] {
-            assert_eq!(lead(path).unwrap().path, "/function/none", "{overlay}: {path}");
+            assert_eq!(destination(path).unwrap().path, "/function/none", "{overlay}: {path}");
         }
         for path in ["/", "/login", "/.well-known/change-password", "/assets/x/app.js", "/functional", "/favicon.ico"] {
             let led = Destination { service: "auth".into(), path: path.into() };
-            assert_eq!(lead(path).unwrap(), led, "{overlay}: {path}");
+            assert_eq!(destination(path).unwrap(), led, "{overlay}: {path}");
         }
     }
 }

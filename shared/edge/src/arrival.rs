@@ -11,10 +11,8 @@ use zeroize::Zeroizing;
 /// A request's head.
 pub(crate) struct Arrival {
     pub(crate) method: String,
-    /// Whether the path begins with two slashes: the platform does not count them, and what stands before it may.
-    pub(crate) is_disguised: bool,
-    /// What follows the question mark.
-    pub(crate) query: String,
+    /// The path with what follows it.
+    target: String,
     /// Whether the body is declared as JSON.
     pub(crate) declares_json: bool,
     /// The route of the manifest that the platform matched.
@@ -45,11 +43,9 @@ impl Arrival {
         let cookie = if is_borne { session_cookie::read(&Zeroizing::new(values(&headers, "cookie"))) } else { None };
         let wants_cookie = session == SessionUse::Given && values(&headers, WANTS_COOKIE) == ["cookie"];
         let uses_cookie = cookie.is_some() || wants_cookie;
-        let path = request.path_with_query().unwrap_or_default();
         Self {
             method: request.method().to_string(),
-            is_disguised: path.starts_with("//"),
-            query: path.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
+            target: request.path_with_query().unwrap_or_default(),
             declares_json: declares_json(&values(&headers, "content-type")),
             route: last(&headers, "spin-component-route").unwrap_or_default(),
             trace: Trace::of(&headers),
@@ -66,6 +62,16 @@ impl Arrival {
                     request.authority().as_deref(),
                 ),
         }
+    }
+
+    /// What follows the question mark.
+    pub(crate) fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// Whether the path begins with two slashes: the platform does not count them, and what stands before it may.
+    pub(crate) fn is_disguised(&self) -> bool {
+        self.target.starts_with("//")
     }
 
     /// Whether it changes something, or may, by the cookie that it bears or asks for.

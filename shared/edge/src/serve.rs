@@ -57,7 +57,7 @@ pub async fn serve<R: Route, K: ReadKeys>(
 ) {
     respond(request, out, R::METHODS, R::SESSION, |arrival, settings, body| {
         let body = accept(R::BODY, arrival, body)?;
-        let call = Call { method: &arrival.method, query: &arrival.query, bearer: arrival.bearer(), body: &body };
+        let call = Call { method: &arrival.method, query: arrival.query(), bearer: arrival.bearer(), body: &body };
         let command = R::read(call)?;
         let mut env = open_env(arrival, usable(settings)?)?;
         check_origin(arrival)?;
@@ -165,7 +165,7 @@ async fn respond(
     let settings = OperatorSettings::read(&SpinVariables);
     let is_offered = methods.is_empty() || methods.contains(&arrival.method.as_str());
     // A gateway that closes a path would not have known it.
-    let answer = if arrival.is_disguised {
+    let answer = if arrival.is_disguised() {
         Err(not_found::problem())
     } else if is_offered {
         answer(&arrival, &settings, body)

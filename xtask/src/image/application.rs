@@ -86,7 +86,7 @@ fn variable(_: &str, declaration: &Value) -> Value {
 /// Each has a name: that of its component, or where that is taken a number.
 fn triggers(list: &Value) -> Vec<Value> {
     let (mut names, mut counter) = (BTreeSet::new(), 0);
-    let named = |trigger: &Value| {
+    let locked = |trigger: &Value| {
         let natural = format!("{}-{HTTP}-trigger", trigger["component"].as_str().unwrap_or_default());
         let id = if names.insert(natural.clone()) {
             natural
@@ -96,7 +96,7 @@ fn triggers(list: &Value) -> Vec<Value> {
         };
         json!({"id": id, "trigger_type": HTTP, "trigger_config": trigger})
     };
-    list.as_array().into_iter().flatten().map(named).collect()
+    list.as_array().into_iter().flatten().map(locked).collect()
 }
 
 fn component(id: &str, declaration: &Value) -> Value {
