@@ -273,9 +273,9 @@ struct LogLine<'a> {
     status: u16,
     code: Option<Code>,
     client: Option<String>,
-    duration_ms: f64,
+    duration_us: u64,
     /// How long the database took for each statement.
-    statements_ms: Vec<f64>,
+    statements_us: Vec<u64>,
     cause: Option<&'a str>,
     /// What is odd about the request, and is the operator's to mend.
     notice: Option<&'static str>,
@@ -295,8 +295,8 @@ fn log(arrival: &Arrival, settings: &Result<OperatorSettings, ConfigError>, stat
         time: trace::now(),
         request_id: arrival.trace.id(),
         trace_id: arrival.trace.parent.as_deref(),
-        duration_ms: arrival.trace.milliseconds(),
-        statements_ms: trace::statements(),
+        duration_us: arrival.trace.microseconds(),
+        statements_us: trace::statements(),
         level: match (&cause, is_lax || is_in_vain) {
             (Some(_), _) => "error",
             (None, true) => "warning",

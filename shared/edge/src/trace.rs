@@ -41,9 +41,9 @@ impl Trace {
         self.given.as_deref().or(self.own.as_deref()).unwrap_or_default()
     }
 
-    /// Milliseconds since it came.
-    pub(crate) fn milliseconds(&self) -> f64 {
-        milliseconds(self.started.elapsed())
+    /// Microseconds since it came.
+    pub(crate) fn microseconds(&self) -> u64 {
+        microseconds(self.started.elapsed())
     }
 }
 
@@ -56,14 +56,14 @@ pub(crate) fn timed<T>(statement: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Milliseconds that each statement took, in order.
-pub(crate) fn statements() -> Vec<f64> {
-    STATEMENTS.with_borrow(|statements| statements.iter().copied().map(milliseconds).collect())
+/// Microseconds that each statement took, in order.
+pub(crate) fn statements() -> Vec<u64> {
+    STATEMENTS.with_borrow(|statements| statements.iter().copied().map(microseconds).collect())
 }
 
-/// In hundredths: the clock's own noise is larger than what is left out.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 100_000.0).round() / 100.0
+/// Whole ones: what writes fractions weighs more than all of this.
+fn microseconds(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
 }
 
 /// Now, as RFC 3339 writes it: `2026-11-27T02:00:00.123Z`.
