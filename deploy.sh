@@ -212,7 +212,7 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -R "$root/deploy" "$work/deploy"
+cp -R "$root/deploy" "$root/runtime-class" "$work"
 folder=$work/deploy/overlays/$overlay
 # Overlays that build on another have their site there.
 site=$folder/site.env
