@@ -5,9 +5,11 @@ use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
+/// The lines without the component's name, which the local host puts before each.
 fn lines(app: &TestApp) -> Vec<Value> {
     let log = app.log();
-    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    let texts = log.lines().map(|line| line.split_once("] ").map_or(line, |(_, text)| text));
+    texts.map(|text| serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))).collect()
 }
 
 /// Sends a login with headers; the answer's `x-request-id`, and the line.

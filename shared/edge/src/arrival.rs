@@ -69,8 +69,8 @@ impl Arrival {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
 
-    /// Whether the path begins with two slashes: the platform does not count them, and what stands before it may.
-    pub(crate) fn is_disguised(&self) -> bool {
+    /// Whether the path begins with more than one slash.
+    pub(crate) fn has_more_slashes(&self) -> bool {
         self.target.starts_with("//")
     }
 

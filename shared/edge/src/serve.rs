@@ -132,7 +132,7 @@ pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &
     let (cookies, known) = (header("cookie", "; "), header("if-none-match", ", "));
     let (languages, encodings) = (header("accept-language", ", "), header("accept-encoding", ", "));
     drop(headers);
-    respond(request, out, frontend::METHODS, SessionUse::Ignored, |_, settings, _| {
+    respond_at(Paths::Any, request, out, frontend::METHODS, SessionUse::Ignored, |_, settings, _| {
         let helpdesk = usable(settings)?.helpdesk.as_str();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let visit = Visit {
@@ -151,8 +151,28 @@ pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &
     .await;
 }
 
-/// Reads a request to its end, and answers it. A route without methods answers all of them.
+/// Which paths a component answers of those that the platform leads to it.
+#[derive(PartialEq, Eq)]
+enum Paths {
+    /// Those with one slash at the beginning. The platform does not count them, and a gateway that closes a path would not have known it.
+    AsWritten,
+    /// All.
+    Any,
+}
+
+/// Reads a request of a function to its end, and answers it. A route without methods answers all of them.
 async fn respond(
+    request: IncomingRequest,
+    out: ResponseOutparam,
+    methods: &[&str],
+    session: SessionUse,
+    answer: impl FnOnce(&Arrival, &Result<OperatorSettings, ConfigError>, Body) -> Result<Answer, Problem>,
+) {
+    respond_at(Paths::AsWritten, request, out, methods, session, answer).await;
+}
+
+async fn respond_at(
+    paths: Paths,
     request: IncomingRequest,
     out: ResponseOutparam,
     methods: &[&str],
@@ -164,8 +184,7 @@ async fn respond(
     // Read once: each read costs the platform.
     let settings = OperatorSettings::read(&SpinVariables);
     let is_offered = methods.is_empty() || methods.contains(&arrival.method.as_str());
-    // A gateway that closes a path would not have known it.
-    let answer = if arrival.is_disguised() {
+    let answer = if paths == Paths::AsWritten && arrival.has_more_slashes() {
         Err(not_found::problem())
     } else if is_offered {
         answer(&arrival, &settings, body)
