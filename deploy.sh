@@ -414,14 +414,11 @@ say "the functions"
 # Pods are of one state of the Secrets: another is another name, so that applying starts them anew.
 if [[ -z $dry_run ]]; then
     versions=$(kubectl get secret auth authorities --namespace "$namespace" --output 'jsonpath={.items[*].metadata.resourceVersion}')
-    cat >>"$folder/kustomization.yaml" <<KUSTOMIZATION
-components:
-  - ./secrets
-KUSTOMIZATION
-    if [[ $(grep -c '^components:' "$folder/kustomization.yaml") -gt 1 ]]; then
-        # One list may stand there alone.
-        sed -i '$d' "$folder/kustomization.yaml" && sed -i '$d' "$folder/kustomization.yaml"
-        sed -i '0,/^components:/s##components:\n  - ./secrets#' "$folder/kustomization.yaml"
+    # Its list of components goes on where there is one.
+    if grep -q '^components:' "$folder/kustomization.yaml"; then
+        sed -i 's#^components:#&\n  - ./secrets#' "$folder/kustomization.yaml"
+    else
+        printf 'components:\n  - ./secrets\n' >>"$folder/kustomization.yaml"
     fi
     mkdir "$folder/secrets"
     cat >"$folder/secrets/kustomization.yaml" <<KUSTOMIZATION

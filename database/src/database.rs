@@ -258,6 +258,16 @@ impl Database {
     }
 }
 
+/// The operator's token of what the variable `admin_token` holds; an empty one is none.
+///
+/// # Errors
+/// When it is too short to be one.
+pub fn operator_token(variable: Option<&str>) -> Result<Option<SharedSecret>> {
+    let Some(token) = variable.filter(|token| !token.is_empty()) else { return Ok(None) };
+    let token = SharedSecret::new(Zeroizing::new(token.to_owned()));
+    token.map(Some).map_err(|error| anyhow!("variable admin_token: {error}"))
+}
+
 /// 32 random bytes in base64.
 ///
 /// # Panics

@@ -12,7 +12,7 @@ mod variables;
 
 pub use address::Address;
 pub use arguments::{DATABASE, DatabaseArgs};
-pub use database::{Database, random_key};
+pub use database::{Database, operator_token, random_key};
 pub use restored::Treatment;
 pub use tls::Authorities;
 pub use variables::{PREFIX, VariableSource, database_variables, from_environment, named_variables};

@@ -5,12 +5,11 @@
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use cofrap_crypto::{Keyring, SharedSecret};
-use cofrap_database::{Database, DatabaseArgs, PREFIX, Treatment, VariableSource, from_environment};
+use cofrap_crypto::Keyring;
+use cofrap_database::{Database, DatabaseArgs, PREFIX, Treatment, VariableSource, from_environment, operator_token};
 use cofrap_edge::{DatabaseUrl, OperatorSettings};
 use cofrap_migrations::Expire;
 use std::process::ExitCode;
-use zeroize::Zeroizing;
 
 /// Brings a database to the schema that the functions expect, and takes over the accounts that the functions before left in it.
 #[derive(Parser)]
@@ -72,12 +71,12 @@ async fn run(arguments: Arguments) -> Result<()> {
         return database.plan(&keyring, expire).await;
     }
     let login = DatabaseUrl::parse(needed(&variables, "database_url")?)?;
-    let token = operator_token(&variables)?;
+    let token = operator_token(variables.get("admin_token").map(String::as_str))?;
     let mut database = Database::connect_to(address).await?.with_login(login.clone());
     database.check_keys(&keyring).await?;
     database.migrate(Some(&login), &keyring, expire).await?;
     // A Job runs again with every deployment.
-    if restored.after_restore && (restored.again || database.check_is_here().await.is_err()) {
+    if restored.after_restore && (restored.again || !database.is_here().await?) {
         database.after_restore(&restored.treatment).await?;
     }
     database.check_is_here().await?;
@@ -90,13 +89,6 @@ fn keyring(variables: &VariableSource) -> Result<Keyring> {
     let list = needed(variables, "encryption_key")?;
     let keyring: Keyring = list.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))?;
     Ok(keyring.with_unbound(settings.unbound_rows))
-}
-
-/// An empty one is none: then nobody is the operator.
-fn operator_token(variables: &VariableSource) -> Result<Option<SharedSecret>> {
-    let Some(token) = variables.get("admin_token").filter(|token| !token.is_empty()) else { return Ok(None) };
-    let token = SharedSecret::new(Zeroizing::new(token.clone()));
-    token.map(Some).map_err(|error| anyhow!("variable admin_token: {error}"))
 }
 
 fn needed<'a>(variables: &'a VariableSource, name: &str) -> Result<&'a str> {

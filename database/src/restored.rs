@@ -103,12 +103,20 @@ impl Database {
         Ok(environment)
     }
 
+    /// Whether it is not one that was restored and not treated.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn is_here(&self) -> Result<bool> {
+        is_here(&self.connect().await?).await
+    }
+
     /// Refuses one that was restored and not treated: the functions do so too.
     ///
     /// # Errors
     /// When it is one, or the database refuses.
     pub async fn check_is_here(&self) -> Result<()> {
-        if !is_here(&self.connect().await?).await? {
+        if !self.is_here().await? {
             bail!(
                 "this database was restored, or copied from another: `cargo xtask after-restore` (in a cluster `cofrap-migrate \
                  --after-restore`) must treat it first (docs/operations/restore.md)"

@@ -2,7 +2,7 @@
 
 use crate::checkout;
 use anyhow::{Context, Result};
-use cofrap_api::routes::{Application, Audience, ROUTES};
+use cofrap_api::routes::{Application, Audience, ROUTES, RouteDescription};
 use std::fmt::Write;
 use std::fs;
 
@@ -51,14 +51,15 @@ fn is_in(application: Application, other: Application) -> bool {
 
 /// The exact paths of an application that are for everyone.
 fn public_paths(application: Application) -> impl Iterator<Item = &'static str> {
-    let routes =
-        ROUTES.iter().filter(move |route| route.application == application && route.audience == Audience::Everyone);
-    routes.flat_map(|route| route.paths).copied().filter(|path| !path.ends_with("..."))
+    exact_paths(application, |route| route.audience == Audience::Everyone)
 }
 
-/// The exact paths of an application, whomever they are for.
-fn paths(application: Application) -> impl Iterator<Item = &'static str> {
-    let routes = ROUTES.iter().filter(move |route| route.application == application);
+/// The exact paths of those routes of an application that are wanted.
+fn exact_paths(
+    application: Application,
+    is_wanted: fn(&RouteDescription) -> bool,
+) -> impl Iterator<Item = &'static str> {
+    let routes = ROUTES.iter().filter(move |route| route.application == application && is_wanted(route));
     routes.flat_map(|route| route.paths).copied().filter(|path| !path.ends_with("..."))
 }
 
@@ -92,7 +93,7 @@ fn routes() -> String {
 
     text.push_str("---\n# For those who run the service: every function.\n");
     text.push_str(&http_route("operators", "operators", "https", "operators.host"));
-    text.push_str(&rule(paths(Application::First).map(|path| ("Exact", path)), "auth-v1", None));
+    text.push_str(&rule(exact_paths(Application::First, |_| true).map(|path| ("Exact", path)), "auth-v1", None));
     text.push_str(&rule([("PathPrefix", "/")].into_iter(), "auth", None));
 
     text.push_str("---\n# Whoever comes in clear is sent to HTTPS.\n");
@@ -135,7 +136,7 @@ fn rule(paths: impl Iterator<Item = (&'static str, &'static str)>, service: &str
 /// such, with their ends.
 fn ingresses() -> String {
     let mut text = HEAD.to_owned();
-    text.push_str(&ingress("public", "    nginx.ingress.kubernetes.io/use-regex: \"true\"\n"));
+    text.push_str(&ingress("public", ""));
     for (name, application) in APPLICATIONS {
         for path in public_paths(application) {
             text.push_str(&ingress_path(&format!("{}$", escaped(path)), name));
@@ -143,9 +144,7 @@ fn ingresses() -> String {
     }
     text.push_str(&ingress_path("/", "auth"));
     text.push_str("---\n# What is not for everyone is answered 404.\n");
-    let rewrite = format!(
-        "    nginx.ingress.kubernetes.io/use-regex: \"true\"\n    nginx.ingress.kubernetes.io/rewrite-target: {NOWHERE}\n"
-    );
+    let rewrite = format!("    nginx.ingress.kubernetes.io/rewrite-target: {NOWHERE}\n");
     text.push_str(&ingress("closed", &rewrite));
     for prefix in CLOSED {
         text.push_str(&ingress_path(&format!("{}(/|$)", escaped(prefix)), "auth"));
@@ -161,7 +160,8 @@ fn escaped(path: &str) -> String {
 fn ingress(name: &str, more: &str) -> String {
     format!(
         "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: {name}\n  namespace: cofrap\n  labels:\n\
-         \x20   app.kubernetes.io/part-of: cofrap\n    app.kubernetes.io/component: functions\n  annotations:\n{more}\
+         \x20   app.kubernetes.io/part-of: cofrap\n    app.kubernetes.io/component: functions\n  annotations:\n\
+         \x20   nginx.ingress.kubernetes.io/use-regex: \"true\"\n{more}\
          \x20   nginx.ingress.kubernetes.io/ssl-redirect: \"true\"\n\
          \x20   nginx.ingress.kubernetes.io/proxy-body-size: 64k\n\
          \x20   nginx.ingress.kubernetes.io/proxy-read-timeout: \"20\"\n\

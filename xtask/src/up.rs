@@ -8,7 +8,7 @@ use crate::{checkout, components, say};
 use anyhow::{Result, anyhow, bail};
 use cofrap_accounts::{Policy, Registration};
 use cofrap_crypto::{Keyring, SharedSecret};
-use cofrap_database::{DatabaseArgs, VariableSource, from_environment, random_key};
+use cofrap_database::{DatabaseArgs, VariableSource, from_environment, operator_token, random_key};
 use cofrap_edge::{ConfigError, DatabaseUrl, OperatorSettings, ReadKeys, Variables, check_variables};
 use cofrap_host::{Ambient, App, Engine, Manifest, Options, read_dotenv, serve};
 use cofrap_migrations::Expire;
@@ -192,9 +192,7 @@ impl Project {
 
     /// The operator's token, if there is one.
     fn operator_token(&self) -> Result<Option<SharedSecret>> {
-        let Some(token) = self.value("admin_token").filter(|token| !token.is_empty()) else { return Ok(None) };
-        let token = SharedSecret::new(Zeroizing::new(token.to_owned()));
-        token.map(Some).map_err(|error| anyhow!("variable admin_token: {error}"))
+        operator_token(self.value("admin_token"))
     }
 
     /// What a variable was given, if it was.
