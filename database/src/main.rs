@@ -24,6 +24,10 @@ struct Arguments {
     /// Takes away what only components of versions before use, once none of them runs any more
     #[arg(long, conflicts_with = "expire")]
     retire: bool,
+    /// Makes the audit's partitions of the months to come, removes what is older than it is kept, and counts: for a CronJob. Needs no
+    /// operator's token
+    #[arg(long, conflicts_with_all = ["expire", "retire", "dry_run", "after_restore"])]
+    maintain: bool,
     #[command(flatten)]
     restored: Restored,
     #[command(flatten)]
@@ -55,7 +59,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let Arguments { dry_run, expire, retire, restored, database } = arguments;
+    let Arguments { dry_run, expire, retire, maintain, restored, database } = arguments;
     let mut variables = database.variables();
     variables.extend(from_environment());
     let address =
@@ -63,7 +67,14 @@ async fn run(arguments: Arguments) -> Result<()> {
     if retire {
         return Database::connect_to(address).await?.retire(dry_run).await;
     }
-    let keyring = keyring(&variables)?;
+    let settings: OperatorSettings = needed(&variables, "settings")?.parse()?;
+    let keyring = keyring(&variables, &settings)?;
+    if maintain {
+        let database = Database::connect_to(address).await?;
+        database.check_is_here().await?;
+        database.check_keys(&keyring).await?;
+        return database.maintain(keyring, &settings).await;
+    }
     let expire = if expire { Expire::Imported } else { Expire::Nobody };
     if dry_run {
         let database = Database::connect_to(address).await?;
@@ -84,8 +95,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     database.check_keys(&keyring).await
 }
 
-fn keyring(variables: &VariableSource) -> Result<Keyring> {
-    let settings: OperatorSettings = needed(variables, "settings")?.parse()?;
+fn keyring(variables: &VariableSource, settings: &OperatorSettings) -> Result<Keyring> {
     let list = needed(variables, "encryption_key")?;
     let keyring: Keyring = list.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))?;
     Ok(keyring.with_unbound(settings.unbound_rows))

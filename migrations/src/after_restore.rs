@@ -14,6 +14,23 @@ const PLACE: &str = "concat_ws('/', (SELECT d.oid FROM pg_database d WHERE d.dat
 /// How long a code of RFC 6238 lasts, in seconds.
 const STEP: i64 = 30;
 
+/// A dump that is loaded into another server brings transactions of the one before, whose numbers that server has still to give: what is not
+/// counted is counted now, and no row has a number that is still to come.
+const COUNT_ANEW: &str = "
+    DO $$ DECLARE
+        horizon int8 := pg_snapshot_xmin(pg_current_snapshot())::text::int8;
+        mark int8 := (SELECT r.counted_to FROM public.attempt_rollup r);
+    BEGIN
+        IF mark > horizon THEN
+            INSERT INTO public.attempt_totals AS t (action, route, success, reason, locks, total)
+                SELECT a.action, a.route, a.success, a.reason, a.locks, sum(a.attempts)::int8 FROM public.audited_attempts a
+                WHERE a.xact_id >= mark GROUP BY 1, 2, 3, 4, 5
+                ON CONFLICT ON CONSTRAINT attempt_totals_pkey DO UPDATE SET total = t.total + excluded.total;
+            UPDATE public.auth_logs_v2 SET xact_id = NULL WHERE xact_id >= horizon;
+            UPDATE public.attempt_rollup SET counted_to = horizon;
+        END IF;
+    END $$";
+
 /// The highest number of an account: its column is an `integer`.
 const HIGHEST_NUMBER: i64 = i32::MAX as i64;
 
@@ -135,6 +152,7 @@ async fn treat(client: &mut Client, now: UnixTime, skip: u32, export: &[Lost]) -
     let renew =
         format!("UPDATE public.installation SET identity = replace(gen_random_uuid()::text, '-', ''), place = {PLACE}");
     transaction.batch_execute(&renew).await.map_err(refused)?;
+    transaction.batch_execute(COUNT_ANEW).await.map_err(refused)?;
     let step = now.seconds() / STEP;
     let accounts = transaction
         .execute(

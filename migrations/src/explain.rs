@@ -34,7 +34,7 @@ const FILL: &str = "
     ANALYZE";
 
 /// Parameters that several functions share, as their files declare them.
-const ATTEMPT: &str = "'login', 'n7', '192.0.2.1', 'agent', 1000, 7, NULL";
+const ATTEMPT: &str = "'login', 'n7', '192.0.2.1', 'agent', 1000, 7, NULL, 'authenticate-user-v2'";
 const SEEN: &str = "1, 1, 0, NULL, NULL, NULL, NULL, NULL, 'y', NULL, 'session', 30, 20";
 const LIMITS: &str = "'s1', 100, 3600, 's2', 1, 30, 300, 's3', '', 'count', 5, 30, 900, 2592000";
 const CHANGE: &str = "'k1', FALSE, FALSE, 'b', FALSE, NULL, FALSE, 'replaced', 'place', ''";
@@ -99,7 +99,14 @@ fn calls() -> Vec<String> {
         format!("mark_expired({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, NULL)"),
         format!("note_factor({ATTEMPT}, {SEEN}, {LIMITS}, FALSE)"),
         format!("refuse({ATTEMPT}, {LIMITS}, 'wrong_code', TRUE, TRUE, 30, 20)"),
-        format!("refuse_locked({ATTEMPT})"),
+        format!("refuse_locked({ATTEMPT}, 's3', 'account')"),
+        "roll_up_attempts(1000)".to_owned(),
+        "read_metrics(1000)".to_owned(),
+        "find_names('proof', 1000, 100)".to_owned(),
+        "mask_names('proof', 1000, '[]')".to_owned(),
+        format!("maintain({ATTEMPT}, {LIMITS}, 'proof', 90, 400, 1000)"),
+        "keep_partitions('proof', 1000, 90, 400)".to_owned(),
+        "count_accounts('proof', 1000, 15768000)".to_owned(),
         format!("renew_session({ATTEMPT}, 0, 'session')"),
         format!("end_session({ATTEMPT}, 0, 'session', 50000)"),
         format!("end_sessions({ATTEMPT}, 0, 'session')"),

@@ -11,6 +11,9 @@ use tokio_postgres::{Client, Transaction};
 /// The files, by name. In them the schema is called `cofrap`.
 const FUNCTIONS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/functions.rs"));
 
+/// Those of the audit's owner: they make its partitions, and remove what is older than it is kept.
+const OF_THE_KEEPER: [&str; 4] = ["is_referred", "keep_partitions", "maintain", "mask_names"];
+
 /// By which version 5 finds attempts on a name.
 const FORMER_INDEX: &str = "public.idx_auth_logs_v2_username";
 
@@ -64,8 +67,15 @@ async fn make(transaction: &Transaction<'_>, schema: &str, roles: &Roles) -> Res
         let made = transaction.batch_execute(&text.replace("cofrap.", &format!("{schema}."))).await;
         made.map_err(refused).with_context(|| format!("functions/{name}.sql"))?;
     }
-    let tail = format!("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC; RESET ROLE");
-    transaction.batch_execute(&tail).await.map_err(refused)
+    let keeper = quoted(roles.keeper());
+    let mut tail = vec![format!("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC; RESET ROLE")];
+    if roles.keeper() != roles.owner() {
+        tail.push(format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {keeper}"));
+        tail.push(format!("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {keeper}"));
+        tail.extend(OF_THE_KEEPER.map(|name| format!("ALTER FUNCTION {schema}.{name} OWNER TO {keeper}")));
+        tail.push(format!("REVOKE CREATE ON SCHEMA {schema} FROM {keeper}"));
+    }
+    transaction.batch_execute(&tail.join("; ")).await.map_err(refused)
 }
 
 /// Lets the functions' login call what the components call, and nothing else there.

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod after_restore;
+mod audit_table;
 mod explain;
 mod functions;
 mod roles;
@@ -25,6 +26,7 @@ pub use take_over::{Expire, Finding, Remark, TakenOver, WRONG_KEYS, What, plan_t
 use anyhow::{Context, Result, anyhow, bail};
 use cofrap_accounts::StoredKeys;
 use cofrap_crypto::SharedSecret;
+use refinery::{Runner, Target};
 use roles::Roles;
 use tokio_postgres::Client;
 
@@ -33,7 +35,7 @@ mod sql {
 }
 
 /// The schema that this build makes, and that components of this build call: the number of the latest file.
-pub const SCHEMA_VERSION: i64 = 8;
+pub const SCHEMA_VERSION: i64 = 9;
 
 /// The advisory lock that runners take, so that of two at once the second finds nothing to do. "COFR" in ASCII.
 const LOCK: i64 = 0x434F_4652;
@@ -74,25 +76,33 @@ async fn unlock<T>(client: &Client, done: Result<T>) -> Result<T> {
 
 async fn run(client: &mut Client, progress: impl Fn(&str)) -> Result<Report> {
     check_encoding(client).await?;
-    // refinery's messages hide their cause; the chain of sources has it.
-    let applied = sql::migrations::runner().run_async(client).await.map_err(|error| {
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        anyhow!("{error}: {cause}")
-    })?;
-    let applied = applied.applied_migrations().iter().map(ToString::to_string).collect();
+    let mut applied = apply(client, sql::migrations::runner().set_target(Target::Version(audit_table::BEFORE))).await?;
+    audit_table::prepare(client, &progress).await?;
+    applied.extend(apply(client, sql::migrations::runner()).await?);
     shape::check(client).await.context("the tables are not those of the specification")?;
     sequences::catch_up(client).await?;
     let roles = Roles::ensure(client).await?;
     roles.grant(client).await?;
     functions::install(client, &roles).await?;
     functions::tidy(client).await?;
+    audit_table::make_partitions(client).await?;
     after_restore::settle(client).await?;
     sameness_keys::forget_former(client, &progress).await?;
     let named = sameness_keys::fill(client, &progress).await?;
     Ok(Report { applied, has_role_of_the_functions: roles.login().is_some(), named })
+}
+
+/// Applies what is missing up to the runner's target; which files those were.
+async fn apply(client: &mut Client, runner: Runner) -> Result<Vec<String>> {
+    // refinery's messages hide their cause; the chain of sources has it.
+    let applied = runner.run_async(client).await.map_err(|error| {
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        anyhow!("{error}: {cause}")
+    })?;
+    Ok(applied.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
 /// Has the database know the operator by this token, whomever it knew before; by none, nobody is one.
@@ -167,7 +177,7 @@ pub(crate) fn refused(error: tokio_postgres::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     /// Add a line for a new file; never change one.
-    const APPLIED: [(&str, u64); 8] = [
+    const APPLIED: [(&str, u64); 9] = [
         ("V1__seed_tables", 8_644_451_391_404_159_628),
         ("V2__account_lifecycle", 505_755_662_921_762_620),
         ("V3__account_protection", 14_311_938_151_030_738_866),
@@ -176,11 +186,12 @@ mod tests {
         ("V6__identities", 16_720_485_478_031_548_068),
         ("V7__proofs", 6_800_207_749_349_596_012),
         ("V8__restored", 3_714_703_250_600_800_533),
+        ("V9__audit_partitions", 18_229_331_460_991_336_359),
     ];
 
     /// The functions of the current version. Another fingerprint needs another version: add a numbered file, if only to say what
     /// changed, and put both here.
-    const FUNCTIONS: (i64, &str) = (8, "98ca95c4b5af45ee8b164968b9f890b3583d7f445681608e8873cb9dbc776204");
+    const FUNCTIONS: (i64, &str) = (9, "92cf35e65989378c39f712b5c67729327bcb89e17ca943b57ec2173827caa7ff");
 
     #[test]
     fn changed_functions_have_another_version() {

@@ -20,7 +20,7 @@ const SESSION_DEFAULTS: [(&str, &str); 6] = [
 ];
 
 /// The tables that the functions use; what the functions' owner may do with each. The audit is only added to.
-pub(crate) const RIGHTS: [(&str, &str); 8] = [
+pub(crate) const RIGHTS: [(&str, &str); 13] = [
     ("users_v2", "SELECT, INSERT, UPDATE"),
     ("password_history_v2", "SELECT, INSERT, UPDATE"),
     ("auth_logs_v2", "SELECT, INSERT"),
@@ -29,6 +29,23 @@ pub(crate) const RIGHTS: [(&str, &str); 8] = [
     ("installation", "SELECT, UPDATE"),
     ("installation_here", "SELECT"),
     ("ended_sessions", "SELECT, INSERT, UPDATE, DELETE"),
+    ("locked_attempts", "SELECT, INSERT, UPDATE, DELETE"),
+    ("attempt_totals", "SELECT, INSERT, UPDATE"),
+    ("attempt_rollup", "SELECT, UPDATE"),
+    ("audited_attempts", "SELECT"),
+    ("account_gauges", "SELECT, INSERT, UPDATE"),
+];
+
+/// What the audit's owner may do besides with what it owns: make its partitions, and remove what maintenance removes.
+const KEEPER_RIGHTS: [(&str, &str); 7] = [
+    ("users_v2", "SELECT, DELETE, REFERENCES"),
+    ("password_history_v2", "SELECT"),
+    // To pass what others hold, one must be able to hold it.
+    ("throttles", "SELECT, UPDATE, DELETE"),
+    ("ended_sessions", "SELECT, UPDATE, DELETE"),
+    ("attempt_rollup", "SELECT"),
+    ("locked_attempts", "SELECT"),
+    ("account_gauges", "SELECT"),
 ];
 
 /// The tables whose rows are numbered by a sequence.
@@ -37,9 +54,10 @@ pub(crate) const NUMBERED: [&str; 3] = ["users_v2", "password_history_v2", "auth
 /// Functions by which anybody makes large objects, which are files in the database: `pg_proc` of PostgreSQL 14 to 18.
 const LARGE_OBJECTS: [&str; 3] = ["lo_creat(int4)", "lo_create(oid)", "lo_from_bytea(oid, bytea)"];
 
-/// The two roles of a database.
+/// The roles of a database.
 pub(crate) struct Roles {
     owner: String,
+    keeper: String,
     login: Option<String>,
 }
 
@@ -56,28 +74,36 @@ impl Roles {
             .map_err(refused)?;
         let (database, user, may_make_roles, is_superuser): (String, String, bool, bool) =
             (row.get(0), row.get(1), row.get(2), row.get(3));
-        let (owner, login) = (owner_of(&database), login_of(&database));
-        for role in [&owner, &login] {
+        let (owner, keeper, login) = (owner_of(&database), keeper_of(&database), login_of(&database));
+        for role in [&owner, &keeper, &login] {
             if may_make_roles {
                 make(client, role).await?;
             } else if !is_there(client, role).await? {
-                return Ok(Self { owner: user, login: None });
+                return Ok(Self { owner: user.clone(), keeper: user, login: None });
             }
         }
-        if !is_superuser {
+        for role in [&owner, &keeper] {
+            if is_superuser {
+                break;
+            }
             // Who makes a thing for a role must be of it, and able to become it (PostgreSQL 16).
-            let become_it = client.batch_execute(&format!("GRANT {} TO CURRENT_USER", quoted(&owner))).await;
-            let is_member = client.query_one("SELECT pg_has_role($1, 'MEMBER')", &[&owner]).await.map_err(refused)?;
+            let become_it = client.batch_execute(&format!("GRANT {} TO CURRENT_USER", quoted(role))).await;
+            let is_member = client.query_one("SELECT pg_has_role($1, 'MEMBER')", &[role]).await.map_err(refused)?;
             if !is_member.get::<_, bool>(0) {
-                become_it.map_err(refused).context("cannot make things for the functions' owner")?;
+                become_it.map_err(refused).with_context(|| format!("cannot make things for {role}"))?;
             }
         }
-        Ok(Self { owner, login: Some(login) })
+        Ok(Self { owner, keeper, login: Some(login) })
     }
 
     /// Who owns the functions, and does with the tables what they do.
     pub(crate) fn owner(&self) -> &str {
         &self.owner
+    }
+
+    /// Who owns the audit, and the few functions that remove what is older than it is kept.
+    pub(crate) fn keeper(&self) -> &str {
+        &self.keeper
     }
 
     /// Who may call the functions, and do nothing else; none where nobody could be made.
@@ -100,6 +126,7 @@ impl Roles {
             .await
             .map_err(refused)
             .context("cannot give the functions' owner its rights")?;
+        self.give_the_audit_to_its_keeper(client).await?;
         for table in NUMBERED {
             if let Some(sequence) = sequence_of(client, table).await? {
                 let grant = format!("GRANT USAGE, SELECT, UPDATE ON SEQUENCE {sequence} TO {owner}");
@@ -107,6 +134,42 @@ impl Roles {
             }
         }
         self.close_the_database(client).await
+    }
+
+    /// The functions' owner adds to the audit; its keeper makes its partitions, and lets go what is old.
+    async fn give_the_audit_to_its_keeper(&self, client: &Client) -> Result<()> {
+        let keeper = quoted(&self.keeper);
+        let mut statements = vec![format!("GRANT USAGE, CREATE ON SCHEMA public TO {keeper}")];
+        for (table, rights) in KEEPER_RIGHTS {
+            statements.push(format!(
+                "REVOKE ALL ON public.{table} FROM {keeper}; GRANT {rights} ON public.{table} TO {keeper}"
+            ));
+        }
+        let things = "
+            SELECT format('TABLE %s', 'public.auth_logs_v2'::regclass)
+            UNION ALL SELECT format('TABLE %s', i.inhrelid::regclass) FROM pg_inherits i WHERE i.inhparent = 'public.auth_logs_v2'::regclass
+            UNION ALL SELECT 'FUNCTION cofrap_audit.give_a_time'
+            UNION ALL SELECT 'VIEW cofrap_audit.partitions'
+            UNION ALL SELECT 'SCHEMA cofrap_audit'";
+        for row in client.query(things, &[]).await.map_err(refused)? {
+            statements.push(format!("ALTER {} OWNER TO {keeper}", row.get::<_, &str>(0)));
+        }
+        statements.push(format!("REVOKE CREATE ON SCHEMA public FROM {keeper}"));
+        client
+            .batch_execute(&statements.join("; "))
+            .await
+            .map_err(refused)
+            .context("cannot give the audit to its keeper")?;
+        // Whoever refers to an account keeps it: what cannot be read counts as if it did.
+        let referring = "
+            SELECT format('GRANT SELECT ON %s TO ', c.conrelid::regclass) FROM pg_constraint c
+            WHERE c.contype = 'f' AND c.confrelid = 'public.users_v2'::regclass AND c.conparentid = 0
+                  AND c.conrelid NOT IN (
+                      'public.password_history_v2'::regclass, 'public.auth_logs_v2'::regclass, 'public.ended_sessions'::regclass)";
+        for row in client.query(referring, &[]).await.map_err(refused)? {
+            let _ = client.batch_execute(&format!("{}{keeper}", row.get::<_, &str>(0))).await;
+        }
+        Ok(())
     }
 
     /// Takes from PUBLIC: to connect, temporary tables, tables in `public`, large objects. Who has rights on a table of ours keeps
@@ -149,6 +212,11 @@ pub(crate) async fn sequence_of(client: &Client, table: &str) -> Result<Option<S
 /// The role that owns a database's functions.
 fn owner_of(database: &str) -> String {
     format!("{}_owner", shortened(database))
+}
+
+/// The role that owns a database's audit.
+fn keeper_of(database: &str) -> String {
+    format!("{}_keeper", shortened(database))
 }
 
 /// The role that a database's functions log in as.

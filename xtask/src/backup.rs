@@ -49,7 +49,7 @@ pub(crate) async fn backup(file: &Path, arguments: &DatabaseArgs) -> Result<()> 
 async fn dump(part: &Path, arguments: &DatabaseArgs) -> Result<()> {
     let database = OpenDatabase::open(arguments).await?;
     let dumped = program("pg_dump", &database).and_then(|mut dump| {
-        dump.args(["--format=custom", "--exclude-schema=cofrap_*"]).args(NO_OWNERS).arg("--file").arg(part);
+        dump.args(["--format=custom", "--exclude-schema=cofrap_[0-9]*"]).args(NO_OWNERS).arg("--file").arg(part);
         run(dump)
     });
     database.close().await?;

@@ -116,6 +116,12 @@ enum Command {
         #[command(subcommand)]
         command: image::ImageCommand,
     },
+    /// Does what a database needs from time to time: makes the audit's partitions of the months to come, removes what is older than it is kept
+    /// and accounts that nobody completed, and counts for the metrics
+    Maintain {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
     /// Seals every stored secret under the first key of `encryption_key`, so that the others may leave the list
     RotateKeys {
         #[command(flatten)]
@@ -163,6 +169,7 @@ fn run(command: Command) -> Result<()> {
         Command::Image { command } => runtime()?.block_on(image::run(command)),
         Command::Manifest => manifest::write(),
         Command::Openapi => openapi::write(),
+        Command::Maintain { database } => runtime()?.block_on(up::maintain(&database)),
         Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),
     }
 }

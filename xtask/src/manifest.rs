@@ -4,7 +4,8 @@ use crate::components::names;
 use crate::{checkout, deployment, say};
 use anyhow::{Context, Result};
 use cofrap_api::routes::{
-    ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, ROUTES, RouteDescription, SETTINGS,
+    ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN, ROUTES, RouteDescription,
+    SETTINGS,
 };
 use std::fmt::Write;
 use std::fs;
@@ -23,7 +24,7 @@ description = "COFRAP's authentication: generated passwords, TOTP, expiry, as We
 "#;
 
 /// An application variable: its name, how it is declared, and what it is.
-const VARIABLES: [(&str, &str, &str); 6] = [
+const VARIABLES: [(&str, &str, &str); 7] = [
     (DATABASE_URL, "{ required = true, secret = true }", "postgres://user:password@host:port/database"),
     (
         DATABASE_HOST,
@@ -41,6 +42,7 @@ const VARIABLES: [(&str, &str, &str); 6] = [
         "Another key under the same rules: the first signs, all verify.",
     ),
     (ADMIN_TOKEN, "{ default = \"\", secret = true }", "At least 32 characters; empty: there are no operator routes."),
+    (METRICS_TOKEN, "{ default = \"\", secret = true }", "At least 32 characters; empty: there is no /metrics."),
     (
         SETTINGS,
         "{ required = true }",

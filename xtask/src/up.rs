@@ -93,6 +93,15 @@ pub(crate) async fn retire(arguments: &DatabaseArgs, dry_run: bool) -> Result<()
     retired
 }
 
+/// Does what the database needs from time to time, as the URL's user: functions may be running there.
+pub(crate) async fn maintain(arguments: &DatabaseArgs) -> Result<()> {
+    let project = Project::read(arguments)?;
+    let database = OpenDatabase::open(arguments).await?;
+    let maintained = project.maintain(&database).await;
+    database.close().await?;
+    maintained
+}
+
 /// The keys of the environment or `.env`, which a dry run does not write; where there are none, nothing is sealed under any.
 fn configured_keyring(arguments: &DatabaseArgs) -> Result<Keyring> {
     let sources = [from_environment(), arguments.variables(), read_dotenv(&checkout().join(".env"))?];
@@ -216,6 +225,13 @@ impl Project {
     fn keyring(&self, database: &OpenDatabase) -> Result<Keyring> {
         let values = Values(self.resolve(database.variables())?);
         Ok(Keyring::read(&values, &OperatorSettings::read(&values)?)?)
+    }
+
+    async fn maintain(&self, database: &OpenDatabase) -> Result<()> {
+        self.check_keys(database).await?;
+        database.check_is_here().await?;
+        let settings = OperatorSettings::read(&Values(self.resolve(database.variables())?))?;
+        database.maintain(self.keyring(database)?, &settings).await
     }
 
     /// Builds the components and loads them; nothing if `shutdown` comes first.

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use cofrap_accounts::{Bearer, Caller, Env, authenticate, issue_password, issue_second_factor};
 use cofrap_api::{Call, Problem, Route, authenticate_user_v2, generate_mfa_v2, generate_password_v2};
+use cofrap_database::Parameter;
 use cofrap_edge::{
     ConfigError, Link, OperatorSettings, ParameterValue, PgError, PgStore, ReadKeys, SystemClock, SystemRng, Variables,
     Zeroizing, client_address,
@@ -22,8 +23,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio_postgres::NoTls;
-use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::ToSql;
 
 /// As many as the platform's pool has for a component.
 const CONNECTIONS: usize = 64;
@@ -109,6 +109,7 @@ impl Twin {
                 caller: Caller {
                     address: client_address(None, &forwarded, self.settings.trusted_proxy_hops),
                     user_agent: None,
+                    route: Some("twin".to_owned()),
                 },
                 settings: self.settings.rules.clone(),
             };
@@ -130,9 +131,9 @@ struct Pooled {
 
 impl Link for Pooled {
     fn ask(&self, text: &str, parameters: &[ParameterValue]) -> Result<String, PgError> {
-        let parameters: Vec<Box<dyn ToSql + Sync + Send>> = parameters.iter().map(to_sql).collect();
+        let parameters: Vec<_> = parameters.iter().map(Parameter).collect();
         let parameters: Vec<&(dyn ToSql + Sync)> =
-            parameters.iter().map(|parameter| parameter.as_ref() as &(dyn ToSql + Sync)).collect();
+            parameters.iter().map(|parameter| parameter as &(dyn ToSql + Sync)).collect();
         let answered: Result<String> = self.handle.block_on(async {
             let client = self.pool.get().await?;
             let statement = client.prepare_cached(text).await?;
@@ -140,30 +141,4 @@ impl Link for Pooled {
         });
         answered.map_err(|error: anyhow::Error| PgError::Other(format!("{error:#}")))
     }
-}
-
-fn to_sql(value: &ParameterValue) -> Box<dyn ToSql + Sync + Send> {
-    match value {
-        ParameterValue::Boolean(value) => Box::new(*value),
-        ParameterValue::Int64(value) => Box::new(*value),
-        ParameterValue::Str(value) => Box::new(value.clone()),
-        // A parameter that may be absent is a text or a number, and PostgreSQL knows which.
-        _ => Box::new(None::<Absent>),
-    }
-}
-
-/// NULL of any type.
-#[derive(Debug)]
-struct Absent;
-
-impl ToSql for Absent {
-    fn to_sql(&self, _: &Type, _: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(IsNull::Yes)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
 }

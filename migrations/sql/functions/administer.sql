@@ -8,6 +8,7 @@ CREATE FUNCTION cofrap.administer(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
     generations_subject text, -- or null: not counted
     generations_limit int8,
@@ -84,6 +85,6 @@ BEGIN
         outcome := 'done';
     END IF;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+        action, given_name, caller_address, agent, moment, account, proof, route, outcome = 'done', nullif(outcome, 'done'));
     answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;
 END $$;

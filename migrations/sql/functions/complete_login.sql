@@ -9,6 +9,7 @@ CREATE FUNCTION cofrap.complete_login(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Seen: what the request's first statement read.
     seen_password_generation int8,
     seen_mfa_generation int8,
@@ -103,7 +104,7 @@ BEGIN
         outcome := 'done';
     END IF;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'),
+        action, given_name, caller_address, agent, moment, account, proof, route, outcome = 'done', nullif(outcome, 'done'),
         CASE WHEN outcome = 'done' AND session IS NOT NULL THEN jsonb_build_object('session', session, 'epoch', epoch) END);
     answer := coalesce(answer, to_json(outcome)::text);
 END $$;

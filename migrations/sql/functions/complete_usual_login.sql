@@ -14,6 +14,7 @@ CREATE FUNCTION cofrap.complete_usual_login(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Own.
     seen_password_generation int8,
     seen_mfa_generation int8,

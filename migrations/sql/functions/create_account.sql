@@ -8,6 +8,7 @@ CREATE FUNCTION cofrap.create_account(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
     generations_subject text, -- or null: not counted
     generations_limit int8,
@@ -82,6 +83,6 @@ BEGIN
             account, create_account.password, create_account.password_key, past_binding, moment);
     END IF;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+        action, given_name, caller_address, agent, moment, account, proof, route, outcome = 'done', nullif(outcome, 'done'));
     answer := coalesce(answer, to_json(outcome)::text);
 END $$;

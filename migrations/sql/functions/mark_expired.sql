@@ -8,6 +8,7 @@ CREATE FUNCTION cofrap.mark_expired(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Seen: what the request's first statement read.
     seen_password_generation int8,
     seen_mfa_generation int8,
@@ -95,7 +96,7 @@ BEGIN
         outcome := 'done';
     END IF;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, FALSE,
+        action, given_name, caller_address, agent, moment, account, proof, route, FALSE,
         CASE outcome WHEN 'done' THEN 'expired' ELSE outcome END);
     answer := coalesce(answer, to_json(outcome)::text);
 END $$;

@@ -9,6 +9,7 @@ CREATE FUNCTION cofrap.move_secrets(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
     generations_subject text, -- or null: not counted
     generations_limit int8,
@@ -85,6 +86,6 @@ BEGIN
         END IF;
     END IF;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+        action, given_name, caller_address, agent, moment, account, proof, route, outcome = 'done', nullif(outcome, 'done'));
     answer := CASE outcome WHEN 'done' THEN json_build_object('done', moved) ELSE to_json(outcome) END;
 END $$;

@@ -8,6 +8,7 @@ CREATE FUNCTION cofrap.note_attempt(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Own.
     is_success bool,
     reason text,
@@ -21,7 +22,7 @@ BEGIN
         VALUES (account, note_attempt.action, caller_address::inet, agent, is_success,
                 jsonb_strip_nulls(jsonb_build_object(
                     'username', given_name, 'known', CASE WHEN given_name IS NOT NULL THEN account IS NOT NULL END,
-                    'proof', proof, 'reason', note_attempt.reason)) || coalesce(more, '{}'),
+                    'proof', proof, 'reason', note_attempt.reason, 'route', route)) || coalesce(more, '{}'),
                 to_timestamp(moment) AT TIME ZONE 'UTC')
         ON CONFLICT DO NOTHING;
         EXIT WHEN FOUND;

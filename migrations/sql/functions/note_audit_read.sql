@@ -8,6 +8,7 @@ CREATE FUNCTION cofrap.note_audit_read(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
     generations_subject text, -- or null: not counted
     generations_limit int8,
@@ -34,11 +35,13 @@ BEGIN
         answer := '"not_the_operator"';
         RETURN;
     END IF;
+    -- What is to be read is written first.
+    PERFORM cofrap.note_locked_attempts(moment);
     outcome := CASE WHEN cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN 'done' ELSE 'too_many_attempts' END;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'),
+        action, given_name, caller_address, agent, moment, account, proof, route, outcome = 'done', nullif(outcome, 'done'),
         CASE WHEN given_name IS NOT NULL THEN
             jsonb_build_object('known', EXISTS (SELECT FROM public.users_v2 u WHERE u.username = given_name)) END);
     answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;

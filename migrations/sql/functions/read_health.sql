@@ -7,12 +7,12 @@ DECLARE
     weak_sequences text;
 BEGIN
     SELECT string_agg(n.numbered, ',') INTO weak_sequences FROM (
-        SELECT 'users_v2' AS numbered, (SELECT max(u.id) FROM public.users_v2 u) AS highest
-        UNION ALL SELECT 'password_history_v2', (SELECT max(h.id) FROM public.password_history_v2 h)
-        UNION ALL SELECT 'auth_logs_v2', (SELECT max(l.id) FROM public.auth_logs_v2 l)
+        SELECT 'users_v2' AS numbered, (SELECT max(u.id) FROM public.users_v2 u) AS highest, 2147483647 AS largest
+        UNION ALL SELECT 'password_history_v2', (SELECT max(h.id) FROM public.password_history_v2 h), 2147483647
+        UNION ALL SELECT 'auth_logs_v2', (SELECT max(l.id) FROM public.auth_logs_v2 l), 9223372036854775807
     ) n CROSS JOIN LATERAL (
         SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('public.' || n.numbered, 'id')::regclass), 0) AS last
-    ) s WHERE n.highest > s.last OR s.last > 1932735283;
+    ) s WHERE n.highest > s.last OR s.last / 9 > n.largest / 10;
     SELECT json_build_object('registered_keys', k.registered_keys, 'foreign_tokens', k.foreign_tokens,
                              'weak_sequences', weak_sequences,
                              'is_here', EXISTS (SELECT FROM public.installation_here),

@@ -8,6 +8,7 @@ CREATE FUNCTION cofrap.refuse(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
     generations_subject text, -- or null: not counted
     generations_limit int8,
@@ -33,6 +34,7 @@ CREATE FUNCTION cofrap.refuse(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
+    locks text[]; -- what this attempt locked
 BEGIN
     IF name_subject IS NOT NULL OR is_wrong_code OR step IS NOT NULL THEN
         PERFORM FROM public.users_v2 u WHERE u.id = account FOR NO KEY UPDATE;
@@ -57,8 +59,21 @@ BEGIN
             outcome := 'too_many_attempts';
         END IF;
     END IF;
+    IF outcome = 'done' THEN
+        -- It passed the limits, so nothing was locked before it: what is locked now, it locked.
+        locks := array_remove(ARRAY[
+            CASE WHEN name_effect = 'count' AND EXISTS (
+                SELECT FROM public.throttles t
+                WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment) THEN 'account' END,
+            CASE WHEN address_added > 0 AND EXISTS (
+                SELECT FROM public.throttles t
+                WHERE t.subject = address_subject AND t.place = '' AND t.failures >= address_limit) THEN 'address' END,
+            CASE WHEN is_wrong_code AND otp_limit > 0 AND EXISTS (
+                SELECT FROM public.users_v2 u WHERE u.id = account AND u.otp_failures >= otp_limit) THEN 'codes' END], NULL);
+    END IF;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, FALSE,
-        CASE outcome WHEN 'done' THEN reason ELSE outcome END);
+        action, given_name, caller_address, agent, moment, account, proof, route, FALSE,
+        CASE outcome WHEN 'done' THEN reason ELSE outcome END,
+        CASE WHEN locks <> '{}' THEN jsonb_build_object('locks', to_jsonb(locks)) END);
     answer := CASE outcome WHEN 'done' THEN '{"done":null}' ELSE to_json(outcome)::text END;
 END $$;

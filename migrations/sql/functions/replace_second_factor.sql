@@ -8,6 +8,7 @@ CREATE FUNCTION cofrap.replace_second_factor(
     moment int8,
     account int8, -- or null
     proof text, -- or null
+    route text, -- or null: by which component
     -- Seen: what the request's first statement read.
     seen_password_generation int8,
     seen_mfa_generation int8,
@@ -108,6 +109,6 @@ BEGIN
         outcome := 'done';
     END IF;
     PERFORM cofrap.note_attempt(
-        action, given_name, caller_address, agent, moment, account, proof, outcome = 'done', nullif(outcome, 'done'));
+        action, given_name, caller_address, agent, moment, account, proof, route, outcome = 'done', nullif(outcome, 'done'));
     answer := coalesce(answer, to_json(outcome)::text);
 END $$;

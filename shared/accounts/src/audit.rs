@@ -12,6 +12,8 @@ pub struct Caller {
     pub address: Option<IpAddr>,
     /// What the client calls itself; an unproven claim.
     pub user_agent: Option<UserAgent>,
+    /// The component that was asked.
+    pub route: Option<String>,
 }
 
 /// What a client calls itself: at most [`UserAgent::MAX_LENGTH`] characters, those that cannot be seen or break a line
@@ -21,7 +23,7 @@ pub struct UserAgent(String);
 
 impl UserAgent {
     /// Characters that the audit keeps.
-    pub const MAX_LENGTH: usize = 512;
+    pub const MAX_LENGTH: usize = 256;
 
     /// The text as the audit keeps it.
     #[must_use]
@@ -120,6 +122,8 @@ pub enum Action {
     AuditRead,
     /// An operator asked to seal stored secrets under the first key.
     KeysRotated,
+    /// A batch of maintenance was asked for.
+    Maintained,
 }
 
 impl Action {
@@ -146,6 +150,7 @@ impl Action {
             Self::SecondFactorReset => "2fa_reset",
             Self::AuditRead => "audit_read",
             Self::KeysRotated => "keys_rotated",
+            Self::Maintained => "maintained",
         }
     }
 
@@ -294,6 +299,14 @@ pub struct AuditEntry {
     pub reason: Option<String>,
     /// The word of the [`ProofKind`], if one was shown.
     pub proof: Option<String>,
+    /// The component that was asked.
+    pub route: Option<String>,
+    /// How many attempts it stands for, if it is one row for what was locked in a minute.
+    pub attempts: Option<i64>,
+    /// The names that they gave, up to 20, where there were several.
+    pub names: Option<Vec<String>>,
+    /// How many more names there were.
+    pub more_names: Option<i64>,
 }
 
 #[cfg(test)]
@@ -304,6 +317,6 @@ mod tests {
     fn an_agent_cannot_forge_a_line_or_turn_one_around() {
         let agent = UserAgent::from("curl\r\nlevel=error\u{85}\u{2028}\u{202e}");
         assert_eq!(agent.as_str(), "curl\u{fffd}\u{fffd}level=error\u{fffd}\u{fffd}\u{fffd}");
-        assert_eq!(UserAgent::from("é".repeat(600).as_str()).as_str().chars().count(), 512);
+        assert_eq!(UserAgent::from("é".repeat(600).as_str()).as_str().chars().count(), 256);
     }
 }

@@ -51,6 +51,12 @@ pub struct AdministrationKeys {
     pub operator: Option<SharedSecret>,
 }
 
+/// The key of a monitoring system.
+pub struct MetricsKeys {
+    /// What tells it from others, if there is one.
+    pub token: Option<SharedSecret>,
+}
+
 /// The key of an operator's look at what happened.
 pub struct OperatorKeys {
     /// What tells the operator from others, if there is one.

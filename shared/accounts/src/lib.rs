@@ -17,6 +17,8 @@ mod health;
 mod issue_password;
 mod issue_second_factor;
 mod issuer;
+mod maintenance;
+mod metrics;
 mod operator;
 mod plausible;
 mod policy;
@@ -37,12 +39,16 @@ pub use authenticate::{LoggedIn, Login, LoginError, ProvenLogin, RenewalTicket, 
 pub use chosen_password::{CharacterClass, ChosenPassword, UnfitPassword, Weakness};
 pub use create_account::{CreateAccount, CreateAccountError, create_account};
 pub use credentials::{Scheme, SubmittedCode};
-pub use env::{AdministrationKeys, Clock, Env, GenerationKeys, LoginKeys, OperatorKeys};
+pub use env::{AdministrationKeys, Clock, Env, GenerationKeys, LoginKeys, MetricsKeys, OperatorKeys};
 pub use grant::{Bearer, Grant, Presented, PreviousBecomes};
 pub use health::{Health, Part, check_health};
 pub use issue_password::{IssuePassword, IssuePasswordError, IssuedPassword, UnknownName, issue_password};
 pub use issue_second_factor::{IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, issue_second_factor};
 pub use issuer::{InvalidIssuer, Issuer};
+pub use maintenance::{
+    Maintain, Maintained, MaintenanceBatch, NamedEntry, Partitions, Retention, maintain, maintain_as_owner,
+};
+pub use metrics::{AccountGauges, AttemptCount, Metrics, MetricsError, SequenceUse, read_metrics};
 pub use operator::{
     AccountAction, Administer, FreeAddress, OperatorCommand, OperatorError, OperatorProof, ReadAudit, RotateKeys,
     Rotated, administer, read_audit, rotate_keys,

@@ -1,6 +1,6 @@
 //! What the operator may choose: the policy, who may register, how long things last, how often they may fail.
 
-use crate::Age;
+use crate::{Age, Retention};
 
 /// How strictly the seed's documents are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,8 @@ pub struct Settings {
     pub password_max_age: Age,
     /// How often things may fail.
     pub limits: Limits,
+    /// How long the audit is kept.
+    pub retention: Retention,
 }
 
 /// How often things may fail; 0 turns a limit off.

@@ -2,9 +2,11 @@
 //! the account was when it was read, counts, writes, and adds the attempt's audit row, all together or not at all.
 
 use crate::chosen_password::would_do;
+use crate::maintenance::MASK;
 use crate::{
-    Account, AccountId, Action, Attempt, AuditEntry, Counters, Expiry, Grant, OpenSession, OperatorProof, ProvenFactor,
-    ProvenLogin, Reason, Standing, Subjects, Throttles, TooManyAttempts, UnixTime, Username,
+    Account, AccountId, Action, Age, Attempt, AuditEntry, Counters, Expiry, Grant, MaintenanceBatch, Metrics,
+    NamedEntry, OpenSession, OperatorProof, Partitions, ProvenFactor, ProvenLogin, Reason, Retention, Standing,
+    Subjects, Throttles, TooManyAttempts, UnixTime, Username,
 };
 use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, SessionClaims, SessionId, SubjectKey, TotpStep};
 use std::net::IpAddr;
@@ -70,7 +72,12 @@ pub trait Store {
     fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved<()>, StoreError>;
 
     /// Notes an attempt that was not judged, because a limit was reached before.
-    fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError>;
+    fn refuse_locked(
+        &mut self,
+        attempt: &Attempt<'_>,
+        account: Option<AccountId>,
+        lock: &TooManyAttempts,
+    ) -> Result<(), StoreError>;
 
     /// Notes that a session lasts longer, if it still holds.
     fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError>;
@@ -136,6 +143,40 @@ pub trait Store {
         moved: &MovedSecrets,
         first: &KeyId,
     ) -> Result<Saved<i64>, StoreError>;
+
+    /// Does a batch of maintenance, on at most so many rows of each kind.
+    fn maintain(
+        &mut self,
+        attempt: &Attempt<'_>,
+        operator: &OperatorProof,
+        retention: Retention,
+        rows: i64,
+    ) -> Result<Saved<MaintenanceBatch>, StoreError>;
+
+    /// Makes the audit's partitions of the months to come, and drops those in which every row is older than it is kept.
+    fn keep_partitions(
+        &mut self,
+        operator: &OperatorProof,
+        now: UnixTime,
+        retention: Retention,
+    ) -> Result<Partitions, StoreError>;
+
+    /// Rows of the audit with names that no account had, once they are 30 days old.
+    fn find_names(&mut self, operator: &OperatorProof, now: UnixTime, rows: i64)
+    -> Result<Vec<NamedEntry>, StoreError>;
+
+    /// Puts what the names were made into in their place; how many rows that were.
+    fn mask_names(&mut self, operator: &OperatorProof, now: UnixTime, masked: &[NamedEntry])
+    -> Result<i64, StoreError>;
+
+    /// Counts the accounts, for the metrics.
+    fn count_accounts(&mut self, operator: &OperatorProof, now: UnixTime, max_age: Age) -> Result<(), StoreError>;
+
+    /// Adds attempts to their totals, up to so many rows of the audit.
+    fn roll_up_attempts(&mut self, rows: i64) -> Result<(), StoreError>;
+
+    /// What a monitoring system asks for.
+    fn read_metrics(&mut self, now: UnixTime) -> Result<Metrics, StoreError>;
 
     /// What tells whether the functions can work.
     fn read_health(&mut self) -> Result<HealthReading, StoreError>;
@@ -458,7 +499,7 @@ pub(crate) fn find(
 
 /// What the audit has in the place of a name that would do as a password: whoever typed it meant the next field.
 pub(crate) fn alias_of(name: &str, key: &SubjectKey) -> Option<String> {
-    would_do(name).then(|| format!("digest:{}", key.digest(&["log", name])))
+    would_do(name).then(|| format!("{MASK}{}", key.digest(&["log", name])))
 }
 
 /// Notes a refusal.
@@ -479,7 +520,7 @@ pub(crate) fn note_locked(
     account: Option<AccountId>,
     error: TooManyAttempts,
 ) -> Stopped {
-    match store.refuse_locked(attempt, account) {
+    match store.refuse_locked(attempt, account, &error) {
         Ok(()) => error.into(),
         Err(error) => error.into(),
     }

@@ -48,7 +48,7 @@ impl Route for Request {
 #[cfg_attr(feature = "openapi", schemars(rename = "AuditLog", deny_unknown_fields))]
 pub struct Response {
     /// Each with `id`, `at` (seconds since the Unix epoch), `action`, `username`, `user_id`, `ip_address`, `user_agent`,
-    /// `success`, `reason` and `proof`; give the last `id` as `before` for what came earlier.
+    /// `success`, `reason`, `proof` and `route`; give the last `id` as `before` for what came earlier.
     entries: Vec<Entry>,
 }
 
@@ -75,6 +75,17 @@ pub(crate) struct Entry {
     reason: Option<String>,
     /// What was shown as proof, if anything.
     proof: Option<String>,
+    /// Which function was asked.
+    route: Option<String>,
+    /// How many attempts the row stands for, if it is the one row for what was locked in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<i64>,
+    /// The names that these gave, where there were several: 20 at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    names: Option<Vec<String>>,
+    /// How many more names there were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_names: Option<i64>,
 }
 
 impl From<Vec<AuditEntry>> for Response {
@@ -96,6 +107,10 @@ impl From<AuditEntry> for Entry {
             success: entry.success,
             reason: entry.reason,
             proof: entry.proof,
+            route: entry.route,
+            attempts: entry.attempts,
+            names: entry.names,
+            more_names: entry.more_names,
         }
     }
 }

@@ -20,6 +20,8 @@ pub mod generate_password;
 pub mod generate_password_v2;
 pub mod health;
 pub mod jwks;
+pub mod maintain;
+pub mod metrics;
 pub mod not_found;
 pub mod openapi;
 mod problem;

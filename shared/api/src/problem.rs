@@ -2,8 +2,8 @@
 
 use crate::health::Parts;
 use cofrap_accounts::{
-    CreateAccountError, IssuePasswordError, IssueSecondFactorError, LoginError, OperatorError, Reason, RenewalTicket,
-    SessionError, Stopped, StoreError, UnfitUsername,
+    CreateAccountError, IssuePasswordError, IssueSecondFactorError, LoginError, MetricsError, OperatorError, Reason,
+    RenewalTicket, SessionError, Stopped, StoreError, UnfitUsername,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -368,6 +368,15 @@ impl From<OperatorError> for Problem {
             OperatorError::Altered => Self::new(Code::AlteredAccount),
             OperatorError::Overtaken => Self::new(Code::Overtaken),
             OperatorError::Stopped(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<MetricsError> for Problem {
+    fn from(error: MetricsError) -> Self {
+        match error {
+            MetricsError::NotOffered => Self::new(Code::NotFound),
+            MetricsError::Store(cause) => cause.into(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     Route, SessionUse, activity, administer_account, audit_log, authenticate_user_v2, authentication,
     create_account_secure, frontend, generate_mfa, generate_mfa_v2, generate_password, generate_password_v2, health,
-    jwks, openapi, rotate_keys, second_factor, session, sessions, verify_mfa,
+    jwks, maintain, metrics, openapi, rotate_keys, second_factor, session, sessions, verify_mfa,
 };
 
 /// A component and the paths that lead to it.
@@ -78,6 +78,9 @@ pub const JWT_SECRET: &str = "jwt_secret";
 /// What tells the operator from others.
 pub const ADMIN_TOKEN: &str = "admin_token";
 
+/// What tells a monitoring system from others.
+pub const METRICS_TOKEN: &str = "metrics_token";
+
 /// A function's two paths.
 macro_rules! function {
     ($name:literal) => {
@@ -119,7 +122,7 @@ const SESSIONS: &[&str] = &[DATABASE_URL, JWT_SECRET];
 const ADMINISTRATION: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, ADMIN_TOKEN];
 
 /// All of them.
-pub const ROUTES: [RouteDescription; 20] = [
+pub const ROUTES: [RouteDescription; 22] = [
     route::<generate_password_v2::Request>(
         "generate-password-v2",
         function!("generate-password-v2"),
@@ -206,6 +209,21 @@ pub const ROUTES: [RouteDescription; 20] = [
         function!("rotate-keys"),
         ADMINISTRATION,
         "Seals stored secrets under the first key of the list",
+    )
+    .for_operators(),
+    route::<maintain::Request>(
+        "maintain",
+        function!("maintain"),
+        ADMINISTRATION,
+        "Counts, tidies and removes what is older than it is kept, a batch at a time",
+    )
+    .for_operators(),
+    plain(
+        "metrics",
+        &["/metrics"],
+        metrics::METHODS,
+        &[DATABASE_URL, METRICS_TOKEN],
+        "What a monitoring system asks for",
     )
     .for_operators(),
     plain(

@@ -87,7 +87,8 @@ impl Arrival {
     /// Who asks, behind so many proxies of one's own.
     pub(crate) fn caller(&self, trusted_hops: usize) -> Caller {
         let address = client_address(self.peer.as_deref(), &self.forwarded, trusted_hops);
-        Caller { address, user_agent: self.user_agent.clone() }
+        let route = self.route.rsplit('/').next().filter(|name| !name.is_empty());
+        Caller { address, user_agent: self.user_agent.clone(), route: route.map(str::to_owned) }
     }
 
     /// The bearer token, if there is exactly one; else the browser's session.

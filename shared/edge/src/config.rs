@@ -3,7 +3,7 @@
 use crate::database_url::{DatabaseUrl, DatabaseUrlError, is_host_and_port};
 use crate::operator_settings::{OperatorSettings, SettingsError};
 use crate::platform::release_while_hashing;
-use cofrap_accounts::{AdministrationKeys, GenerationKeys, LoginKeys, OperatorKeys};
+use cofrap_accounts::{AdministrationKeys, GenerationKeys, LoginKeys, MetricsKeys, OperatorKeys};
 use cofrap_crypto::{KeyListError, Keyring, SharedSecret, SharedSecretTooShort, TokenKeys};
 use spin_sdk::variables::Error;
 use zeroize::Zeroizing;
@@ -39,12 +39,17 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: KeyListError,
     },
-    /// The operator's token is too short.
-    #[error("variable admin_token: {0}")]
-    OperatorToken(SharedSecretTooShort),
-    /// The operator's token, which every request of theirs carries, is a key.
-    #[error("variable admin_token: it is also a key: make another with `openssl rand -base64 32`")]
-    TokenIsKey,
+    /// A token is too short.
+    #[error("variable {name}: {error}")]
+    Token {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        error: SharedSecretTooShort,
+    },
+    /// A token, which every request that it is for carries, is a key or another token as well.
+    #[error("variable {0}: it is also a key or another token: make another with `openssl rand -base64 32`")]
+    TokenIsKey(&'static str),
     /// The same key would sign tokens and protect what is stored.
     #[error("variable jwt_secret: it shares a key with encryption_key: make another with `openssl rand -base64 32`")]
     SharedKey,
@@ -55,11 +60,13 @@ impl ConfigError {
     #[must_use]
     pub const fn variable(&self) -> &'static str {
         match self {
-            Self::Variable { name, .. } | Self::Keys { name, .. } => name,
+            Self::Variable { name, .. }
+            | Self::Keys { name, .. }
+            | Self::Token { name, .. }
+            | Self::TokenIsKey(name) => name,
             Self::Settings(_) => "settings",
             Self::DatabaseUrl(_) | Self::OtherHost => "database_url",
             Self::DatabaseHost => "database_host",
-            Self::OperatorToken(_) | Self::TokenIsKey => "admin_token",
             Self::SharedKey => "jwt_secret",
         }
     }
@@ -142,10 +149,21 @@ impl ReadKeys for OperatorKeys {
     }
 }
 
-/// The operator's token; an empty one is none.
+impl ReadKeys for MetricsKeys {
+    fn read(variables: &impl Variables, _: &OperatorSettings) -> Result<Self, ConfigError> {
+        Ok(Self { token: token(variables, "metrics_token")? })
+    }
+}
+
 fn operator(variables: &impl Variables) -> Result<Option<SharedSecret>, ConfigError> {
-    let token = variables.get("admin_token")?;
-    Ok(if token.is_empty() { None } else { Some(SharedSecret::new(token).map_err(ConfigError::OperatorToken)?) })
+    token(variables, "admin_token")
+}
+
+/// A token; an empty one is none.
+fn token(variables: &impl Variables, name: &'static str) -> Result<Option<SharedSecret>, ConfigError> {
+    let token = variables.get(name)?;
+    let given = |token| SharedSecret::new(token).map_err(|error| ConfigError::Token { name, error });
+    if token.is_empty() { Ok(None) } else { given(token).map(Some) }
 }
 
 impl OperatorSettings {
@@ -183,10 +201,17 @@ pub fn check_variables(variables: &impl Variables) -> Result<OperatorSettings, C
     let settings = OperatorSettings::read(variables)?;
     checked_connection_string(variables)?;
     GenerationKeys::read(variables, &settings)?;
-    let token = variables.get("admin_token")?;
-    for name in ["encryption_key", "jwt_secret"] {
-        if !token.is_empty() && variables.get(name)?.split(',').any(|key| key.trim() == token.as_str()) {
-            return Err(ConfigError::TokenIsKey);
+    MetricsKeys::read(variables, &settings)?;
+    let secrets = [
+        ("admin_token", ["encryption_key", "jwt_secret", "metrics_token"]),
+        ("metrics_token", ["encryption_key", "jwt_secret", ""]),
+    ];
+    for (name, others) in secrets {
+        let token = variables.get(name)?;
+        for other in others.into_iter().filter(|other| !token.is_empty() && !other.is_empty()) {
+            if variables.get(other)?.split(',').any(|key| key.trim() == token.as_str()) {
+                return Err(ConfigError::TokenIsKey(name));
+            }
         }
     }
     Ok(settings)
@@ -232,6 +257,8 @@ mod tests {
             ("database_host", "*:5432"),
             ("admin_token", "canary-too-short"),
             ("admin_token", "ZmlmdGVlbiBtZW4gb24gdGhlIGRlYWQgbWFuJ3MgISE="),
+            ("metrics_token", "canary-too-short"),
+            ("metrics_token", "eW8gaG8gaG8gYW5kIGEgYm90dGxlIG9mIHJ1bSAhISE="),
             ("jwt_secret", "canary"),
             ("jwt_secret", "ZmlmdGVlbiBtZW4gb24gdGhlIGRlYWQgbWFuJ3MgISE="),
             ("encryption_key", ""),

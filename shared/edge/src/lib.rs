@@ -23,5 +23,7 @@ pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use operator_settings::{OperatorSettings, SettingsError};
 pub use pg_store::{CALLS, Link, ParameterValue, PgError, PgStore, SCHEMA_VERSION};
 pub use platform::{SystemClock, SystemRng};
-pub use serve::{SpinEnv, serve, serve_health, serve_key_set, serve_not_found, serve_openapi, serve_site};
+pub use serve::{
+    SpinEnv, serve, serve_health, serve_key_set, serve_metrics, serve_not_found, serve_openapi, serve_site,
+};
 pub use zeroize::Zeroizing;

@@ -1,6 +1,6 @@
 //! What an operator may choose, in the one variable `settings`: `name=value` pairs with white space between them.
 
-use cofrap_accounts::{Age, Policy, Registration, Settings};
+use cofrap_accounts::{Age, Policy, Registration, Retention, Settings};
 use cofrap_crypto::Unbound;
 use percent_encoding::percent_decode_str;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// Every setting with its value unless another is given. `policy` must be given: an empty or lost `settings` must not quietly
 /// reopen what an operator had closed.
-const DEFAULTS: [(&str, &str); 11] = [
+const DEFAULTS: [(&str, &str); 13] = [
     ("policy", "strict"),
     ("registration", "open"),
     ("accept_unbound_rows", "true"),
@@ -23,6 +23,9 @@ const DEFAULTS: [(&str, &str); 11] = [
     ("ip_generations_limit", "100"),
     // Whom people ask for help; empty: "your administrator".
     ("helpdesk", ""),
+    ("audit_refusals_days", "90"),
+    // More than a year, so that a year can be looked at.
+    ("audit_actions_days", "400"),
 ];
 
 /// The setting that has to be given.
@@ -39,6 +42,9 @@ const LIMITS: RangeInclusive<u64> = 0..=1_000_000;
 
 /// A day, in seconds.
 const WINDOWS: RangeInclusive<u64> = 1..=86_400;
+
+/// How long the audit is kept, in days: at least [`Retention::MIN_DAYS`], at most a hundred years; 0 is for ever.
+const DAYS: RangeInclusive<u64> = Retention::MIN_DAYS..=36_500;
 
 /// Characters of a text that people read.
 const LONGEST_TEXT: usize = 100;
@@ -121,6 +127,7 @@ impl OperatorSettings {
         let value = |name| values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value.as_str());
         let number = |name, range| parse_number(name, value(name), range);
         let limit = |name| number(name, LIMITS).map(u64::cast_signed);
+        let days = |name| if value(name) == "0" { Ok(0) } else { number(name, DAYS).map(u64::cast_signed) };
         let rules = Settings {
             policy: one_of("policy", value("policy"), [("strict", Policy::Strict), ("legacy", Policy::Legacy)])?,
             registration: one_of(
@@ -135,6 +142,10 @@ impl OperatorSettings {
                 address_failures: limit("ip_failures_limit")?,
                 address_window: number("ip_failures_window_seconds", WINDOWS)?.cast_signed(),
                 address_generations: limit("ip_generations_limit")?,
+            },
+            retention: Retention {
+                refusals_days: days("audit_refusals_days")?,
+                actions_days: days("audit_actions_days")?,
             },
         };
         let unbound_rows = one_of(
@@ -267,6 +278,8 @@ mod tests {
             ("policy=strict ip_failures_limit=", "ip_failures_limit must be a whole number"),
             ("policy=strict ip_failures_limit=1000001", "ip_failures_limit must be a whole number from 0 to 1000000"),
             ("policy=strict ip_failures_window_seconds=0", "ip_failures_window_seconds must be a whole number from 1"),
+            ("policy=strict audit_refusals_days=29", "audit_refusals_days must be a whole number from 30 to 36500"),
+            ("policy=strict audit_actions_days=-1", "audit_actions_days must be a whole number from 30 to 36500"),
             ("policy=strict password_max_age_seconds=0", "password_max_age_seconds must be a whole number from 1"),
             ("policy=strict password_max_age_seconds=99999999999999999999", "password_max_age_seconds must be"),
         ] {

@@ -22,19 +22,24 @@ mod rows;
 
 use crate::trace::timed;
 use calls::{
-    Administer, Call, CancelSecondFactor, CompleteLogin, CompleteUsualLogin, CreateAccount, EndSession, EndSessions,
-    Find, FindSession, FindStale, FreeAddress, MarkExpired, MoveSecrets, NoteAuditRead, NoteFactor, ReadActivity,
-    ReadAudit, ReadHealth, ReadSessions, Refuse, RefuseLocked, RenewSession, ReplacePassword, ReplaceSecondFactor,
+    Administer, Call, CancelSecondFactor, CompleteLogin, CompleteUsualLogin, CountAccounts, CreateAccount, EndSession,
+    EndSessions, Find, FindNames, FindSession, FindStale, FreeAddress, KeepPartitions, Maintain, MarkExpired,
+    MaskNames, MoveSecrets, NoteAuditRead, NoteFactor, ReadActivity, ReadAudit, ReadHealth, ReadMetrics, ReadSessions,
+    Refuse, RefuseLocked, RenewSession, ReplacePassword, ReplaceSecondFactor, RollUpAttempts,
 };
 use cofrap_accounts::{
-    Account, AccountId, Attempt, AuditEntry, AuditFilter, Grant, HealthReading, MovedSecrets, NewAccount, NewPassword,
-    NewSecondFactor, OpenSession, OperatorProof, ProvenFactor, ProvenLogin, Reading, Refusal, RotationCursor, Saved,
-    SessionAccount, Spelling, StaleBatch, Standing, Store, StoreError, Subjects, TakesEffect, UnixTime, Username,
+    Account, AccountId, Age, Attempt, AuditEntry, AuditFilter, Grant, HealthReading, MaintenanceBatch, Metrics,
+    MovedSecrets, NamedEntry, NewAccount, NewPassword, NewSecondFactor, OpenSession, OperatorProof, Partitions,
+    ProvenFactor, ProvenLogin, Reading, Refusal, Retention, RotationCursor, Saved, SessionAccount, Spelling,
+    StaleBatch, Standing, Store, StoreError, Subjects, TakesEffect, TooManyAttempts, UnixTime, Username,
 };
 use cofrap_crypto::{Binding, KeyId, Sealed, SessionClaims, SessionId, TotpStep};
 use errors::{failed, is_broken, is_outcome_unknown};
 use parameters::{Noted, change, login, seen_by_factor, seen_by_grant, seen_by_login};
-use rows::{Admitted, CountersRow, EntryRow, HealthRow, OpenSessionRow, Outcome, ReadingRow, SessionRow, StaleRow};
+use rows::{
+    Admitted, CountersRow, EntryRow, HealthRow, MaintenanceRow, MetricsRow, NamesRow, OpenSessionRow, Outcome,
+    PartitionsRow, ReadingRow, SessionRow, StaleRow,
+};
 use serde::de::DeserializeOwned;
 use spin_sdk::pg4::{Connection, DbValue};
 use std::cell::RefCell;
@@ -343,8 +348,16 @@ impl<L: Link> Store for PgStore<L> {
         self.note(call)
     }
 
-    fn refuse_locked(&mut self, attempt: &Attempt<'_>, account: Option<AccountId>) -> Result<(), StoreError> {
-        self.note(RefuseLocked { attempt: Noted::of(attempt, account).refused() }).map(|_| ())
+    fn refuse_locked(
+        &mut self,
+        attempt: &Attempt<'_>,
+        account: Option<AccountId>,
+        lock: &TooManyAttempts,
+    ) -> Result<(), StoreError> {
+        let noted = Noted::of(attempt, account);
+        let (locked_subject, scope) =
+            if lock.of_address { (&attempt.subjects.address, "address") } else { (&attempt.subjects.name, "account") };
+        self.note(RefuseLocked { attempt: noted.refused(), locked_subject, scope }).map(|_| ())
     }
 
     fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {
@@ -496,6 +509,79 @@ impl<L: Link> Store for PgStore<L> {
             forgets_keys: moved.accounts.is_empty() && moved.history.is_empty(),
         })?;
         outcome.saved(|moved| moved)
+    }
+
+    fn maintain(
+        &mut self,
+        attempt: &Attempt<'_>,
+        operator: &OperatorProof,
+        retention: Retention,
+        rows: i64,
+    ) -> Result<Saved<MaintenanceBatch>, StoreError> {
+        let noted = Noted::of(attempt, None);
+        let outcome: Outcome<MaintenanceRow> = self.call(Maintain {
+            attempt: noted.attempt(),
+            limits: noted.limits(),
+            operator_proof: operator.as_str(),
+            refusals_days: retention.refusals_days,
+            actions_days: retention.actions_days,
+            max_rows: rows,
+        })?;
+        outcome.saved(MaintenanceRow::read)
+    }
+
+    fn keep_partitions(
+        &mut self,
+        operator: &OperatorProof,
+        now: UnixTime,
+        retention: Retention,
+    ) -> Result<Partitions, StoreError> {
+        let row: Admitted<PartitionsRow> = self.call(KeepPartitions {
+            operator_proof: operator.as_str(),
+            moment: now.seconds(),
+            refusals_days: retention.refusals_days,
+            actions_days: retention.actions_days,
+        })?;
+        row.answer().map(PartitionsRow::read)
+    }
+
+    fn find_names(
+        &mut self,
+        operator: &OperatorProof,
+        now: UnixTime,
+        rows: i64,
+    ) -> Result<Vec<NamedEntry>, StoreError> {
+        let operator_proof = operator.as_str();
+        let rows: Admitted<Vec<NamesRow>> =
+            self.call(FindNames { operator_proof, moment: now.seconds(), max_rows: rows })?;
+        Ok(rows.answer()?.into_iter().map(NamesRow::read).collect())
+    }
+
+    fn mask_names(
+        &mut self,
+        operator: &OperatorProof,
+        now: UnixTime,
+        masked: &[NamedEntry],
+    ) -> Result<i64, StoreError> {
+        let (operator_proof, masked) = (operator.as_str(), parameters::masked_names(masked));
+        let changed: Admitted<i64> = self.call(MaskNames { operator_proof, moment: now.seconds(), masked: &masked })?;
+        changed.answer()
+    }
+
+    fn count_accounts(&mut self, operator: &OperatorProof, now: UnixTime, max_age: Age) -> Result<(), StoreError> {
+        let (operator_proof, moment) = (operator.as_str(), now.seconds());
+        let max_age = i64::try_from(max_age.seconds()).unwrap_or(i64::MAX);
+        let counted: Admitted<()> = self.call(CountAccounts { operator_proof, moment, max_age })?;
+        counted.answer()
+    }
+
+    fn roll_up_attempts(&mut self, rows: i64) -> Result<(), StoreError> {
+        self.call(RollUpAttempts { max_rows: rows }).map(|_: i64| ())
+    }
+
+    fn read_metrics(&mut self, now: UnixTime) -> Result<Metrics, StoreError> {
+        let row: MetricsRow = self.call(ReadMetrics { moment: now.seconds() })?;
+        Ok(row.read())
     }
 
     fn read_health(&mut self) -> Result<HealthReading, StoreError> {

@@ -9,9 +9,11 @@ use crate::platform::{SystemClock, SystemRng};
 use crate::send::send_response;
 use crate::session_cookie;
 use crate::trace;
-use cofrap_accounts::{Env, GenerationKeys, Policy, Store, StoreError, check_health};
+use cofrap_accounts::{Env, GenerationKeys, Policy, Store, StoreError, check_health, read_metrics};
 use cofrap_api::frontend::{self, Site, Visit};
-use cofrap_api::{BodyIs, Call, Code, Problem, Route, SessionChange, SessionUse, health, jwks, not_found, openapi};
+use cofrap_api::{
+    BodyIs, Call, Code, Problem, Route, SessionChange, SessionUse, health, jwks, metrics, not_found, openapi,
+};
 use cofrap_crypto::TokenKeys;
 use serde::Serialize;
 use spin_sdk::http::{Headers, IncomingRequest, OutgoingResponse, ResponseOutparam};
@@ -102,6 +104,22 @@ pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
         let wrong = settings.err().or(keys.as_ref().and_then(|keys| keys.as_ref().err()));
         let cause = wrong.map(ToString::to_string).or_else(|| missing.map(|error| error.to_string()));
         to_json(&health::answer(&health, SCHEMA_VERSION, &settings, cause)?)
+    })
+    .await;
+}
+
+/// Serves what a monitoring system asks for, as its text.
+pub async fn serve_metrics(request: IncomingRequest, out: ResponseOutparam) {
+    respond(request, out, metrics::METHODS, SessionUse::Ignored, |arrival, settings, _| {
+        let mut env = open_env(arrival, usable(settings)?)?;
+        let metrics = read_metrics(&mut env, &arrival.bearer())?;
+        let mut answer = Answer::json(200, metrics::render(&metrics, SCHEMA_VERSION)?.into_bytes());
+        for (name, value) in &mut answer.headers {
+            if name == "content-type" {
+                *value = metrics::CONTENT_TYPE.into();
+            }
+        }
+        Ok(answer)
     })
     .await;
 }

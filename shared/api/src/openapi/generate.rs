@@ -3,8 +3,8 @@
 use crate::problem::{Expired, Locked, NotAuthenticated, Weak};
 use crate::{
     activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
-    generate_mfa_v2, generate_password, generate_password_v2, health, jwks, rotate_keys, second_factor, session,
-    sessions, verify_mfa,
+    generate_mfa_v2, generate_password, generate_password_v2, health, jwks, maintain, rotate_keys, second_factor,
+    session, sessions, verify_mfa,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
@@ -40,6 +40,7 @@ enum Bearer {
     SessionOrOperator,
     OperatorMaybe,
     Operator,
+    Monitoring,
 }
 
 impl Operation {
@@ -262,6 +263,27 @@ fn of_operators(types: &mut SchemaGenerator) -> Vec<Operation> {
                 types.subschema_for::<rotate_keys::Response>(),
             )
         },
+        Operation {
+            request: Some(types.subschema_for::<maintain::Request>()),
+            errors: &[401, 404, 429],
+            bearer: Bearer::Operator,
+            ..Operation::new(
+                "/function/maintain",
+                "post",
+                "A batch of maintenance: partitions of the audit, what is older than it is kept, counts; 404 where there is no operator's token",
+                types.subschema_for::<maintain::Response>(),
+            )
+        },
+        Operation {
+            errors: &[404],
+            bearer: Bearer::Monitoring,
+            ..Operation::new(
+                "/metrics",
+                "get",
+                "What a monitoring system asks for, in the text format of Prometheus; 404 unless its token is configured and shown",
+                Schema::from(Map::from_iter([("type".to_owned(), json!("string"))])),
+            )
+        },
         Operation::new(
             "/function/health",
             "get",
@@ -336,6 +358,7 @@ pub fn document() -> Value {
                                     that is the host which is asked, and `Content-Type: application/json` even without a body.",
                 },
                 "operator": { "type": "http", "scheme": "bearer" },
+                "monitoring": { "type": "http", "scheme": "bearer" },
             },
         },
     })
@@ -343,7 +366,12 @@ pub fn document() -> Value {
 
 fn describe(operation: &Operation) -> Value {
     let json_answer = |description: &str, schema: &Value| json!({ "description": description, "content": { "application/json": { "schema": schema } } });
-    let mut responses = Map::from_iter([("200".to_owned(), json_answer("Done", operation.answer.as_value()))]);
+    let done = if operation.path == "/metrics" {
+        json!({ "description": "Done", "content": { "text/plain": { "schema": operation.answer } } })
+    } else {
+        json_answer("Done", operation.answer.as_value())
+    };
+    let mut responses = Map::from_iter([("200".to_owned(), done)]);
     let of_json = if operation.request.is_some() { &OF_JSON[..] } else { &[] };
     for status in operation.errors.iter().chain(&COMMON).chain(of_json) {
         let name = match (status, operation.path) {
@@ -387,6 +415,7 @@ fn describe(operation: &Operation) -> Value {
         Bearer::Nobody => {}
         Bearer::Session => described["security"] = json!([{ "session": [] }, { "cookie": [] }]),
         Bearer::Operator => described["security"] = json!([{ "operator": [] }]),
+        Bearer::Monitoring => described["security"] = json!([{ "monitoring": [] }]),
         Bearer::OperatorMaybe => described["security"] = json!([{}, { "operator": [] }]),
         Bearer::SessionOrOperator => {
             described["security"] = json!([{}, { "session": [] }, { "cookie": [] }, { "operator": [] }]);
@@ -460,6 +489,7 @@ fn bearer_line(security: &Value) -> &'static str {
         }
         (true, false) => "\nTakes `Authorization: Bearer` with a session, or a browser's cookie.\n",
         (false, true) => "\nTakes `Authorization: Bearer` with the operator's token.\n",
+        (false, false) if takes("monitoring") => "\nTakes `Authorization: Bearer` with `metrics_token`.\n",
         (false, false) => "",
     }
 }

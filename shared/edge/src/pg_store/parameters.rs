@@ -1,13 +1,15 @@
 //! What the database's functions are given, where several are given the same.
 
+use super::rows::NamesRow;
 use super::{calls, columns};
 use cofrap_accounts::{
     Account, AccountId, Attempt, CredentialChange, Expiry, FIRST_LOCK, GENERATION_WINDOW, Grant, LONGEST_LOCK,
-    MovedSecret, MovedSecrets, NAME_MEMORY, PreviousBecomes, ProofKind, ProvenFactor, ProvenLogin, Tally, UnixTime,
-    UserAgent,
+    MovedSecret, MovedSecrets, NAME_MEMORY, NamedEntry, PreviousBecomes, ProofKind, ProvenFactor, ProvenLogin, Tally,
+    UnixTime, UserAgent,
 };
 use cofrap_crypto::{Binding, KeyId, TotpStep};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// An attempt, as its audit row and the limits have it.
 pub(super) struct Noted<'a> {
@@ -31,6 +33,7 @@ impl<'a> Noted<'a> {
             moment: attempt.at.seconds(),
             account: self.account.map(|account| account.0),
             proof: attempt.proof.map(ProofKind::as_str),
+            route: attempt.caller.route.as_deref(),
         }
     }
 
@@ -180,6 +183,8 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<i64>,
@@ -191,9 +196,21 @@ pub(super) fn details(attempt: &Attempt<'_>, session: Option<&str>, epoch: i64) 
         username: attempt.username,
         known: true,
         proof: attempt.proof.map(ProofKind::as_str),
+        route: attempt.caller.route.as_deref(),
         session,
         epoch: session.map(|_| epoch),
     })
+}
+
+/// Rows of the audit as `mask_names.sql` reads them.
+pub(super) fn masked_names(masked: &[NamedEntry]) -> String {
+    let names = |names: &Vec<(String, bool)>| names.iter().cloned().collect::<BTreeMap<_, _>>();
+    let rows = masked.iter().map(|entry| NamesRow {
+        id: entry.id,
+        username: entry.username.clone(),
+        names: entry.names.as_ref().map(names),
+    });
+    json(&rows.collect::<Vec<_>>())
 }
 
 fn json(value: &impl Serialize) -> String {

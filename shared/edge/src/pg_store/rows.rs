@@ -1,12 +1,14 @@
 //! What the database's functions answer: JSON, one text. What cannot be read is located, and never shown.
 
 use cofrap_accounts::{
-    Access, Account, AccountId, AuditEntry, Counters, Expiry, Found, HealthReading, OpenSession, Operator, Origin,
-    PastPassword, PendingSecondFactor, PreviousPassword, Reading, Saved, SecondFactor, SessionAccount, StaleBatch,
+    Access, Account, AccountGauges, AccountId, AttemptCount, AuditEntry, Counters, Expiry, Found, HealthReading,
+    MaintenanceBatch, Metrics, NamedEntry, OpenSession, Operator, Origin, Partitions, PastPassword,
+    PendingSecondFactor, PreviousPassword, Reading, Saved, SecondFactor, SequenceUse, SessionAccount, StaleBatch,
     Standing, State, StoreError, StoredKeys, Subjects, Throttles, UnixTime, Window,
 };
 use cofrap_crypto::{Binding, Identity, KeyId, Sealed, SessionId, TotpStep};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a writing function came to.
 #[derive(Deserialize)]
@@ -304,6 +306,72 @@ pub(super) struct EntryRow {
     success: bool,
     reason: Option<String>,
     proof: Option<String>,
+    route: Option<String>,
+    attempts: Option<i64>,
+    names: Option<Vec<String>>,
+    more_names: Option<i64>,
+}
+
+/// What `maintain.sql` has done.
+#[derive(Deserialize)]
+pub(super) struct MaintenanceRow {
+    locked_minutes: i64,
+    counted: i64,
+    refusals: i64,
+    actions: i64,
+    counters: i64,
+    sessions: i64,
+    accounts: Vec<String>,
+    clocks_differ: bool,
+    more: bool,
+}
+
+/// What `keep_partitions.sql` has done.
+#[derive(Deserialize)]
+pub(super) struct PartitionsRow {
+    made: Vec<String>,
+    dropped: Vec<String>,
+    busy: Vec<String>,
+}
+
+/// A row of the audit with names, as `find_names.sql` writes it and `mask_names.sql` reads it.
+#[derive(Deserialize, Serialize)]
+pub(super) struct NamesRow {
+    pub(super) id: i64,
+    pub(super) username: Option<String>,
+    pub(super) names: Option<BTreeMap<String, bool>>,
+}
+
+/// What `read_metrics.sql` answers.
+#[derive(Deserialize)]
+pub(super) struct MetricsRow {
+    attempts: Vec<AttemptsRow>,
+    sequences: Vec<SequenceRow>,
+    audit_rows: i64,
+    audit_bytes: i64,
+    database_bytes: i64,
+    clock_offset: f64,
+    connections: i64,
+    connections_limit: i64,
+    gauges: Option<BTreeMap<String, BTreeMap<String, i64>>>,
+    gauges_at: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct AttemptsRow {
+    action: String,
+    route: String,
+    success: bool,
+    reason: String,
+    locks: String,
+    total: u64,
+}
+
+#[derive(Deserialize)]
+struct SequenceRow {
+    table: String,
+    last: i64,
+    largest: i64,
 }
 
 fn account(row: AccountRow, database_identity: &str) -> Result<Account, StoreError> {
@@ -377,6 +445,71 @@ impl EntryRow {
             success: self.success,
             reason: self.reason,
             proof: self.proof,
+            route: self.route,
+            attempts: self.attempts,
+            names: self.names,
+            more_names: self.more_names,
+        }
+    }
+}
+
+impl MaintenanceRow {
+    pub(super) fn read(self) -> MaintenanceBatch {
+        MaintenanceBatch {
+            locked_minutes: self.locked_minutes,
+            counted: self.counted,
+            refusals: self.refusals,
+            actions: self.actions,
+            counters: self.counters,
+            sessions: self.sessions,
+            accounts: self.accounts,
+            clocks_differ: self.clocks_differ,
+            has_more: self.more,
+        }
+    }
+}
+
+impl PartitionsRow {
+    pub(super) fn read(self) -> Partitions {
+        Partitions { made: self.made, dropped: self.dropped, busy: self.busy }
+    }
+}
+
+impl NamesRow {
+    pub(super) fn read(self) -> NamedEntry {
+        NamedEntry { id: self.id, username: self.username, names: self.names.map(|names| names.into_iter().collect()) }
+    }
+}
+
+impl MetricsRow {
+    pub(super) fn read(self) -> Metrics {
+        let attempts = self.attempts.into_iter().map(|row| AttemptCount {
+            action: row.action,
+            route: row.route,
+            success: row.success,
+            reason: row.reason,
+            // Other programs may have written anything.
+            locks: serde_json::from_str(&row.locks).unwrap_or_default(),
+            total: row.total,
+        });
+        let sequences = self.sequences.into_iter().map(|row| SequenceUse {
+            table: row.table,
+            last: row.last,
+            largest: row.largest,
+        });
+        Metrics {
+            attempts: attempts.collect(),
+            sequences: sequences.collect(),
+            audit_rows: self.audit_rows,
+            audit_bytes: self.audit_bytes,
+            database_bytes: self.database_bytes,
+            clock_offset: self.clock_offset,
+            connections: self.connections,
+            connections_limit: self.connections_limit,
+            accounts: self
+                .gauges
+                .zip(self.gauges_at)
+                .map(|(groups, at)| AccountGauges { at: UnixTime::from_seconds(at), groups }),
         }
     }
 }

@@ -1,0 +1,142 @@
+//! Prepares the audit of version 8 and before for being the first partition of version 9's, while everybody goes on writing it: what
+//! takes long is done in batches or beside the writers, and what locks the table (`V9__audit_partitions.sql`) looks at no row.
+
+use crate::{SCHEMA_VERSION, refused, schema_of};
+use anyhow::{Context, Result, bail};
+use tokio_postgres::Client;
+
+/// The last version whose audit is one table.
+pub(crate) const BEFORE: i32 = 8;
+
+/// Rows of a batch: each is a transaction, and so a wait of that length at most for who wants to change the same rows.
+const BATCH: i64 = 20_000;
+
+/// New rows get both numbers from here on, and a time.
+const START: &str = "
+    CREATE SCHEMA IF NOT EXISTS cofrap_audit;
+    ALTER TABLE public.auth_logs_v2 ADD COLUMN IF NOT EXISTS wide_id BIGINT, ADD COLUMN IF NOT EXISTS xact_id BIGINT;
+    CREATE TABLE IF NOT EXISTS public.audit_beyond (LIKE public.auth_logs_v2 INCLUDING DEFAULTS);
+    CREATE OR REPLACE FUNCTION public.prepare_audit_row() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+        NEW.wide_id := NEW.id;
+        NEW.created_at := coalesce(NEW.created_at, now() AT TIME ZONE 'UTC');
+        RETURN NEW;
+    END $$;
+    DROP TRIGGER IF EXISTS prepare_audit_row ON public.auth_logs_v2;
+    CREATE TRIGGER prepare_audit_row BEFORE INSERT ON public.auth_logs_v2
+        FOR EACH ROW EXECUTE FUNCTION public.prepare_audit_row();
+    ALTER TABLE public.auth_logs_v2 DROP CONSTRAINT IF EXISTS audit_numbered, DROP CONSTRAINT IF EXISTS audit_before";
+
+/// Gives the rows of a batch their wide numbers; how far it came, by the old ones.
+const WIDEN: &str = "
+    WITH batch AS (SELECT l.id FROM public.auth_logs_v2 l WHERE l.id > $1::int8 ORDER BY l.id LIMIT $2::int8),
+    widened AS (
+        UPDATE public.auth_logs_v2 l SET wide_id = l.id, created_at = coalesce(l.created_at, now() AT TIME ZONE 'UTC')
+        FROM batch b WHERE l.id = b.id AND (l.wide_id IS NULL OR l.created_at IS NULL))
+    SELECT max(id)::int8, count(*)::int8 FROM batch";
+
+/// Those of `V9__audit_partitions.sql`, which adopts them, and the unique one of a partition.
+const INDEXES: [(&str, &str); 7] = [
+    ("before_id", "CREATE UNIQUE INDEX CONCURRENTLY before_id ON public.auth_logs_v2 (wide_id)"),
+    ("before_account", "CREATE INDEX CONCURRENTLY before_account ON public.auth_logs_v2 (user_id, wide_id)"),
+    (
+        "before_nobody",
+        "CREATE INDEX CONCURRENTLY before_nobody ON public.auth_logs_v2 (left(details ->> 'username', 50), wide_id) WHERE user_id IS NULL",
+    ),
+    (
+        "before_refusals",
+        "CREATE INDEX CONCURRENTLY before_refusals ON public.auth_logs_v2 (created_at) WHERE NOT success",
+    ),
+    (
+        "before_names",
+        "CREATE INDEX CONCURRENTLY before_names ON public.auth_logs_v2 (created_at)
+         WHERE NOT success AND details ->> 'masked' IS NULL AND coalesce(details ->> 'known', 'false') <> 'true'
+               AND (details ->> 'username' IS NOT NULL OR details ->> 'names' IS NOT NULL)",
+    ),
+    ("before_created_at", "CREATE INDEX CONCURRENTLY before_created_at ON public.auth_logs_v2 USING brin (created_at)"),
+    (
+        "before_xact_id",
+        "CREATE INDEX CONCURRENTLY before_xact_id ON public.auth_logs_v2 (xact_id) WHERE xact_id IS NOT NULL",
+    ),
+];
+
+/// The month after tomorrow's: whatever a clock writes until the table is locked lies before it. Rows beyond it go to a table of their own, which
+/// becomes the partition of what no month holds.
+const SET_BOUND: &str = "
+    DO $$ DECLARE bound timestamp := date_trunc('month', now() AT TIME ZONE 'UTC' + interval '1 day') + interval '1 month';
+    BEGIN
+        LOCK TABLE public.auth_logs_v2 IN SHARE ROW EXCLUSIVE MODE;
+        WITH beyond AS (DELETE FROM public.auth_logs_v2 l WHERE l.created_at >= bound RETURNING l.*)
+        INSERT INTO public.audit_beyond SELECT b.* FROM beyond b;
+        EXECUTE format('ALTER TABLE public.auth_logs_v2 ADD CONSTRAINT audit_before CHECK (created_at IS NOT NULL AND created_at < %L) NOT VALID', bound);
+        ALTER TABLE public.auth_logs_v2 ADD CONSTRAINT audit_numbered CHECK (wide_id IS NOT NULL) NOT VALID;
+    END $$";
+
+/// Does it, and says how far it has come. What an earlier run did is not done again.
+pub(crate) async fn prepare(client: &Client, progress: impl Fn(&str)) -> Result<()> {
+    let is_partitioned = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'public.auth_logs_v2'::regclass";
+    if client.query_one(is_partitioned, &[]).await.map_err(refused)?.get(0) {
+        return Ok(());
+    }
+    refuse_dependents(client).await?;
+    client.batch_execute(START).await.map_err(refused).context("cannot prepare the audit")?;
+    let (mut last, mut done, mut said) = (i64::MIN, 0, 0);
+    loop {
+        let row = client
+            .query_one(WIDEN, &[&last, &BATCH])
+            .await
+            .map_err(refused)
+            .context("cannot widen the audit's numbers")?;
+        let Some(reached) = row.get(0) else { break };
+        last = reached;
+        done += row.get::<_, i64>(1);
+        if done >= said + 500_000 {
+            said = done;
+            progress(&format!("{done} rows of the audit have wide numbers"));
+        }
+    }
+    for (name, statement) in INDEXES {
+        let is_valid = "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass('public.' || $1::text)";
+        match client.query_opt(is_valid, &[&name]).await.map_err(refused)?.map(|row| row.get::<_, bool>(0)) {
+            Some(true) => continue,
+            // An earlier run was cut off.
+            Some(false) => client.batch_execute(&format!("DROP INDEX public.{name}")).await.map_err(refused)?,
+            None => {}
+        }
+        if done > 500_000 {
+            progress(&format!("the index {name} is built"));
+        }
+        client
+            .batch_execute(statement)
+            .await
+            .map_err(refused)
+            .with_context(|| format!("cannot build the index {name}"))?;
+    }
+    client.batch_execute(SET_BOUND).await.map_err(refused).context("cannot bound the audit's first partition")?;
+    let validate =
+        "ALTER TABLE public.auth_logs_v2 VALIDATE CONSTRAINT audit_before, VALIDATE CONSTRAINT audit_numbered";
+    client.batch_execute(validate).await.map_err(refused).context("cannot check the audit's rows")
+}
+
+/// Makes the partitions of the months to come.
+pub(crate) async fn make_partitions(client: &Client) -> Result<()> {
+    let call = format!("SELECT {}.keep_partitions('', 0, 0, 0)", schema_of(SCHEMA_VERSION));
+    client.query_one(&call, &[]).await.map_err(refused).context("cannot make the audit's partitions").map(|_| ())
+}
+
+/// Views and foreign keys of other programs would go on with the old table, which is one partition then.
+async fn refuse_dependents(client: &Client) -> Result<()> {
+    let dependents = "
+        SELECT string_agg(DISTINCT name, ', ') FROM (
+            SELECT r.ev_class::regclass::text AS name FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+            WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = 'public.auth_logs_v2'::regclass
+                  AND r.ev_class <> 'public.auth_logs_v2'::regclass
+            UNION ALL SELECT c.conrelid::regclass::text FROM pg_constraint c
+            WHERE c.contype = 'f' AND c.confrelid = 'public.auth_logs_v2'::regclass) dependents";
+    match client.query_one(dependents, &[]).await.map_err(refused)?.get::<_, Option<String>>(0) {
+        Some(names) => bail!(
+            "auth_logs_v2 becomes a partitioned table, and {names} depends on it: drop it, and make it anew afterwards"
+        ),
+        None => Ok(()),
+    }
+}

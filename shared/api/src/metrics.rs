@@ -1,0 +1,179 @@
+//! `GET /metrics`: what a monitoring system asks for, in the text format of Prometheus.
+
+use crate::Problem;
+use cofrap_accounts::{AttemptCount, Metrics};
+use prometheus::{Encoder, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+/// The methods that it has.
+pub const METHODS: &[&str] = &["GET"];
+
+/// The media type of the text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The metrics as text.
+///
+/// # Errors
+/// [`crate::Code::Unavailable`] where a metric is declared twice, which would be a mistake here.
+pub fn render(metrics: &Metrics, schema_version: i64) -> Result<String, Problem> {
+    let page = Page::default();
+    page.write(metrics, schema_version).map_err(Problem::unavailable)?;
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&page.registry.gather(), &mut text).map_err(Problem::unavailable)?;
+    String::from_utf8(text).map_err(Problem::unavailable)
+}
+
+/// What is written so far. Functions keep no counters: each page is made anew, of what the database says.
+#[derive(Default)]
+struct Page {
+    registry: Registry,
+}
+
+impl Page {
+    fn write(&self, metrics: &Metrics, schema_version: i64) -> prometheus::Result<()> {
+        self.attempts(&metrics.attempts)?;
+        self.server(metrics)?;
+        self.accounts(metrics)?;
+        let build = self.gauge("cofrap_build_info", "Always 1; the version of the functions.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let schema =
+            self.gauge("cofrap_schema_version", "The version of the database's schema that the functions call.", &[])?;
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        schema.with_label_values::<&str>(&[]).set(schema_version as f64);
+        Ok(())
+    }
+
+    fn attempts(&self, attempts: &[AttemptCount]) -> prometheus::Result<()> {
+        let all = self.counter(
+            "cofrap_attempts_total",
+            "Attempts, by what was asked, which function was asked, what it came to, and the reason of a refusal.",
+            &["action", "route", "outcome", "reason"],
+        )?;
+        let issuances =
+            self.counter("cofrap_issuances_total", "Credentials that were generated or chosen.", &["credential"])?;
+        let expirations =
+            self.counter("cofrap_expirations_total", "Logins that were right, with a factor that was too old.", &[])?;
+        let locks =
+            self.counter("cofrap_locks_total", "Locks that a failed attempt set, by what was locked.", &["scope"])?;
+        let throttled = self.counter(
+            "cofrap_throttled_total",
+            "Attempts that were refused without being judged, because a limit was reached before.",
+            &["route"],
+        )?;
+        // Series that are there from the start have a rate from their first event on.
+        for credential in ["password", "second_factor"] {
+            issuances.with_label_values(&[credential]);
+        }
+        expirations.with_label_values::<&str>(&[]);
+        for scope in ["account", "address", "codes"] {
+            locks.with_label_values(&[scope]);
+        }
+        for outcome in ["success", "refused"] {
+            let reason = if outcome == "success" { "" } else { "wrong_password" };
+            all.with_label_values(&["login", "authenticate-user-v2", outcome, reason]);
+        }
+        for attempt in attempts {
+            let AttemptCount { action, route, success, reason, locks: locked, total } = attempt;
+            let outcome = if *success { "success" } else { "refused" };
+            all.with_label_values(&[action.as_str(), route, outcome, reason]).inc_by(*total);
+            match action.as_str() {
+                "password_generated" | "account_created" if *success => {
+                    issuances.with_label_values(&["password"]).inc_by(*total);
+                }
+                "2fa_generated" if *success => issuances.with_label_values(&["second_factor"]).inc_by(*total),
+                "password_expired" => expirations.with_label_values::<&str>(&[]).inc_by(*total),
+                _ => {}
+            }
+            for scope in
+                ["account", "address", "codes"].iter().filter(|scope| locked.iter().any(|lock| lock == **scope))
+            {
+                locks.with_label_values(&[*scope]).inc_by(*total);
+            }
+            if reason == "too_many_attempts" {
+                throttled.with_label_values(&[route]).inc_by(*total);
+            }
+        }
+        Ok(())
+    }
+
+    fn server(&self, metrics: &Metrics) -> prometheus::Result<()> {
+        for (name, help, value) in [
+            ("cofrap_audit_rows", "Rows of the audit, as the database estimates them.", metrics.audit_rows),
+            ("cofrap_audit_bytes", "Bytes of the audit, its indexes included.", metrics.audit_bytes),
+            ("cofrap_database_bytes", "Bytes of the database.", metrics.database_bytes),
+            ("cofrap_database_connections", "Connections to the database's server.", metrics.connections),
+            (
+                "cofrap_database_connections_limit",
+                "The most connections that the server takes.",
+                metrics.connections_limit,
+            ),
+        ] {
+            self.count(name, help, &[])?.with_label_values::<&str>(&[]).set(value);
+        }
+        let offset =
+            self.gauge("cofrap_clock_offset_seconds", "How far the functions' clock is ahead of the database's.", &[])?;
+        offset.with_label_values::<&str>(&[]).set(metrics.clock_offset);
+        let left = self.gauge(
+            "cofrap_sequence_remaining_ratio",
+            "The part of a table's numbers that is not used yet.",
+            &["table"],
+        )?;
+        for sequence in &metrics.sequences {
+            #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+            let used = sequence.last as f64 / sequence.largest as f64;
+            left.with_label_values(&[&sequence.table]).set(1.0 - used);
+        }
+        Ok(())
+    }
+
+    fn accounts(&self, metrics: &Metrics) -> prometheus::Result<()> {
+        let Some(accounts) = &metrics.accounts else { return Ok(()) };
+        for (group, name, help, label) in [
+            ("accounts", "cofrap_accounts", "Accounts, by where they stand.", "state"),
+            ("second_factors", "cofrap_second_factors", "Accounts, by what second factor they have.", "state"),
+            ("passwords", "cofrap_passwords", "Passwords of active accounts, by how soon they are too old.", "expires"),
+            (
+                "second_factor_ages",
+                "cofrap_second_factors_in_force",
+                "Second factors of active accounts, by how soon they are too old.",
+                "expires",
+            ),
+            ("keys", "cofrap_secrets", "Stored secrets, by the name of the key that sealed them.", "key"),
+            (
+                "flags",
+                "cofrap_accounts_flagged",
+                "Accounts that are marked as expired, or have a secret without a binding.",
+                "flag",
+            ),
+        ] {
+            let family = self.count(name, help, &[label])?;
+            for (value, number) in accounts.groups.get(group).into_iter().flatten() {
+                family.with_label_values(&[value]).set(*number);
+            }
+        }
+        let at = self.count(
+            "cofrap_accounts_counted_timestamp_seconds",
+            "When maintenance counted the accounts, in seconds since the Unix epoch.",
+            &[],
+        )?;
+        at.with_label_values::<&str>(&[]).set(accounts.at.seconds());
+        Ok(())
+    }
+
+    fn counter(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn count(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        let family = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn gauge(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        let family = GaugeVec::new(Opts::new(name, help), labels)?;
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+}
