@@ -179,7 +179,7 @@ async fn treat(client: &mut Client, now: UnixTime, skip: u32, export: &[Lost]) -
         .map_err(refused)?;
     // As a number that was given: a sequence that was never asked counts as one that lags.
     let number = "SELECT setval(pg_get_serial_sequence('public.users_v2', 'id')::regclass,
-                                greatest($1::int8 - 1, pg_sequence_last_value(pg_get_serial_sequence('public.users_v2', 'id')::regclass))) + 1";
+                                greatest($1::int8 - 1, 1, pg_sequence_last_value(pg_get_serial_sequence('public.users_v2', 'id')::regclass))) + 1";
     let next_number = transaction.query_one(number, &[&next_number]).await.map_err(refused)?.get(0);
     let note = "INSERT INTO public.auth_logs_v2 (action, success, created_at, details)
                 VALUES ('database_restored', TRUE, to_timestamp($1::float8) AT TIME ZONE 'UTC',

@@ -42,6 +42,7 @@ async fn an_entry_has_time_address_agent_action_outcome_and_the_real_reason() {
     let expected = json!({
         "id": null, "at": app.clock.now(), "action": "login", "username": "nobody", "user_id": null,
         "ip_address": "127.0.0.1", "user_agent": null, "success": false, "reason": "unknown_user", "proof": null,
+        "route": "authenticate-user-v2",
     });
     assert_eq!(entry, expected);
 }

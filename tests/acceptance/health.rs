@@ -12,7 +12,7 @@ async fn all_is_well_when_the_database_answers_the_schema_is_current_and_the_key
     let app = TestApp::start().await;
     let settings = "policy=strict registration=open accept_unbound_rows=true password_max_age_seconds=15768000 \
                     trusted_proxy_hops=0 account_failures_limit=5 otp_failures_limit=20 ip_failures_limit=30 \
-                    ip_failures_window_seconds=300 ip_generations_limit=100";
+                    ip_failures_window_seconds=300 ip_generations_limit=100 audit_refusals_days=90 audit_actions_days=400";
     let well = json!({
         "status": "ok", "database": "ok", "schema": "ok", "keys": "ok", "policy": "strict", "settings": settings,
         "expected_schema": schema_of(SCHEMA_VERSION), "schemas": [schema_of(SCHEMA_VERSION)], "sequences": "ok"

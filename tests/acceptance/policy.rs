@@ -109,7 +109,7 @@ async fn legacy_weakens_no_throttling_and_no_audit() {
         app.authenticate("michel.ranu", "wrong", "000000").await.problem(401, "invalid_credentials");
     }
     app.authenticate("michel.ranu", "wrong", "000000").await.problem(429, "too_many_attempts");
-    assert_eq!(app.database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'login'").await, 7);
+    assert_eq!(app.attempts("action = 'login'").await, 7);
 }
 
 #[tokio::test]

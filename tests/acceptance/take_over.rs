@@ -266,7 +266,7 @@ async fn a_dry_run_says_what_the_take_over_then_does_and_changes_nothing() {
     let before = (table(&database, "users").await, table(&database, "users_v2").await);
     let planned = plan_take_over(&database.client, &keyring(), now(), Expire::Imported).await.unwrap();
     assert_eq!(said(&planned), expected);
-    assert_eq!(pending(&database.client).await.unwrap().len(), 8);
+    assert_eq!(pending(&database.client).await.unwrap().len(), 9);
     assert_eq!((table(&database, "users").await, table(&database, "users_v2").await), before);
     assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 3);
 

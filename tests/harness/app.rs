@@ -62,8 +62,8 @@ pub struct TestApp {
 }
 
 /// Every variable of the functions.
-const VARIABLES: [&str; 6] =
-    ["database_url", "database_host", "encryption_key", "jwt_secret", "admin_token", "settings"];
+const VARIABLES: [&str; 7] =
+    ["database_url", "database_host", "encryption_key", "jwt_secret", "admin_token", "metrics_token", "settings"];
 
 /// What one test sets otherwise.
 #[derive(Default)]
@@ -433,6 +433,16 @@ impl TestApp {
         let mut person = self.provisional_account(username).await;
         person.log_in().await.ok();
         person
+    }
+
+    /// How many attempts the audit has of some rows, once the minutes of what is locked are over: the clock moves on by two.
+    pub async fn attempts(&self, which: &str) -> i64 {
+        self.clock.advance(120);
+        self.request_as(ADMIN_TOKEN, Method::GET, "/function/audit-log").await.ok();
+        let attempts = format!(
+            "SELECT coalesce(sum(coalesce((details ->> 'attempts')::int8, 1)), 0)::int8 FROM auth_logs_v2 WHERE {which}"
+        );
+        self.database.count(&attempts).await
     }
 
     /// What the functions printed so far.

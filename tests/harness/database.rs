@@ -64,7 +64,7 @@ impl TestServer {
         admin.batch_execute(&format!("CREATE DATABASE {name} {from}")).await.expect("a database");
         // Rights on a database are not cloned with it.
         let close = format!(
-            "REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO {}",
+            "REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO {}, {TEMPLATE}_owner",
             FUNCTIONS.0
         );
         admin.batch_execute(&close).await.expect("revoked");

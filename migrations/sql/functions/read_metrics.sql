@@ -32,7 +32,7 @@ BEGIN
             WHERE i.inhparent = 'public.auth_logs_v2'::regclass),
         'database_bytes', pg_database_size(current_database()),
         'clock_offset', cofrap.clock_offset(moment),
-        'connections', (SELECT count(*) FROM pg_stat_activity a WHERE a.backend_type = 'client backend'),
+        'connections', (SELECT count(*) FROM pg_stat_activity a WHERE a.datid IS NOT NULL),
         'connections_limit', current_setting('max_connections')::int8,
         'gauges', (SELECT g.gauges FROM public.account_gauges g),
         'gauges_at', (SELECT g.counted_at FROM public.account_gauges g)

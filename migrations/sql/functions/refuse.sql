@@ -49,7 +49,18 @@ BEGIN
     IF NOT cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN
-        outcome := 'too_many_attempts';
+        -- Somebody else reached the limit meanwhile: it is one more attempt on what is locked.
+        PERFORM cofrap.count_locked(
+            action, given_name, caller_address, agent, moment, account, route,
+            coalesce(CASE WHEN EXISTS (
+                SELECT FROM public.throttles t
+                WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment) THEN name_subject END,
+                address_subject, generations_subject, name_subject),
+            CASE WHEN EXISTS (
+                SELECT FROM public.throttles t
+                WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment) THEN 'account' ELSE 'address' END);
+        answer := '"too_many_attempts"';
+        RETURN;
     ELSIF is_wrong_code OR step IS NOT NULL THEN
         UPDATE public.users_v2 u SET
             otp_failures = u.otp_failures + is_wrong_code::int4, mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END

@@ -1,0 +1,127 @@
+//! The audit of version 8 becomes the first partition of today's, with its rows, its rights and everybody who writes it.
+
+use cofrap_migrations::{migrate, migrate_tables_to};
+use cofrap_tests::{Database, TestServer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const FUNCTIONS_OF_VERSION_8: &str = include_str!("../fixtures/functions_of_version_8.sql");
+
+/// A database as version 8 left it, with some rows in the audit.
+async fn of_version_8(rows: i64) -> Database {
+    let database = TestServer::get().await.empty_database().await;
+    migrate_tables_to(&mut database.connect().await, 8).await.unwrap();
+    let (functions, _) = FUNCTIONS_OF_VERSION_8.split_once("\n-- call: ").unwrap();
+    let fill = format!(
+        "CREATE SCHEMA cofrap_8; {functions};
+         INSERT INTO users_v2 (id, username, password, gendate) VALUES (7, 'n7', 'x', 0);
+         INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
+             SELECT CASE n % 2 WHEN 0 THEN 7 END, 'login', n % 3 = 0, jsonb_build_object('username', CASE n % 2 WHEN 0 THEN 'n7' ELSE 'nobody' END),
+                    timestamp '2025-01-01' + n * interval '1 minute'
+             FROM generate_series(1, {rows}) n"
+    );
+    database.client.batch_execute(&fill).await.unwrap();
+    database
+}
+
+#[tokio::test]
+async fn rows_numbers_rights_and_the_functions_of_before_stay() {
+    let database = of_version_8(1000).await;
+    let role = format!("writer_of_{}", database.text("SELECT current_database()::text").await);
+    let more = format!(
+        "INSERT INTO auth_logs_v2 (action, success, created_at) VALUES ('timeless', TRUE, NULL), ('beyond', TRUE, '2199-01-01');
+         CREATE ROLE {role}; GRANT INSERT, SELECT ON auth_logs_v2 TO {role}; GRANT USAGE ON SEQUENCE auth_logs_v2_id_seq TO {role};
+         ALTER SEQUENCE auth_logs_v2_id_seq RESTART 2147483647"
+    );
+    database.client.batch_execute(&more).await.unwrap();
+    let rows = "SELECT md5(string_agg(concat_ws('|', id, user_id, action, ip_address, user_agent, success, details, created_at), '/' ORDER BY id))
+                FROM auth_logs_v2 WHERE action <> 'timeless'";
+    let before = database.text(rows).await;
+    migrate(&mut database.connect().await, |_| {}).await.unwrap();
+    assert_eq!(database.text(rows).await, before);
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE created_at IS NULL").await, 0);
+    assert_eq!(
+        database.text("SELECT tableoid::regclass::text FROM auth_logs_v2 WHERE action = 'beyond'").await,
+        "cofrap_audit.other"
+    );
+    let columns = "SELECT string_agg(attname::text, ' ' ORDER BY attnum) FROM pg_attribute
+                   WHERE attrelid = 'auth_logs_v2'::regclass AND attnum > 0 AND NOT attisdropped";
+    let seed = "id user_id action ip_address user_agent success details created_at xact_id";
+    assert_eq!(database.text(columns).await, seed);
+    // Past the last number of 32 bits, as who had the right.
+    let insert = format!(
+        "SET ROLE {role}; INSERT INTO auth_logs_v2 (action, success) VALUES ('a', TRUE), ('b', TRUE); RESET ROLE"
+    );
+    database.client.batch_execute(&insert).await.unwrap();
+    assert_eq!(database.count("SELECT max(id) FROM auth_logs_v2").await, 2_147_483_648);
+    database.client.batch_execute("DELETE FROM users_v2").await.unwrap();
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE user_id IS NOT NULL").await, 0);
+    // What components of version 8 call.
+    for call in ["read_audit('', 'nobody', NULL, 50)", "read_audit('', NULL, NULL, 50)", "read_health()"] {
+        assert!(database.text(&format!("SELECT cofrap_8.{call}")).await.len() > 50, "{call}");
+    }
+    // No index was built twice, and none is missing.
+    let indexes = "SELECT string_agg(DISTINCT n::text, ' ') FROM (SELECT count(*) AS n FROM pg_index i JOIN pg_inherits p ON p.inhrelid = i.indrelid
+                   WHERE p.inhparent = 'auth_logs_v2'::regclass AND i.indisvalid GROUP BY p.inhrelid) counted";
+    assert_eq!(database.text(indexes).await, "7");
+}
+
+/// While it is prepared others write, and are never kept waiting for long.
+#[tokio::test]
+async fn others_go_on_writing_meanwhile() {
+    let database = of_version_8(60_000).await;
+    let (is_over, writer) = (Arc::new(AtomicBool::new(false)), database.connect().await);
+    let seen = Arc::clone(&is_over);
+    let writing = tokio::spawn(async move {
+        let (mut written, mut longest) = (0_i64, Duration::ZERO);
+        while !seen.load(Ordering::SeqCst) {
+            let started = Instant::now();
+            writer
+                .batch_execute("INSERT INTO auth_logs_v2 (user_id, action, success) VALUES (7, 'meanwhile', TRUE)")
+                .await
+                .unwrap();
+            written += 1;
+            longest = longest.max(started.elapsed());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        (written, longest)
+    });
+    migrate(&mut database.connect().await, |_| {}).await.unwrap();
+    is_over.store(true, Ordering::SeqCst);
+    let (written, longest) = writing.await.unwrap();
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'meanwhile'").await, written);
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2").await, 60_000 + written);
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_taken_up_again() {
+    let database = of_version_8(100).await;
+    let half = "ALTER TABLE auth_logs_v2 ADD COLUMN wide_id BIGINT, ADD COLUMN xact_id BIGINT;
+                UPDATE auth_logs_v2 SET wide_id = id WHERE id < 50;
+                CREATE INDEX before_account ON auth_logs_v2 (user_id, wide_id);
+                CREATE INDEX before_refusals ON auth_logs_v2 (created_at) WHERE NOT success;
+                UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = 'before_refusals'::regclass";
+    database.client.batch_execute(half).await.unwrap();
+    migrate(&mut database.connect().await, |_| {}).await.unwrap();
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2").await, 100);
+}
+
+#[tokio::test]
+async fn a_view_of_somebody_s_is_named_and_nothing_is_done() {
+    let database = of_version_8(10).await;
+    database
+        .client
+        .batch_execute("CREATE VIEW daily AS SELECT created_at::date, count(*) FROM auth_logs_v2 GROUP BY 1")
+        .await
+        .unwrap();
+    let refused = migrate(&mut database.connect().await, |_| {}).await.unwrap_err();
+    assert!(format!("{refused:#}").contains("daily depends on it"), "{refused:#}");
+    assert_eq!(
+        database.count("SELECT count(*) FROM pg_class WHERE oid = 'auth_logs_v2'::regclass AND relkind = 'r'").await,
+        1
+    );
+    database.client.batch_execute("DROP VIEW daily").await.unwrap();
+    migrate(&mut database.connect().await, |_| {}).await.unwrap();
+}
