@@ -1,6 +1,8 @@
 //! What operators read of each request: one line of JSON.
 
-use cofrap_tests::TestApp;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cofrap_tests::{ADMIN_TOKEN, KEY, MAX_AGE, Settings, TestApp};
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -34,6 +36,70 @@ async fn a_line_says_when_how_long_and_how_long_the_database_took() {
     assert!(statements.iter().all(|us| *us > 0) && statements.iter().sum::<u64>() <= whole, "{line}");
     // Who was asked for is the audit's to say.
     assert!(!line.to_string().contains("nobody.there") && !line.to_string().contains("canary"), "{line}");
+}
+
+#[tokio::test]
+async fn a_line_says_what_the_audit_says_the_account_s_number_and_the_real_reason_too() {
+    let app = TestApp::start().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    let account = app.database.count("SELECT id::int8 FROM users_v2").await;
+    let last = || {
+        let line = lines(&app).pop().unwrap();
+        ["action", "outcome", "reason", "account"].map(|name| line[name].clone())
+    };
+    app.clock.advance(30);
+    michel.log_in().await.ok();
+    assert_eq!(last(), [json!("login"), json!("success"), Value::Null, json!(account)]);
+    app.authenticate("michel.ranu", "x", "000000").await.problem(401, "invalid_credentials");
+    assert_eq!(last(), [json!("login"), json!("refused"), json!("wrong_password"), json!(account)]);
+    app.authenticate("nobody", "x", "000000").await.problem(401, "invalid_credentials");
+    assert_eq!(last(), [json!("login"), json!("refused"), json!("unknown_user"), Value::Null]);
+    for _ in 0..5 {
+        app.authenticate("michel.ranu", "x", "000000").await;
+    }
+    assert_eq!(last(), [json!("login"), json!("refused"), json!("too_many_attempts"), json!(account)]);
+    app.request(http::Method::GET, "/function/health").await.ok();
+    assert_eq!(last(), [Value::Null, Value::Null, Value::Null, Value::Null]);
+}
+
+/// Every secret that there is, in every place that keeps something.
+#[tokio::test]
+async fn no_secret_is_in_the_log_the_audit_the_metrics_or_the_database() {
+    let token = "canary-token-of-the-monitoring-system";
+    let app = TestApp::start_with(Settings::variable("metrics_token", token)).await;
+    let mut michel = app.active_account("michel.ranu").await;
+    app.clock.advance(30);
+    let mut secrets = vec![michel.password.clone(), token.to_owned(), ADMIN_TOKEN.to_owned(), KEY.to_string()];
+    secrets.push(michel.session().await);
+    let chosen = app.chosen_account("eve").await;
+    secrets.push(chosen.password.clone());
+    secrets.push(chosen.challenge().await);
+    app.clock.advance(MAX_AGE + 1);
+    let renewal = michel.log_in().await.problem(403, "password_expired");
+    secrets.push(renewal["renewal_token"].as_str().unwrap().to_owned());
+    let uri = app.call_as(secrets.last().unwrap(), "generate-2fa-v2", json!({ "username": "michel.ranu" })).await.ok();
+    let secret = uri.0["provisioning_uri"].as_str().unwrap().split_once("secret=").unwrap().1;
+    secrets.push(secret.split('&').next().unwrap().to_owned());
+    for wrong in ["canary of a wrong password", "canary"] {
+        app.authenticate("michel.ranu", wrong, "987654").await;
+        app.authenticate(wrong, wrong, wrong).await;
+        app.request_as(wrong, http::Method::GET, "/function/audit-log").await;
+        app.request_as(wrong, http::Method::GET, "/metrics").await;
+    }
+    app.call_as(ADMIN_TOKEN, "maintain", json!({})).await.ok();
+    let audit = app.request_as(ADMIN_TOKEN, http::Method::GET, "/function/audit-log").await.body;
+    let metrics = app.request_as(token, http::Method::GET, "/metrics").await.body;
+    let places = [("log", app.log()), ("audit", audit), ("metrics", metrics), ("dump", app.database.dump().await)];
+    secrets.push("canary of a wrong password".to_owned());
+    for secret in &secrets {
+        assert!(secret.len() > 20, "{secret}");
+        let encoded = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC).to_string();
+        for (place, text) in &places {
+            for form in [secret.clone(), STANDARD.encode(secret), encoded.clone()] {
+                assert!(!text.contains(&form), "{place} has {form}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What `deploy/` says of routes, from their table: which application runs which components, and which paths lead where.
 
-use crate::checkout;
+use crate::{checkout, dashboards};
 use anyhow::{Context, Result};
 use cofrap_api::routes::{Application, Audience, ROUTES, RouteDescription};
 use std::fmt::Write;
@@ -8,19 +8,39 @@ use std::fs;
 
 const HEAD: &str = "# Written by `cargo xtask manifest` from shared/api/src/routes.rs: change that, not this.\n";
 
+/// The rules of alerts, as Prometheus reads them.
+const ALERTS: &str = "deploy/components/monitoring/alerts.yaml";
+
 /// The files, with what belongs in them.
-fn files() -> [(&'static str, String); 3] {
-    [
+fn files() -> Result<Vec<(String, String)>> {
+    let files = [
         ("deploy/base/components.yaml", components()),
         ("deploy/base/routes.yaml", routes()),
         ("deploy/components/nginx-ingress/ingresses.yaml", ingresses()),
-    ]
+        ("deploy/components/monitoring/rules.yaml", rules()?),
+    ];
+    Ok(files.map(|(path, text)| (path.to_owned(), text)).into_iter().chain(dashboards::files()).collect())
+}
+
+/// The alerts as Prometheus' operator takes them.
+fn rules() -> Result<String> {
+    let alerts = fs::read_to_string(checkout().join(ALERTS)).with_context(|| format!("cannot read {ALERTS}"))?;
+    let groups = alerts.split_once("groups:\n").with_context(|| format!("{ALERTS} has no groups"))?.1;
+    let mut text = format!(
+        "# Written by `cargo xtask manifest` from {ALERTS}: change that, not this.\napiVersion: monitoring.coreos.com/v1\n\
+         kind: PrometheusRule\nmetadata:\n  name: cofrap\n  namespace: cofrap\n  labels:\n    app.kubernetes.io/part-of: cofrap\n    \
+         app.kubernetes.io/component: functions\nspec:\n  groups:\n"
+    );
+    for line in groups.lines() {
+        let _ = if line.is_empty() { writeln!(text) } else { writeln!(text, "  {line}") };
+    }
+    Ok(text)
 }
 
 /// Writes them.
 pub(crate) fn write() -> Result<()> {
-    for (path, text) in files() {
-        fs::write(checkout().join(path), text).with_context(|| format!("cannot write {path}"))?;
+    for (path, text) in files()? {
+        fs::write(checkout().join(&path), text).with_context(|| format!("cannot write {path}"))?;
     }
     Ok(())
 }
@@ -28,8 +48,8 @@ pub(crate) fn write() -> Result<()> {
 /// Which of them are not what the table says.
 pub(crate) fn problems() -> Result<Vec<String>> {
     let mut problems = Vec::new();
-    for (path, text) in files() {
-        if fs::read_to_string(checkout().join(path)).with_context(|| format!("cannot read {path}"))? != text {
+    for (path, text) in files()? {
+        if fs::read_to_string(checkout().join(&path)).with_context(|| format!("cannot read {path}"))? != text {
             problems.push(format!("{path} is not what the table of routes says: run `cargo xtask manifest`"));
         }
     }

@@ -4,6 +4,7 @@ use crate::cargo::run_until;
 use crate::database::OpenDatabase;
 use crate::dotenv::Dotenv;
 use crate::former_variables::refuse_former_names;
+use crate::readable_log::readable;
 use crate::{checkout, components, say};
 use anyhow::{Result, anyhow, bail};
 use cofrap_accounts::{Policy, Registration};
@@ -251,7 +252,7 @@ impl Project {
             authorities: database.authorities().clone(),
             ambient: Ambient::default(),
             // Whoever read the lines may have left; the functions go on.
-            output: Arc::new(|line| drop(writeln!(std::io::stdout(), "{line}"))),
+            output: Arc::new(|line| drop(writeln!(std::io::stdout(), "{}", readable(&line)))),
         };
         Ok(Some(Arc::new(App::load(&engine, options)?)))
     }

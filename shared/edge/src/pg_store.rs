@@ -20,7 +20,7 @@ mod errors;
 mod parameters;
 mod rows;
 
-use crate::trace::timed;
+use crate::trace::{Attempted, note_attempt, timed};
 use calls::{
     Administer, Call, CancelSecondFactor, CompleteLogin, CompleteUsualLogin, CountAccounts, CreateAccount, EndSession,
     EndSessions, Find, FindNames, FindSession, FindStale, FreeAddress, KeepPartitions, Maintain, MarkExpired,
@@ -30,7 +30,7 @@ use calls::{
 use cofrap_accounts::{
     Account, AccountId, Age, Attempt, AuditEntry, AuditFilter, Grant, HealthReading, MaintenanceBatch, Metrics,
     MovedSecrets, NamedEntry, NewAccount, NewPassword, NewSecondFactor, OpenSession, OperatorProof, Partitions,
-    ProvenFactor, ProvenLogin, Reading, Refusal, Retention, RotationCursor, Saved, SessionAccount, Spelling,
+    ProvenFactor, ProvenLogin, Reading, Reason, Refusal, Retention, RotationCursor, Saved, SessionAccount, Spelling,
     StaleBatch, Standing, Store, StoreError, Subjects, TakesEffect, TooManyAttempts, UnixTime, Username,
 };
 use cofrap_crypto::{Binding, KeyId, Sealed, SessionClaims, SessionId, TotpStep};
@@ -138,14 +138,35 @@ impl<L: Link> PgStore<L> {
         })
     }
 
+    /// Calls a function that notes an attempt; what it came to goes to the log as well.
+    fn attempt<C: Call, T: DeserializeOwned, U>(
+        &self,
+        noted: &Noted<'_>,
+        call: C,
+        read: impl FnOnce(T) -> U,
+    ) -> Result<Saved<U>, StoreError> {
+        let saved = self.call(call).and_then(|outcome: Outcome<T>| outcome.saved(read))?;
+        let reason = match &saved {
+            Saved::Yes(_) => noted.refused_for(),
+            Saved::Overtaken => Some(Reason::Overtaken),
+            Saved::Locked => Some(Reason::TooManyAttempts),
+            Saved::SessionEnded => Some(Reason::SessionEnded),
+            // It is judged once more.
+            Saved::Resealed => return Ok(saved),
+        };
+        let (action, account) = noted.what();
+        note_attempt(Attempted { action, account, reason: reason.map(Reason::as_str) });
+        Ok(saved)
+    }
+
     /// Calls a function that changes an account.
-    fn save(&self, call: impl Call) -> Result<Saved, StoreError> {
-        self.call(call).and_then(|outcome: Outcome<CountersRow>| outcome.saved(CountersRow::read))
+    fn save(&self, noted: &Noted<'_>, call: impl Call) -> Result<Saved, StoreError> {
+        self.attempt(noted, call, CountersRow::read)
     }
 
     /// Calls a function that does something and says no more than whether.
-    fn note(&self, call: impl Call) -> Result<Saved<()>, StoreError> {
-        self.call(call).and_then(|outcome: Outcome<()>| outcome.saved(|()| ()))
+    fn note(&self, noted: &Noted<'_>, call: impl Call) -> Result<Saved<()>, StoreError> {
+        self.attempt(noted, call, |()| ())
     }
 }
 
@@ -209,7 +230,7 @@ impl<L: Link> Store for PgStore<L> {
             place: &attempt.subjects.place,
             needed_keys: attempt.needed_keys,
         };
-        self.save(call)
+        self.save(&noted, call)
     }
 
     fn replace_password(
@@ -237,7 +258,7 @@ impl<L: Link> Store for PgStore<L> {
             past_binding: new.past_password.binding().map(Binding::as_str),
             starts_over: grant.starts_over(),
         };
-        self.save(call)
+        self.save(&noted, call)
     }
 
     fn replace_second_factor(
@@ -265,7 +286,7 @@ impl<L: Link> Store for PgStore<L> {
             new_mfa_binding: new.secret.binding().map(Binding::as_str),
             waits: new.takes_effect == TakesEffect::AtItsFirstCode,
         };
-        self.save(call)
+        self.save(&noted, call)
     }
 
     fn complete_login(
@@ -279,7 +300,7 @@ impl<L: Link> Store for PgStore<L> {
         let limits = noted.limits();
         if proven.is_usual() && attempt.needed_keys.is_empty() {
             let seen = seen_by_login(proven, attempt);
-            return self.save(CompleteUsualLogin {
+            let call = CompleteUsualLogin {
                 attempt: noted.attempt(),
                 seen_password_generation: seen.seen_password_generation,
                 seen_mfa_generation: seen.seen_mfa_generation,
@@ -296,9 +317,10 @@ impl<L: Link> Store for PgStore<L> {
                 name_place: limits.name_place,
                 place: &attempt.subjects.place,
                 details: &parameters::details(attempt, session.as_deref(), proven.account().counters.session_epoch),
-            });
+            };
+            return self.save(&noted, call);
         }
-        self.save(CompleteLogin {
+        let call = CompleteLogin {
             attempt: noted.attempt(),
             seen: seen_by_login(proven, attempt),
             limits,
@@ -308,7 +330,8 @@ impl<L: Link> Store for PgStore<L> {
             standing_binding: proven.binding().as_str(),
             place: &attempt.subjects.place,
             session: session.as_deref(),
-        })
+        };
+        self.save(&noted, call)
     }
 
     fn mark_expired(&mut self, attempt: &Attempt<'_>, proven: &ProvenLogin<'_>) -> Result<Saved, StoreError> {
@@ -320,7 +343,7 @@ impl<L: Link> Store for PgStore<L> {
             login: login(proven, attempt),
             marked_since: proven.marked_since().map(UnixTime::seconds),
         };
-        self.save(call)
+        self.save(&noted.because(Reason::Expired), call)
     }
 
     fn note_factor(&mut self, attempt: &Attempt<'_>, factor: &ProvenFactor<'_>) -> Result<Saved, StoreError> {
@@ -331,7 +354,7 @@ impl<L: Link> Store for PgStore<L> {
             limits: noted.limits(),
             must_renew: factor.must_renew(),
         };
-        self.save(call)
+        self.save(&noted, call)
     }
 
     fn refuse(&mut self, attempt: &Attempt<'_>, refusal: &Refusal) -> Result<Saved<()>, StoreError> {
@@ -345,7 +368,7 @@ impl<L: Link> Store for PgStore<L> {
             step: refusal.step.map(TotpStep::number),
             otp_limit: attempt.limits.otp_failures,
         };
-        self.note(call)
+        self.note(&noted.because(refusal.reason), call)
     }
 
     fn refuse_locked(
@@ -357,17 +380,16 @@ impl<L: Link> Store for PgStore<L> {
         let noted = Noted::of(attempt, account);
         let (locked_subject, scope) =
             if lock.of_address { (&attempt.subjects.address, "address") } else { (&attempt.subjects.name, "account") };
-        self.note(RefuseLocked { attempt: noted.refused(), locked_subject, scope }).map(|_| ())
+        let call = RefuseLocked { attempt: noted.refused(), locked_subject, scope };
+        self.note(&noted.because(Reason::TooManyAttempts), call).map(|_| ())
     }
 
     fn renew_session(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, Some(session.id));
         let seen_session = rows::write_session(&session.session);
-        self.note(RenewSession {
-            attempt: noted.attempt(),
-            seen_session_epoch: session.epoch,
-            seen_session: &seen_session,
-        })
+        let call =
+            RenewSession { attempt: noted.attempt(), seen_session_epoch: session.epoch, seen_session: &seen_session };
+        self.note(&noted, call)
     }
 
     fn end_session(
@@ -378,12 +400,13 @@ impl<L: Link> Store for PgStore<L> {
     ) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, Some(session.id));
         let seen_session = rows::write_session(&session.session);
-        self.note(EndSession {
+        let call = EndSession {
             attempt: noted.attempt(),
             seen_session_epoch: session.epoch,
             seen_session: &seen_session,
             ends_at: ends.seconds(),
-        })
+        };
+        self.note(&noted, call)
     }
 
     fn cancel_second_factor(
@@ -393,22 +416,20 @@ impl<L: Link> Store for PgStore<L> {
     ) -> Result<Saved<bool>, StoreError> {
         let noted = Noted::of(attempt, Some(session.id));
         let seen_session = rows::write_session(&session.session);
-        let outcome: Outcome<bool> = self.call(CancelSecondFactor {
+        let call = CancelSecondFactor {
             attempt: noted.attempt(),
             seen_session_epoch: session.epoch,
             seen_session: &seen_session,
-        })?;
-        outcome.saved(|has_waited| has_waited)
+        };
+        self.attempt(&noted, call, |has_waited: bool| has_waited)
     }
 
     fn end_sessions(&mut self, attempt: &Attempt<'_>, session: &SessionAccount) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, Some(session.id));
         let seen_session = rows::write_session(&session.session);
-        self.note(EndSessions {
-            attempt: noted.attempt(),
-            seen_session_epoch: session.epoch,
-            seen_session: &seen_session,
-        })
+        let call =
+            EndSessions { attempt: noted.attempt(), seen_session_epoch: session.epoch, seen_session: &seen_session };
+        self.note(&noted, call)
     }
 
     fn administer(
@@ -432,7 +453,7 @@ impl<L: Link> Store for PgStore<L> {
             seen_state: account.standing.state.as_str(),
             needed_keys: attempt.needed_keys,
         };
-        self.note(call)
+        self.note(&noted, call)
     }
 
     fn free_address(
@@ -443,7 +464,7 @@ impl<L: Link> Store for PgStore<L> {
         [counted, by_operator]: [&Subjects; 2],
     ) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, None);
-        self.note(FreeAddress {
+        let call = FreeAddress {
             attempt: noted.attempt(),
             limits: noted.limits(),
             operator_proof: operator.as_str(),
@@ -451,12 +472,15 @@ impl<L: Link> Store for PgStore<L> {
             freed_subject: &counted.address,
             freed_generations_subject: &counted.generations,
             freed_operator_subject: &by_operator.address,
-        })
+        };
+        self.note(&noted, call)
     }
 
     fn note_audit_read(&mut self, attempt: &Attempt<'_>, operator: &OperatorProof) -> Result<Saved<()>, StoreError> {
         let noted = Noted::of(attempt, None);
-        self.note(NoteAuditRead { attempt: noted.attempt(), limits: noted.limits(), operator_proof: operator.as_str() })
+        let call =
+            NoteAuditRead { attempt: noted.attempt(), limits: noted.limits(), operator_proof: operator.as_str() };
+        self.note(&noted, call)
     }
 
     fn read_audit(
@@ -499,7 +523,7 @@ impl<L: Link> Store for PgStore<L> {
     ) -> Result<Saved<i64>, StoreError> {
         let noted = Noted::of(attempt, None);
         let (accounts, history) = parameters::moved_secrets(moved);
-        let outcome: Outcome<i64> = self.call(MoveSecrets {
+        let call = MoveSecrets {
             attempt: noted.attempt(),
             limits: noted.limits(),
             operator_proof: operator.as_str(),
@@ -507,8 +531,8 @@ impl<L: Link> Store for PgStore<L> {
             history: &history,
             first_key: first.as_str(),
             forgets_keys: moved.accounts.is_empty() && moved.history.is_empty(),
-        })?;
-        outcome.saved(|moved| moved)
+        };
+        self.attempt(&noted, call, |moved: i64| moved)
     }
 
     fn maintain(
@@ -519,15 +543,15 @@ impl<L: Link> Store for PgStore<L> {
         rows: i64,
     ) -> Result<Saved<MaintenanceBatch>, StoreError> {
         let noted = Noted::of(attempt, None);
-        let outcome: Outcome<MaintenanceRow> = self.call(Maintain {
+        let call = Maintain {
             attempt: noted.attempt(),
             limits: noted.limits(),
             operator_proof: operator.as_str(),
             refusals_days: retention.refusals_days,
             actions_days: retention.actions_days,
             max_rows: rows,
-        })?;
-        outcome.saved(MaintenanceRow::read)
+        };
+        self.attempt(&noted, call, MaintenanceRow::read)
     }
 
     fn keep_partitions(

@@ -309,6 +309,11 @@ struct LogLine<'a> {
     method: &'a str,
     status: u16,
     code: Option<Code>,
+    /// What the audit has of it: the action, the account's number, and the real reason of a refusal.
+    action: Option<&'static str>,
+    outcome: Option<&'static str>,
+    reason: Option<&'static str>,
+    account: Option<i64>,
     client: Option<String>,
     duration_us: u64,
     /// How long the database took for each statement.
@@ -328,6 +333,7 @@ fn log(arrival: &Arrival, settings: &Result<OperatorSettings, ConfigError>, stat
     let is_lax = settings.is_some_and(|settings| settings.rules.policy != Policy::Strict);
     let hops = settings.map_or(0, |settings| settings.trusted_proxy_hops);
     let is_in_vain = settings.is_some() && arrival.is_forwarded_in_vain(hops);
+    let attempted = trace::attempted();
     let line = LogLine {
         time: trace::now(),
         request_id: arrival.trace.id(),
@@ -343,6 +349,10 @@ fn log(arrival: &Arrival, settings: &Result<OperatorSettings, ConfigError>, stat
         method: &arrival.method,
         status,
         code: problem.map(Problem::code),
+        action: attempted.map(|attempted| attempted.action),
+        outcome: attempted.map(|attempted| if attempted.reason.is_none() { "success" } else { "refused" }),
+        reason: attempted.and_then(|attempted| attempted.reason),
+        account: attempted.and_then(|attempted| attempted.account),
         client: arrival.caller(hops).address.map(|address| address.to_string()),
         cause,
         notice: is_in_vain.then_some("X-Forwarded-For is not heeded: trusted_proxy_hops=0"),

@@ -5,7 +5,7 @@ use cofrap_accounts::UnixTime;
 use getrandom::SysRng;
 use rand_core::{Rng, UnwrapErr};
 use spin_sdk::http::Headers;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The most characters of an id that somebody else gave.
@@ -14,6 +14,30 @@ const MAX_ID: usize = 64;
 thread_local! {
     /// How long each statement of the request took. An instance serves one request on one thread.
     static STATEMENTS: RefCell<Vec<Duration>> = const { RefCell::new(Vec::new()) };
+
+    /// What the request came to.
+    static ATTEMPTED: Cell<Option<Attempted>> = const { Cell::new(None) };
+}
+
+/// What a request came to, as the audit has it.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempted {
+    /// What was asked.
+    pub(crate) action: &'static str,
+    /// The account that it led to.
+    pub(crate) account: Option<i64>,
+    /// Why it was refused, if it was: the real reason, which the caller is not told.
+    pub(crate) reason: Option<&'static str>,
+}
+
+/// Notes what the request came to; the last word counts.
+pub(crate) fn note_attempt(attempted: Attempted) {
+    ATTEMPTED.set(Some(attempted));
+}
+
+/// What the request came to, if it was an attempt.
+pub(crate) fn attempted() -> Option<Attempted> {
+    ATTEMPTED.get()
 }
 
 /// A request on its way.

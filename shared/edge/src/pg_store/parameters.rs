@@ -4,23 +4,41 @@ use super::rows::NamesRow;
 use super::{calls, columns};
 use cofrap_accounts::{
     Account, AccountId, Attempt, CredentialChange, Expiry, FIRST_LOCK, GENERATION_WINDOW, Grant, LONGEST_LOCK,
-    MovedSecret, MovedSecrets, NAME_MEMORY, NamedEntry, PreviousBecomes, ProofKind, ProvenFactor, ProvenLogin, Tally,
-    UnixTime, UserAgent,
+    MovedSecret, MovedSecrets, NAME_MEMORY, NamedEntry, PreviousBecomes, ProofKind, ProvenFactor, ProvenLogin, Reason,
+    Tally, UnixTime, UserAgent,
 };
 use cofrap_crypto::{Binding, KeyId, TotpStep};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// An attempt, as its audit row and the limits have it.
+#[derive(Clone)]
 pub(super) struct Noted<'a> {
     attempt: &'a Attempt<'a>,
     account: Option<AccountId>,
     address: Option<String>,
+    refused_for: Option<Reason>,
 }
 
 impl<'a> Noted<'a> {
     pub(super) fn of(attempt: &'a Attempt<'a>, account: Option<AccountId>) -> Self {
-        Self { attempt, account, address: attempt.caller.address.map(|address| address.to_string()) }
+        let address = attempt.caller.address.map(|address| address.to_string());
+        Self { attempt, account, address, refused_for: None }
+    }
+
+    /// The same, refused.
+    pub(super) fn because(&self, reason: Reason) -> Self {
+        Self { refused_for: Some(reason), ..self.clone() }
+    }
+
+    /// Why it is refused, if it is.
+    pub(super) const fn refused_for(&self) -> Option<Reason> {
+        self.refused_for
+    }
+
+    /// What is asked, and the number of the account that it is about.
+    pub(super) fn what(&self) -> (&'static str, Option<i64>) {
+        (self.attempt.action.as_str(), self.account.map(|account| account.0))
     }
 
     pub(super) fn attempt(&self) -> calls::Attempt<'_> {
