@@ -36,6 +36,7 @@ mod log_lines;
 mod lost_answers;
 mod maintain;
 mod metrics;
+mod monitoring;
 mod names;
 mod not_found;
 mod openapi;

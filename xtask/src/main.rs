@@ -15,6 +15,7 @@ mod former_variables;
 mod fuzz;
 mod image;
 mod manifest;
+mod monitoring;
 mod openapi;
 mod readable_log;
 mod rotate_keys;
@@ -42,6 +43,9 @@ enum Command {
         /// Where to listen, as host:port; port 0 picks a free one
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: String,
+        /// Starts Prometheus and Alertmanager of this machine too, which scrape the functions and watch the alerts
+        #[arg(long)]
+        with_monitoring: bool,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -143,7 +147,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Up { listen, database } => runtime()?.block_on(up::up(&listen, &database)),
+        Command::Up { listen, with_monitoring, database } => {
+            runtime()?.block_on(up::up(&listen, with_monitoring, &database))
+        }
         Command::Build => components::build(),
         Command::Test { elsewhere, arguments } => test::test(&elsewhere, &arguments),
         Command::Check => check::check(),

@@ -4,6 +4,7 @@ use crate::cargo::run_until;
 use crate::database::OpenDatabase;
 use crate::dotenv::Dotenv;
 use crate::former_variables::refuse_former_names;
+use crate::monitoring::{self, Monitoring};
 use crate::readable_log::readable;
 use crate::{checkout, components, say};
 use anyhow::{Result, anyhow, bail};
@@ -22,7 +23,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 /// Serves until Ctrl-C or SIGTERM. What may fail for want of something comes before what takes minutes.
-pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
+pub(crate) async fn up(listen: &str, with_monitoring: bool, database: &DatabaseArgs) -> Result<()> {
+    if with_monitoring {
+        monitoring::check_installed()?;
+    }
     let mut shutdown = pin!(shutdown_signal()?);
     let listener = TcpListener::bind(listen).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
@@ -30,9 +34,10 @@ pub(crate) async fn up(listen: &str, database: &DatabaseArgs) -> Result<()> {
         }
         _ => anyhow!("cannot listen on {listen}: {error} (write host:port, like 127.0.0.1:8080)"),
     })?;
-    let project = Project::read(database)?;
+    let mut project = Project::read(database)?;
+    let token = with_monitoring.then(|| project.metrics_token());
     let mut database = OpenDatabase::open(database).await?;
-    let served = prepare_and_serve(listener, &mut database, &project, shutdown.as_mut()).await;
+    let served = prepare_and_serve(listener, &mut database, &project, token, shutdown.as_mut()).await;
     database.close().await?;
     served
 }
@@ -215,6 +220,14 @@ impl Project {
         self.sources.insert(0, VariableSource::from([(name.to_owned(), value.to_owned())]));
     }
 
+    /// The monitoring system's token; one of this run where none is set.
+    fn metrics_token(&mut self) -> String {
+        let configured = self.value("metrics_token").filter(|token| !token.is_empty()).map(str::to_owned);
+        let token = configured.unwrap_or_else(random_key);
+        self.give("metrics_token", &token);
+        token
+    }
+
     /// Refuses keys that do not fit what the database holds.
     pub(crate) async fn check_keys(&self, database: &OpenDatabase) -> Result<()> {
         database.check_keys(&self.keyring(database)?).await.map_err(|error| match database.folder() {
@@ -277,6 +290,7 @@ async fn prepare_and_serve(
     listener: TcpListener,
     database: &mut OpenDatabase,
     project: &Project,
+    metrics_token: Option<String>,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
     project.migrate(database, Expire::Nobody).await?;
@@ -285,20 +299,31 @@ async fn prepare_and_serve(
         database.know_operator(None).await?;
     }
     let Some(app) = project.load(database, shutdown.as_mut()).await? else { return Ok(()) };
-    greet(listener.local_addr()?, database)?;
+    let address = listener.local_addr()?;
+    let monitoring = match metrics_token {
+        Some(token) => {
+            project.maintain(database).await?;
+            Some(Monitoring::start(address, &token)?)
+        }
+        None => None,
+    };
+    greet(address, database, monitoring.as_ref())?;
     if !serve(app, listener, shutdown).await {
         say("some requests did not finish in time and were cut off");
     }
     Ok(())
 }
 
-fn greet(address: SocketAddr, database: &OpenDatabase) -> Result<()> {
+fn greet(address: SocketAddr, database: &OpenDatabase, monitoring: Option<&Monitoring>) -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "==> serving on http://{address} (Ctrl-C stops it)")?;
     if let Some(folder) = database.folder() {
         writeln!(out, "    data: {} (stop this, then remove the folder to start from nothing)", folder.display())?;
     }
     writeln!(out, "    open: http://{address}/ in a browser")?;
+    if let Some(monitoring) = monitoring {
+        writeln!(out, "    watch: {}", monitoring.places())?;
+    }
     writeln!(out, "    try:  curl -X POST http://{address}/function/generate-password-v2 \\")?;
     writeln!(out, "            -H 'Content-Type: application/json' -d '{{\"username\": \"michel.ranu\"}}'")?;
     Ok(())
