@@ -139,7 +139,7 @@ BEGIN
     CREATE INDEX idx_audit_names ON public.auth_logs_v2 (created_at)
         WHERE NOT success AND details ->> 'masked' IS NULL AND coalesce(details ->> 'known', 'false') <> 'true'
               AND (details ->> 'username' IS NOT NULL OR details ->> 'names' IS NOT NULL);
-    CREATE INDEX idx_audit_created_at ON public.auth_logs_v2 USING brin (created_at);
+    CREATE INDEX idx_audit_created_at ON public.auth_logs_v2 USING brin (created_at) WITH (autosummarize = on);
     CREATE INDEX idx_audit_xact_id ON public.auth_logs_v2 (xact_id) WHERE xact_id IS NOT NULL;
     EXECUTE format('ALTER TABLE public.auth_logs_v2 ATTACH PARTITION cofrap_audit.%I FOR VALUES FROM (MINVALUE) TO (%L)', old_name, bound);
     EXECUTE format('ALTER TABLE cofrap_audit.%I DROP CONSTRAINT audit_before', old_name);

@@ -4,7 +4,7 @@ CREATE FUNCTION cofrap.count_accounts(
     moment int8,
     max_age int8, -- of a factor, in seconds
     OUT answer text
-) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     counted jsonb;
 BEGIN

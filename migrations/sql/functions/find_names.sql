@@ -5,7 +5,7 @@ CREATE FUNCTION cofrap.find_names(
     moment int8,
     max_rows int8,
     OUT answer text
-) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 BEGIN
     IF NOT cofrap.is_operator(operator_proof) THEN
         answer := '"not_the_operator"';

@@ -31,7 +31,7 @@ CREATE FUNCTION cofrap.maintain(
     actions_days int8, -- 0: for ever
     max_rows int8,
     OUT answer text
-) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     outcome text;
     is_clock_right bool := abs(cofrap.clock_offset(moment)) <= 300;

@@ -4,7 +4,7 @@ CREATE FUNCTION cofrap.mask_names(
     moment int8,
     masked text, -- a JSON list of rows
     OUT answer text
-) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     changed int8;
 BEGIN

@@ -3,7 +3,9 @@
 CREATE FUNCTION cofrap.read_metrics(
     moment int8,
     OUT answer text
-) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- What is new is little, which no statistics say: without them whole tables would be read, and programs compiled for it.
+SET enable_seqscan = off SET jit = off AS $$
 BEGIN
     SELECT json_build_object(
         'attempts', (

@@ -4,7 +4,9 @@
 -- transaction does: everything before the oldest one that still runs is over, committed or not, so that no row comes to it any more. Up to
 -- there rows are counted, in the transaction that moves the mark; each is counted once, and none is missed.
 CREATE FUNCTION cofrap.roll_up(max_rows int8) RETURNS int8
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- What is new is little, which no statistics say: without them whole tables would be read, and programs compiled for it.
+SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     mark int8;
     horizon int8;
