@@ -14,6 +14,7 @@ use std::process::ExitCode;
 /// Brings a database to the schema that the functions expect, and takes over the accounts that the functions before left in it.
 #[derive(Parser)]
 #[command(name = "cofrap-migrate", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Arguments {
     /// Says what would be done, row by row, and does nothing
     #[arg(long)]
@@ -24,7 +25,7 @@ struct Arguments {
     /// Takes away what only components of versions before use, once none of them runs any more
     #[arg(long, conflicts_with = "expire")]
     retire: bool,
-    /// Makes the audit's partitions of the months to come, removes what is older than it is kept, and counts: for a CronJob. Needs no
+    /// Makes the audit's partitions of the months to come, removes what is older than it is kept, and counts: for every night. Needs no
     /// operator's token
     #[arg(long, conflicts_with_all = ["expire", "retire", "dry_run", "after_restore"])]
     maintain: bool,

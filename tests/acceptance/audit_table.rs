@@ -69,6 +69,7 @@ async fn rows_numbers_rights_and_the_functions_of_before_stay() {
 
 /// While it is prepared others write, and are never kept waiting for long.
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how long others wait is measured")]
 async fn others_go_on_writing_meanwhile() {
     let database = of_version_8(60_000).await;
     let (is_over, writer) = (Arc::new(AtomicBool::new(false)), database.connect().await);

@@ -257,17 +257,17 @@ async fn partitions_are_made_ahead_and_dropped_whole() {
     // This month and three more; before a month's end one less, since the first has two then.
     assert!((3..=4).contains(&before.split(' ').count()), "{before}");
     // The last one was lost, and a row came early.
-    let last = before.split(' ').next_back().unwrap();
+    let furthest = before.split(' ').next_back().unwrap();
     let lose = format!(
-        "DROP TABLE cofrap_audit.{last};
+        "DROP TABLE cofrap_audit.{furthest};
          INSERT INTO auth_logs_v2 (action, success, created_at) VALUES ('early', TRUE, date_trunc('month', now()) + interval '3 months 1 day')"
     );
     app.database.client.batch_execute(&lose).await.unwrap();
     let done = batch(&app).await;
-    assert_eq!(done["partitions_made"], json!([last]), "{done}");
+    assert_eq!(done["partitions_made"], json!([furthest]), "{done}");
     assert_eq!(
         app.database.text("SELECT tableoid::regclass::text FROM auth_logs_v2 WHERE action = 'early'").await,
-        format!("cofrap_audit.{last}")
+        format!("cofrap_audit.{furthest}")
     );
     // A month of two years ago.
     let old = "CREATE TABLE cofrap_audit.month_2024_01 (LIKE auth_logs_v2 INCLUDING DEFAULTS);

@@ -1,5 +1,7 @@
 //! `GET /metrics`: what a monitoring system reads, exact whatever happens in between.
 
+#![expect(clippy::float_cmp, clippy::cast_precision_loss, reason = "counts are whole numbers, far below 2^53")]
+
 use cofrap_tests::{ADMIN_TOKEN, Settings, TestApp};
 use http::Method;
 use serde_json::{Value, json};

@@ -156,7 +156,7 @@ async fn up_starts_prometheus_and_alertmanager_beside_the_functions() {
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         }
     };
-    let scraped = tokio::time::timeout(std::time::Duration::from_secs(60), is_up).await;
+    let scraped = tokio::time::timeout(std::time::Duration::from_mins(1), is_up).await;
     Command::new("kill").args(["-INT", &up.id().to_string()]).status().unwrap();
     assert!(up.wait().unwrap().success());
     scraped.expect("it is scraped");

@@ -265,7 +265,7 @@ impl Project {
             authorities: database.authorities().clone(),
             ambient: Ambient::default(),
             // Whoever read the lines may have left; the functions go on.
-            output: Arc::new(|line| drop(writeln!(std::io::stdout(), "{}", readable(&line)))),
+            output: Arc::new(|line| drop(writeln!(std::io::stdout(), "{}", readable(line)))),
         };
         Ok(Some(Arc::new(App::load(&engine, options)?)))
     }
