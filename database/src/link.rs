@@ -1,6 +1,6 @@
 //! The functions' store over a client of this program's own.
 
-use cofrap_edge::{Link, ParameterValue, PgError};
+use cofrap_edge::{DbError, Link, ParameterValue, PgError, QueryError};
 use tokio::runtime::Handle;
 use tokio_postgres::Client;
 use tokio_postgres::types::private::BytesMut;
@@ -18,7 +18,17 @@ impl Link for ClientLink {
         let parameters: Vec<&(dyn ToSql + Sync)> =
             parameters.iter().map(|parameter| parameter as &(dyn ToSql + Sync)).collect();
         let row = self.runtime.block_on(self.client.query_one(text, &parameters));
-        row.and_then(|row| row.try_get(0)).map_err(|error| PgError::Other(format!("{:#}", anyhow::Error::new(error))))
+        row.and_then(|row| row.try_get(0)).map_err(|error| match error.as_db_error() {
+            Some(cause) => PgError::QueryFailed(QueryError::DbError(DbError {
+                as_text: String::new(),
+                severity: cause.severity().to_owned(),
+                code: cause.code().code().to_owned(),
+                message: cause.message().to_owned(),
+                detail: None,
+                extras: Vec::new(),
+            })),
+            None => PgError::QueryFailed(QueryError::Text(error.to_string())),
+        })
     }
 }
 

@@ -38,7 +38,7 @@ impl Database {
 }
 
 fn say_maintained(maintained: &Maintained) {
-    let Maintained { partitions, batch, masked } = maintained;
+    let Maintained { partitions, batch, masked, accounts } = maintained;
     if batch.clocks_differ {
         say("warning: this machine's clock and the database's are more than five minutes apart: nothing was removed");
     }
@@ -46,7 +46,7 @@ fn say_maintained(maintained: &Maintained) {
         ("partitions of the audit made", &partitions.made),
         ("partitions of the audit dropped", &partitions.dropped),
         ("partitions of the audit in use, left for the next time", &partitions.busy),
-        ("accounts removed that nobody completed", &batch.accounts),
+        ("accounts removed that nobody completed", accounts),
     ] {
         if !names.is_empty() {
             say(&format!("{what}: {}", names.join(", ")));

@@ -38,9 +38,11 @@ CREATE TABLE locked_attempts (
     ip_address INET,
     user_agent TEXT,
     last_at BIGINT NOT NULL,
+    -- By the database's clock, which alone says when a minute is over: the functions' may differ from each other.
+    counted_since BIGINT NOT NULL,
     PRIMARY KEY (subject, minute, slot)
 ) WITH (fillfactor = 50);
-CREATE INDEX idx_locked_attempts_minute ON locked_attempts (minute);
+CREATE INDEX idx_locked_attempts_counted_since ON locked_attempts (counted_since);
 
 -- What `maintain` counted of the accounts, and when.
 CREATE TABLE account_gauges (
@@ -52,7 +54,9 @@ CREATE TABLE account_gauges (
 -- Accounts that never completed, the longest forgotten first.
 CREATE INDEX idx_users_v2_unfinished ON users_v2 (generated_at) WHERE state = 'provisional' AND login_counter = 0;
 
+-- The runner gives up soon, and tries again: whoever waits for this lock has everybody wait behind it.
 LOCK TABLE auth_logs_v2 IN ACCESS EXCLUSIVE MODE;
+SET LOCAL timezone = 'UTC';
 
 DO $$
 DECLARE
@@ -60,6 +64,7 @@ DECLARE
     bound timestamp := (SELECT substring(pg_get_constraintdef(c.oid) FROM '''([^'']+)''') FROM pg_constraint c
                         WHERE c.conrelid = 'public.auth_logs_v2'::regclass AND c.conname = 'audit_before');
     numbers text := pg_get_serial_sequence('public.auth_logs_v2', 'id');
+    next_number int8;
     old_name text := 'before_' || to_char(bound, 'YYYY_MM');
     columns text;
     statement text;
@@ -93,10 +98,11 @@ BEGIN
     -- The old table's numbers are those of 64 bits from here on.
     IF numbers IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'public.auth_logs_v2'::regclass
                                   AND a.attname = 'id' AND a.attidentity <> '') THEN
+        next_number := greatest((SELECT max(l.wide_id) FROM public.auth_logs_v2 l), pg_sequence_last_value(numbers::regclass), 0) + 1;
         ALTER TABLE public.auth_logs_v2 ALTER COLUMN id DROP IDENTITY IF EXISTS;
         numbers := 'public.auth_logs_v2_numbers';
         CREATE SEQUENCE public.auth_logs_v2_numbers AS BIGINT;
-        PERFORM setval('public.auth_logs_v2_numbers', coalesce((SELECT max(l.wide_id) FROM public.auth_logs_v2 l), 0) + 1, FALSE);
+        PERFORM setval('public.auth_logs_v2_numbers', next_number, FALSE);
     ELSE
         EXECUTE format('ALTER SEQUENCE %s AS BIGINT OWNED BY NONE', numbers);
     END IF;
@@ -116,7 +122,10 @@ BEGIN
     ALTER TABLE public.other SET SCHEMA cofrap_audit;
 
     -- The same columns in the order that they had.
-    SELECT string_agg(format('%I %s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END,
+    SELECT string_agg(format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod),
+                             (SELECT format(' COLLATE %I.%I', n.nspname, l.collname) FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
+                              JOIN pg_type y ON y.oid = a.atttypid WHERE l.oid = a.attcollation AND a.attcollation <> y.typcollation),
+                             CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END,
                              coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')), ', ' ORDER BY a.attnum)
         INTO columns
         FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -137,7 +146,7 @@ BEGIN
     CREATE INDEX idx_audit_nobody ON public.auth_logs_v2 (left(details ->> 'username', 50), id) WHERE user_id IS NULL;
     CREATE INDEX idx_audit_refusals ON public.auth_logs_v2 (created_at) WHERE NOT success;
     CREATE INDEX idx_audit_names ON public.auth_logs_v2 (created_at)
-        WHERE NOT success AND details ->> 'masked' IS NULL AND coalesce(details ->> 'known', 'false') <> 'true'
+        WHERE NOT success AND user_id IS NULL AND details ->> 'masked' IS NULL AND coalesce(details ->> 'known', 'false') <> 'true'
               AND (details ->> 'username' IS NOT NULL OR details ->> 'names' IS NOT NULL);
     CREATE INDEX idx_audit_created_at ON public.auth_logs_v2 USING brin (created_at) WITH (autosummarize = on);
     CREATE INDEX idx_audit_xact_id ON public.auth_logs_v2 (xact_id) WHERE xact_id IS NOT NULL;

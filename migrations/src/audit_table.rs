@@ -3,7 +3,9 @@
 
 use crate::{SCHEMA_VERSION, refused, schema_of};
 use anyhow::{Context, Result, bail};
+use std::time::Duration;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 /// The last version whose audit is one table.
 pub(crate) const BEFORE: i32 = 8;
@@ -25,7 +27,33 @@ const START: &str = "
     DROP TRIGGER IF EXISTS prepare_audit_row ON public.auth_logs_v2;
     CREATE TRIGGER prepare_audit_row BEFORE INSERT ON public.auth_logs_v2
         FOR EACH ROW EXECUTE FUNCTION public.prepare_audit_row();
-    ALTER TABLE public.auth_logs_v2 DROP CONSTRAINT IF EXISTS audit_numbered, DROP CONSTRAINT IF EXISTS audit_before";
+    ALTER TABLE public.auth_logs_v2 DROP CONSTRAINT IF EXISTS audit_numbered, DROP CONSTRAINT IF EXISTS audit_before;
+    -- What an earlier run put aside.
+    WITH back AS (DELETE FROM public.audit_beyond b RETURNING b.*) INSERT INTO public.auth_logs_v2 SELECT b.* FROM back b;
+    DO $$ DECLARE other text;
+    BEGIN
+        -- Accounts go, and their attempts stay.
+        FOR other IN SELECT c.conname FROM pg_constraint c WHERE c.conrelid = 'public.auth_logs_v2'::regclass AND c.contype = 'f'
+                     AND c.confrelid = 'public.users_v2'::regclass AND c.confdeltype <> 'n' LOOP
+            EXECUTE format('ALTER TABLE public.auth_logs_v2 DROP CONSTRAINT %I', other);
+        END LOOP;
+        IF NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = 'public.auth_logs_v2'::regclass AND c.contype = 'f'
+                       AND c.confrelid = 'public.users_v2'::regclass) THEN
+            ALTER TABLE public.auth_logs_v2 ADD CONSTRAINT audit_account
+                FOREIGN KEY (user_id) REFERENCES public.users_v2 (id) ON DELETE SET NULL NOT VALID;
+        END IF;
+    END $$";
+
+/// Makes a key that is new hold for the rows that are there.
+const VALIDATE_KEY: &str = "
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = 'public.auth_logs_v2'::regclass AND c.contype = 'f' AND NOT c.convalidated
+                   AND c.conname = 'audit_account') THEN
+            UPDATE public.auth_logs_v2 l SET user_id = NULL
+                WHERE l.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM public.users_v2 u WHERE u.id = l.user_id);
+            ALTER TABLE public.auth_logs_v2 VALIDATE CONSTRAINT audit_account;
+        END IF;
+    END $$";
 
 /// Gives the rows of a batch their wide numbers; how far it came, by the old ones.
 const WIDEN: &str = "
@@ -50,7 +78,7 @@ const INDEXES: [(&str, &str); 7] = [
     (
         "before_names",
         "CREATE INDEX CONCURRENTLY before_names ON public.auth_logs_v2 (created_at)
-         WHERE NOT success AND details ->> 'masked' IS NULL AND coalesce(details ->> 'known', 'false') <> 'true'
+         WHERE NOT success AND user_id IS NULL AND details ->> 'masked' IS NULL AND coalesce(details ->> 'known', 'false') <> 'true'
                AND (details ->> 'username' IS NOT NULL OR details ->> 'names' IS NOT NULL)",
     ),
     ("before_created_at", "CREATE INDEX CONCURRENTLY before_created_at ON public.auth_logs_v2 USING brin (created_at)"),
@@ -63,9 +91,10 @@ const INDEXES: [(&str, &str); 7] = [
 /// The month after tomorrow's: whatever a clock writes until the table is locked lies before it. Rows beyond it go to a table of their own, which
 /// becomes the partition of what no month holds.
 const SET_BOUND: &str = "
+    SET LOCAL timezone = 'UTC';
     DO $$ DECLARE bound timestamp := date_trunc('month', now() AT TIME ZONE 'UTC' + interval '1 day') + interval '1 month';
     BEGIN
-        LOCK TABLE public.auth_logs_v2 IN SHARE ROW EXCLUSIVE MODE;
+        LOCK TABLE public.auth_logs_v2 IN ACCESS EXCLUSIVE MODE;
         WITH beyond AS (DELETE FROM public.auth_logs_v2 l WHERE l.created_at >= bound RETURNING l.*)
         INSERT INTO public.audit_beyond SELECT b.* FROM beyond b;
         EXECUTE format('ALTER TABLE public.auth_logs_v2 ADD CONSTRAINT audit_before CHECK (created_at IS NOT NULL AND created_at < %L) NOT VALID', bound);
@@ -79,7 +108,8 @@ pub(crate) async fn prepare(client: &Client, progress: impl Fn(&str)) -> Result<
         return Ok(());
     }
     refuse_dependents(client).await?;
-    client.batch_execute(START).await.map_err(refused).context("cannot prepare the audit")?;
+    patiently(client, START).await.context("cannot prepare the audit")?;
+    client.batch_execute(VALIDATE_KEY).await.map_err(refused).context("cannot check whose attempts they are")?;
     let (mut last, mut done, mut said) = (i64::MIN, 0, 0);
     loop {
         let row = client
@@ -115,7 +145,7 @@ pub(crate) async fn prepare(client: &Client, progress: impl Fn(&str)) -> Result<
     // Built beside writers, it leaves out what they wrote; until a vacuum it would be read whole.
     let summarize = "SELECT brin_summarize_new_values('public.before_created_at')";
     client.batch_execute(summarize).await.map_err(refused).context("cannot finish the index before_created_at")?;
-    client.batch_execute(SET_BOUND).await.map_err(refused).context("cannot bound the audit's first partition")?;
+    patiently(client, SET_BOUND).await.context("cannot bound the audit's first partition")?;
     let validate =
         "ALTER TABLE public.auth_logs_v2 VALIDATE CONSTRAINT audit_before, VALIDATE CONSTRAINT audit_numbered";
     client.batch_execute(validate).await.map_err(refused).context("cannot check the audit's rows")
@@ -127,7 +157,37 @@ pub(crate) async fn make_partitions(client: &Client) -> Result<()> {
     client.query_one(&call, &[]).await.map_err(refused).context("cannot make the audit's partitions").map(|_| ())
 }
 
-/// Views and foreign keys of other programs would go on with the old table, which is one partition then.
+/// Runs statements that lock a table of everybody's, in one transaction, again and again until nobody is in the way: whoever waits for such a
+/// lock has everybody else wait behind it.
+pub(crate) async fn patiently(client: &Client, statements: &str) -> Result<()> {
+    for _ in 0..PATIENCE {
+        client.batch_execute(IMPATIENT).await.map_err(refused)?;
+        let done = client.batch_execute(statements).await;
+        client.batch_execute("RESET lock_timeout").await.map_err(refused)?;
+        match done {
+            Err(error) if is_in_use(&error) => tokio::time::sleep(PAUSE).await,
+            done => return done.map_err(refused),
+        }
+    }
+    bail!("others use the table all the time: try again when they do not")
+}
+
+/// Whether somebody else holds what a statement waited for.
+pub(crate) fn is_in_use(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
+
+/// For the session: not to wait for a lock longer than this.
+pub(crate) const IMPATIENT: &str = "SET lock_timeout = '500ms'";
+
+/// Between two tries.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+
+/// Tries: ten minutes.
+pub(crate) const PATIENCE: usize = 400;
+
+/// Views and foreign keys of other programs would go on with the old table, which is one partition then; what else was added to it would be
+/// lost.
 async fn refuse_dependents(client: &Client) -> Result<()> {
     let dependents = "
         SELECT string_agg(DISTINCT name, ', ') FROM (
@@ -135,10 +195,27 @@ async fn refuse_dependents(client: &Client) -> Result<()> {
             WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = 'public.auth_logs_v2'::regclass
                   AND r.ev_class <> 'public.auth_logs_v2'::regclass
             UNION ALL SELECT c.conrelid::regclass::text FROM pg_constraint c
-            WHERE c.contype = 'f' AND c.confrelid = 'public.auth_logs_v2'::regclass) dependents";
+            WHERE c.contype = 'f' AND c.confrelid = 'public.auth_logs_v2'::regclass
+            UNION ALL SELECT i.inhrelid::regclass::text FROM pg_inherits i WHERE i.inhparent = 'public.auth_logs_v2'::regclass
+            UNION ALL SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = 'public.auth_logs_v2'::regclass
+            UNION ALL SELECT concat('the trigger ', t.tgname) FROM pg_trigger t
+            WHERE t.tgrelid = 'public.auth_logs_v2'::regclass AND NOT t.tgisinternal AND t.tgname <> 'prepare_audit_row'
+            UNION ALL SELECT concat('the policy ', p.polname) FROM pg_policy p WHERE p.polrelid = 'public.auth_logs_v2'::regclass
+            UNION ALL SELECT 'row level security' FROM pg_class c WHERE c.oid = 'public.auth_logs_v2'::regclass AND c.relrowsecurity
+            UNION ALL SELECT concat('the publication ', p.pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+            WHERE r.prrelid = 'public.auth_logs_v2'::regclass
+            UNION ALL SELECT concat('the constraint ', c.conname) FROM pg_constraint c
+            WHERE c.conrelid = 'public.auth_logs_v2'::regclass AND c.conname NOT IN ('audit_numbered', 'audit_before')
+                  AND (c.contype IN ('c', 'u', 'x') OR c.contype = 'f' AND c.confrelid <> 'public.users_v2'::regclass)
+            UNION ALL SELECT concat('the column ', a.attname, CASE WHEN a.attgenerated <> '' THEN ', which is computed,'
+                                                                   WHEN a.attacl IS NOT NULL THEN ', which has rights of its own,'
+                                                                   ELSE ' of another type than jsonb' END) FROM pg_attribute a
+            WHERE a.attrelid = 'public.auth_logs_v2'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                  AND (a.attgenerated <> '' OR a.attacl IS NOT NULL OR a.attname = 'details' AND a.atttypid <> 'jsonb'::regtype)
+            ) dependents";
     match client.query_one(dependents, &[]).await.map_err(refused)?.get::<_, Option<String>>(0) {
         Some(names) => bail!(
-            "auth_logs_v2 becomes a partitioned table, and {names} depends on it: drop it, and make it anew afterwards"
+            "auth_logs_v2 becomes a partitioned table, which {names} would not survive: take it away, and make it anew afterwards"
         ),
         None => Ok(()),
     }

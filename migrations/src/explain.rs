@@ -105,6 +105,7 @@ fn calls() -> Vec<String> {
         "find_names('proof', 1000, 100)".to_owned(),
         "mask_names('proof', 1000, '[]')".to_owned(),
         format!("maintain({ATTEMPT}, {LIMITS}, 'proof', 90, 400, 1000)"),
+        format!("remove_accounts({ATTEMPT}, 'proof', 100)"),
         "keep_partitions('proof', 1000, 90, 400)".to_owned(),
         "count_accounts('proof', 1000, 15768000)".to_owned(),
         format!("renew_session({ATTEMPT}, 0, 'session')"),

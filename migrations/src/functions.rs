@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Transaction};
 const FUNCTIONS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/functions.rs"));
 
 /// Those of the audit's owner: they make its partitions, and remove what is older than it is kept.
-const OF_THE_KEEPER: [&str; 4] = ["is_referred", "keep_partitions", "maintain", "mask_names"];
+const OF_THE_KEEPER: [&str; 5] = ["is_referred", "keep_partitions", "maintain", "mask_names", "remove_accounts"];
 
 /// By which version 5 finds attempts on a name.
 const FORMER_INDEX: &str = "public.idx_auth_logs_v2_username";

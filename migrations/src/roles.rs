@@ -2,6 +2,7 @@
 //!
 //! Roles belong to the whole server, so each database has its own two: one database's password opens no other database.
 
+use crate::audit_table::patiently;
 use crate::refused;
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
@@ -145,21 +146,21 @@ impl Roles {
                 "REVOKE ALL ON public.{table} FROM {keeper}; GRANT {rights} ON public.{table} TO {keeper}"
             ));
         }
+        // The schema first: whoever is to own a thing there must be able to make one. What is the keeper's already is not locked again.
         let things = "
-            SELECT format('TABLE %s', 'public.auth_logs_v2'::regclass)
-            UNION ALL SELECT format('TABLE %s', i.inhrelid::regclass) FROM pg_inherits i WHERE i.inhparent = 'public.auth_logs_v2'::regclass
-            UNION ALL SELECT 'FUNCTION cofrap_audit.give_a_time'
-            UNION ALL SELECT 'VIEW cofrap_audit.partitions'
-            UNION ALL SELECT 'SCHEMA cofrap_audit'";
-        for row in client.query(things, &[]).await.map_err(refused)? {
+            SELECT t.thing FROM (
+                SELECT 1 AS place, 'SCHEMA cofrap_audit' AS thing, n.nspowner AS owner FROM pg_namespace n WHERE n.nspname = 'cofrap_audit'
+                UNION ALL SELECT 2, format('%s %s', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.oid::regclass), c.relowner
+                FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v')
+                     AND (c.oid = 'public.auth_logs_v2'::regclass OR c.relnamespace = 'cofrap_audit'::regnamespace)
+                UNION ALL SELECT 3, 'FUNCTION ' || p.oid::regprocedure, p.proowner
+                FROM pg_proc p WHERE p.pronamespace = 'cofrap_audit'::regnamespace) t
+            WHERE t.owner <> $1::text::regrole ORDER BY t.place";
+        for row in client.query(things, &[&keeper]).await.map_err(refused)? {
             statements.push(format!("ALTER {} OWNER TO {keeper}", row.get::<_, &str>(0)));
         }
         statements.push(format!("REVOKE CREATE ON SCHEMA public FROM {keeper}"));
-        client
-            .batch_execute(&statements.join("; "))
-            .await
-            .map_err(refused)
-            .context("cannot give the audit to its keeper")?;
+        patiently(client, &statements.join("; ")).await.context("cannot give the audit to its keeper")?;
         // Whoever refers to an account keeps it: what cannot be read counts as if it did.
         let referring = "
             SELECT format('GRANT SELECT ON %s TO ', c.conrelid::regclass) FROM pg_constraint c

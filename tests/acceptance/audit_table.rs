@@ -67,6 +67,47 @@ async fn rows_numbers_rights_and_the_functions_of_before_stay() {
     assert_eq!(database.text(indexes).await, "7");
 }
 
+/// As in a cluster: the tables' owner makes roles, and is no superuser.
+#[tokio::test]
+async fn who_makes_roles_and_is_no_superuser_migrates() {
+    let server = TestServer::get().await;
+    let database = server.empty_database().await;
+    let name = database.text("SELECT current_database()::text").await;
+    let owner = format!("plain_{name}");
+    let give = format!("CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD 'plain'; ALTER DATABASE {name} OWNER TO {owner}");
+    database.client.batch_execute(&give).await.unwrap();
+    let mut plain = database.connect_as(&owner, "plain").await;
+    migrate(&mut plain, |_| {}).await.unwrap();
+    // Again, which changes nothing and waits for nobody.
+    let reader = database.connect().await;
+    reader.batch_execute("BEGIN; SELECT count(*) FROM auth_logs_v2").await.unwrap();
+    migrate(&mut plain, |_| {}).await.unwrap();
+    reader.batch_execute("COMMIT").await.unwrap();
+    let owners = "SELECT string_agg(DISTINCT relowner::regrole::text, ' ') FROM pg_class WHERE relnamespace = 'cofrap_audit'::regnamespace";
+    assert_eq!(database.text(owners).await, format!("{name}_keeper"));
+    let maintained = "SELECT cofrap_9.keep_partitions('', extract(epoch FROM now())::int8, 90, 400)";
+    assert!(database.text(maintained).await.contains("done"));
+}
+
+/// Whoever reads for long keeps nobody from writing: the lock is asked for again and again, each time for half a second.
+#[tokio::test]
+async fn a_reader_that_lasts_has_nobody_wait() {
+    let database = of_version_8(1000).await;
+    let (reader, writer) = (database.connect().await, database.connect().await);
+    reader.batch_execute("BEGIN; SELECT count(*) FROM auth_logs_v2").await.unwrap();
+    let mut runner = database.connect().await;
+    let migrating = tokio::spawn(async move { migrate(&mut runner, |_| {}).await.map(|_| ()) });
+    writer.batch_execute("SET statement_timeout = '2s'").await.unwrap();
+    for _ in 0..40 {
+        writer.batch_execute("INSERT INTO auth_logs_v2 (action, success) VALUES ('meanwhile', TRUE)").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!migrating.is_finished());
+    reader.batch_execute("COMMIT").await.unwrap();
+    migrating.await.unwrap().unwrap();
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE action = 'meanwhile'").await, 40);
+}
+
 /// While it is prepared others write, and are never kept waiting for long.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "how long others wait is measured")]
@@ -103,10 +144,18 @@ async fn what_was_cut_off_is_taken_up_again() {
                 UPDATE auth_logs_v2 SET wide_id = id WHERE id < 50;
                 CREATE INDEX before_account ON auth_logs_v2 (user_id, wide_id);
                 CREATE INDEX before_refusals ON auth_logs_v2 (created_at) WHERE NOT success;
-                UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = 'before_refusals'::regclass";
+                UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = 'before_refusals'::regclass;
+                CREATE TABLE audit_beyond (LIKE auth_logs_v2 INCLUDING DEFAULTS);
+                INSERT INTO audit_beyond (id, wide_id, action, success, created_at) VALUES (1000, 1000, 'beyond then', TRUE, '2026-01-01')";
     database.client.batch_execute(half).await.unwrap();
+    // Whose attempts they are was another key, and one account is gone.
+    let key = "ALTER TABLE auth_logs_v2 DROP CONSTRAINT auth_logs_v2_user_id_fkey;
+               INSERT INTO auth_logs_v2 (id, user_id, action, success) VALUES (1001, 99, 'gone', TRUE)";
+    database.client.batch_execute(key).await.unwrap();
     migrate(&mut database.connect().await, |_| {}).await.unwrap();
-    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2").await, 100);
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2").await, 102);
+    database.client.batch_execute("DELETE FROM users_v2").await.unwrap();
+    assert_eq!(database.count("SELECT count(*) FROM auth_logs_v2 WHERE user_id IS NOT NULL").await, 0);
 }
 
 #[tokio::test]
@@ -118,11 +167,39 @@ async fn a_view_of_somebody_s_is_named_and_nothing_is_done() {
         .await
         .unwrap();
     let refused = migrate(&mut database.connect().await, |_| {}).await.unwrap_err();
-    assert!(format!("{refused:#}").contains("daily depends on it"), "{refused:#}");
+    assert!(format!("{refused:#}").contains("which daily would not survive"), "{refused:#}");
     assert_eq!(
         database.count("SELECT count(*) FROM pg_class WHERE oid = 'auth_logs_v2'::regclass AND relkind = 'r'").await,
         1
     );
     database.client.batch_execute("DROP VIEW daily").await.unwrap();
+    for (added, name, taken_away) in [
+        (
+            "ALTER TABLE auth_logs_v2 ENABLE ROW LEVEL SECURITY",
+            "row level security",
+            "ALTER TABLE auth_logs_v2 DISABLE ROW LEVEL SECURITY",
+        ),
+        (
+            "ALTER TABLE auth_logs_v2 ADD COLUMN n INTEGER GENERATED ALWAYS AS (length(action)) STORED",
+            "the column n, which is computed,",
+            "ALTER TABLE auth_logs_v2 DROP COLUMN n",
+        ),
+        (
+            "ALTER TABLE auth_logs_v2 ALTER COLUMN details TYPE JSON",
+            "the column details of another type than jsonb",
+            "ALTER TABLE auth_logs_v2 ALTER COLUMN details TYPE JSONB",
+        ),
+        ("CREATE TABLE more () INHERITS (auth_logs_v2)", "more", "DROP TABLE more"),
+        (
+            "ALTER TABLE auth_logs_v2 ADD CONSTRAINT long CHECK (length(action) < 50)",
+            "the constraint long",
+            "ALTER TABLE auth_logs_v2 DROP CONSTRAINT long",
+        ),
+    ] {
+        database.client.batch_execute(added).await.unwrap();
+        let refused = migrate(&mut database.connect().await, |_| {}).await.expect_err(added);
+        assert!(format!("{refused:#}").contains(name), "{added}: {refused:#}");
+        database.client.batch_execute(taken_away).await.unwrap();
+    }
     migrate(&mut database.connect().await, |_| {}).await.unwrap();
 }

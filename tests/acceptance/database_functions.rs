@@ -13,7 +13,7 @@ async fn database() -> Database {
 }
 
 /// What removes rows of the audit, and accounts, belongs to who owns the audit.
-const OF_THE_KEEPER: [&str; 4] = ["is_referred", "keep_partitions", "maintain", "mask_names"];
+const OF_THE_KEEPER: [&str; 5] = ["is_referred", "keep_partitions", "maintain", "mask_names", "remove_accounts"];
 
 /// Partitions have names of their months, and who refers to an account is in the catalogue; one function compares the clocks.
 const EXCEPTIONS: [(&str, &str); 3] =

@@ -12,7 +12,7 @@ async fn rows(app: &TestApp) -> i64 {
 
 /// What the audit says of attempts on what was locked, once their minutes are over; the newest first.
 async fn locked(app: &TestApp) -> Vec<Value> {
-    app.clock.advance(120);
+    app.let_minutes_pass().await;
     let log = app.request_as(ADMIN_TOKEN, Method::GET, "/function/audit-log?limit=500").await.ok().0;
     let entries = log["entries"].as_array().unwrap().iter().filter(|entry| entry["attempts"].is_i64());
     entries.cloned().collect()
@@ -89,11 +89,50 @@ async fn whoever_comes_next_writes_the_row_of_a_minute_that_is_over() {
         }
         let written = app.database.count("SELECT count(*) FROM auth_logs_v2 WHERE details ? 'attempts'").await;
         assert_eq!(written, minute);
-        app.clock.advance(120);
+        app.let_minutes_pass().await;
     }
     app.call_as(ADMIN_TOKEN, "maintain", json!({})).await.ok();
     let written = "SELECT string_agg(details ->> 'attempts', ' ') FROM auth_logs_v2 WHERE details ? 'attempts'";
     assert_eq!(app.database.text(written).await, "3 3 3");
+}
+
+/// A host whose clock is ahead ends no minute of another's.
+#[tokio::test]
+async fn hosts_whose_clocks_differ_write_no_more_rows() {
+    let app = TestApp::start().await;
+    for _ in 0..5 {
+        app.authenticate("nobody", "x", "000000").await.problem(401, "invalid_credentials");
+    }
+    let before = rows(&app).await;
+    for _ in 0..20 {
+        app.authenticate("nobody", "x", "000000").await;
+        app.clock.advance(25);
+        app.authenticate("nobody", "x", "000000").await;
+        app.clock.advance(-25);
+    }
+    assert_eq!(rows(&app).await, before);
+    let entries = locked(&app).await;
+    assert_eq!(entries.iter().map(|entry| entry["attempts"].as_i64().unwrap()).sum::<i64>(), 40);
+}
+
+#[tokio::test]
+async fn the_audit_is_whole_however_much_is_locked() {
+    let app =
+        TestApp::start_with(Settings::variable("account_failures_limit", "1").and("ip_failures_limit", "0")).await;
+    for number in 0..50 {
+        for _ in 0..3 {
+            app.authenticate(&format!("nobody.{number}"), "x", "000000").await;
+        }
+    }
+    let entries = locked(&app).await;
+    assert_eq!(entries.len(), 50);
+    // A judged refusal writes what is due as well.
+    for _ in 0..3 {
+        app.authenticate("somebody", "x", "000000").await;
+    }
+    app.let_minutes_pass().await;
+    app.authenticate("else", "x", "000000").await.problem(401, "invalid_credentials");
+    assert_eq!(app.database.count("SELECT count(*) FROM locked_attempts").await, 0);
 }
 
 #[tokio::test]

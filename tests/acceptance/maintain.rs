@@ -162,6 +162,44 @@ async fn names_that_nobody_had_become_digests_after_30_days_and_nothing_else_cha
     assert!(!app.database.dump().await.contains("somebody.else"));
 }
 
+/// What other programs write does not stop it, and a name that an account has stays, whoever wrote the row.
+#[tokio::test]
+async fn rows_of_other_programs_are_masked_or_left_and_stop_nothing() {
+    let app = start().await;
+    let _ = app.active_account("michel.ranu").await;
+    let mark = "digest:not-one";
+    let rows = format!(
+        r#"INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at) VALUES
+        ((SELECT id FROM users_v2), 'a', FALSE, '{{"username": "michel.ranu"}}', now() - interval '40 days'),
+        (NULL, 'b', FALSE, '{{"username": "michel.ranu"}}', now() - interval '40 days'),
+        (NULL, 'c', FALSE, '{{"names": {{"one.name": 1, "two.name": false}}}}', now() - interval '40 days'),
+        (NULL, 'd', FALSE, '{{"names": ["listed.name"]}}', now() - interval '40 days'),
+        (NULL, 'e', FALSE, '{{"username": "{mark}"}}', now() - interval '40 days')"#
+    );
+    app.database.client.batch_execute(&rows).await.unwrap();
+    assert_eq!(batch(&app).await["names_masked"], 4);
+    assert_eq!(batch(&app).await["names_masked"], 0);
+    let names =
+        "SELECT string_agg(details ->> 'username', ' ' ORDER BY id) FROM auth_logs_v2 WHERE action IN ('a', 'b')";
+    assert_eq!(app.database.text(names).await, "michel.ranu michel.ranu");
+    let dump = app.database.dump().await;
+    for name in ["one.name", "two.name", "listed.name", mark] {
+        assert!(!dump.contains(name), "{name}");
+    }
+}
+
+/// Whoever uses an account by the first generation's functions alone, with a password and no code, uses it.
+#[tokio::test]
+async fn an_account_whose_password_was_right_since_stays() {
+    let app = start().await;
+    for name in ["used", "unused"] {
+        app.create_account(name, cofrap_tests::CHOSEN_PASSWORD).await.ok();
+    }
+    age(&app, 31).await;
+    app.begin_login("used", cofrap_tests::CHOSEN_PASSWORD).await.ok();
+    assert_eq!(batch(&app).await["accounts_removed"], json!(["unused"]));
+}
+
 #[tokio::test]
 async fn accounts_that_nobody_completed_go_after_30_days_and_no_others() {
     let app = start().await;
@@ -194,8 +232,7 @@ async fn accounts_that_nobody_completed_go_after_30_days_and_no_others() {
     let left = "SELECT string_agg(username, ' ' ORDER BY username) FROM users_v2";
     assert_eq!(app.database.text(left).await, "active cascading disabled foreign operators referred touched young");
     assert_eq!(app.database.count("SELECT count(*) FROM carts").await, 1);
-    let row =
-        "SELECT details -> 'accounts' ->> 0 FROM auth_logs_v2 WHERE action = 'maintained' ORDER BY id DESC LIMIT 1";
+    let row = "SELECT details -> 'accounts' ->> 0 FROM auth_logs_v2 WHERE details ? 'accounts'";
     assert_eq!(app.database.text(row).await, "bare");
     // The name is free again.
     app.generate_password("bare").await.ok();

@@ -18,7 +18,7 @@ DECLARE
     is_known bool := account IS NOT NULL;
     free_slot int2;
 BEGIN
-    PERFORM cofrap.note_locked_attempts(moment);
+    PERFORM cofrap.note_locked_attempts();
     SELECT s.slot INTO free_slot FROM public.locked_attempts s
         WHERE s.subject = locked_subject AND s.minute = this_minute
         LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
@@ -30,10 +30,10 @@ BEGIN
             LIMIT 1;
     END IF;
     INSERT INTO public.locked_attempts AS s (
-        subject, minute, slot, scope, attempts, kinds, names, more_names, user_id, ip_address, user_agent, last_at)
+        subject, minute, slot, scope, attempts, kinds, names, more_names, user_id, ip_address, user_agent, last_at, counted_since)
     VALUES (locked_subject, this_minute, free_slot, count_locked.scope, 1, jsonb_build_object(kind, 1),
             CASE WHEN given_name IS NULL THEN '{}' ELSE jsonb_build_object(given_name, is_known) END, 0,
-            account, caller_address::inet, agent, moment)
+            account, caller_address::inet, agent, moment, (-cofrap.clock_offset(0))::int8)
     ON CONFLICT ON CONSTRAINT locked_attempts_pkey DO UPDATE SET
         attempts = s.attempts + 1,
         kinds = s.kinds || jsonb_build_object(kind, coalesce((s.kinds ->> kind)::int8, 0) + 1),

@@ -6,7 +6,7 @@ CREATE FUNCTION cofrap.keep_partitions(
     refusals_days int8, -- 0: for ever
     actions_days int8, -- 0: for ever
     OUT answer text
-) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' AS $$
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' SET timezone = 'UTC' AS $$
 DECLARE
     this_month timestamp := date_trunc('month', to_timestamp(-cofrap.clock_offset(0)) AT TIME ZONE 'UTC');
     months timestamp;
@@ -39,13 +39,15 @@ BEGIN
                  ALTER TABLE public.auth_logs_v2 ATTACH PARTITION cofrap_audit.%1$I FOR VALUES FROM (%2$L) TO (%3$L)',
                 'month_' || to_char(months, 'YYYY_MM'), months, months + interval '1 month');
             made := made || ('month_' || to_char(months, 'YYYY_MM'));
-        EXCEPTION WHEN lock_not_available THEN
+        EXCEPTION WHEN lock_not_available OR invalid_object_definition OR duplicate_table THEN
+            -- Others use it, or somebody has a partition of their own there.
             busy := busy || ('month_' || to_char(months, 'YYYY_MM'));
         END;
     END LOOP;
 
+    -- One thing at a time: making one locks the accounts until this is over, and dropping one the audit.
     -- With a clock that is wrong nothing goes; nor does anything of the last 30 days, whatever is asked.
-    IF refusals_days > 0 AND actions_days > 0 AND abs(cofrap.clock_offset(moment)) <= 300 THEN
+    IF made = '{}' AND refusals_days > 0 AND actions_days > 0 AND abs(cofrap.clock_offset(moment)) <= 300 THEN
         kept_from := to_timestamp(moment - 86400 * greatest(30, refusals_days, actions_days)) AT TIME ZONE 'UTC';
         FOR part IN SELECT p.name FROM cofrap_audit.partitions p WHERE p.ends <= kept_from LOOP
             BEGIN
@@ -58,6 +60,7 @@ BEGIN
             EXCEPTION WHEN lock_not_available THEN
                 busy := busy || part.name;
             END;
+            EXIT WHEN busy <> '{}';
         END LOOP;
     END IF;
     answer := json_build_object('done', json_build_object('made', made, 'dropped', dropped, 'busy', busy));

@@ -1,5 +1,5 @@
 -- Does a batch of what a database needs from time to time: counts what was attempted, removes what is older than it is kept and what nobody
--- needs, and says what it did. It belongs to the audit's owner: no other function removes a row of the audit, or an account.
+-- needs, and says what it did. It belongs to the audit's owner: no other function removes a row of the audit.
 CREATE FUNCTION cofrap.maintain(
     -- Attempt: who asked for what, and when.
     action text,
@@ -45,8 +45,6 @@ DECLARE
     sessions int8 := 0;
     counted int8 := 0;
     locked int8 := 0;
-    unfinished record;
-    removed text[] := '{}';
     done jsonb;
 BEGIN
     IF NOT cofrap.admit_operator(operator_proof) THEN
@@ -57,7 +55,7 @@ BEGIN
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN 'done' ELSE 'too_many_attempts' END;
     IF outcome = 'done' THEN
-        locked := cofrap.note_locked_attempts(moment);
+        locked := cofrap.note_locked_attempts();
         counted := cofrap.roll_up(max_rows * 10);
         PERFORM cofrap.catch_up('users_v2'), cofrap.catch_up('password_history_v2'), cofrap.catch_up('auth_logs_v2');
     END IF;
@@ -89,32 +87,13 @@ BEGIN
             SELECT e.user_id, e.id FROM public.ended_sessions e
             WHERE e.ends_at < moment ORDER BY e.ends_at LIMIT max_rows FOR UPDATE SKIP LOCKED);
         GET DIAGNOSTICS sessions = ROW_COUNT;
-        -- Accounts that anybody made, and nobody ever logged in to, a month after the last generation.
-        FOR unfinished IN
-            SELECT u.id, u.username FROM public.users_v2 u
-            WHERE u.state = 'provisional' AND u.login_counter = 0 AND u.origin IN ('generation', 'creation') AND u.imported_from IS NULL
-                  AND NOT u.operator_touched AND u.disabled_at IS NULL AND u.generated_at < moment - 30 * 86400
-                  AND NOT cofrap.is_referred(u.id)
-            ORDER BY u.generated_at LIMIT least(max_rows, 100)
-        LOOP
-            BEGIN
-                DELETE FROM public.users_v2 u
-                    WHERE u.id = unfinished.id AND u.state = 'provisional' AND u.login_counter = 0
-                          AND NOT u.operator_touched AND u.disabled_at IS NULL AND u.generated_at < moment - 30 * 86400;
-                removed := removed || CASE WHEN FOUND THEN ARRAY[unfinished.username::text] ELSE '{}' END;
-            EXCEPTION WHEN foreign_key_violation THEN
-                -- Somebody refers to it since.
-                NULL;
-            END;
-        END LOOP;
     END IF;
     done := jsonb_build_object(
         'locked_minutes', locked, 'counted', counted, 'refusals', refusals, 'actions', actions, 'counters', counters,
-        'sessions', sessions, 'accounts', to_jsonb(removed), 'clocks_differ', NOT is_clock_right);
+        'sessions', sessions, 'clocks_differ', NOT is_clock_right);
     PERFORM cofrap.note_attempt(
         action, given_name, caller_address, agent, moment, account, proof, route, outcome = 'done', nullif(outcome, 'done'), done);
     answer := CASE outcome WHEN 'done' THEN jsonb_build_object('done', done || jsonb_build_object(
-        'more', locked = 20 OR counted >= max_rows * 10 OR greatest(refusals, actions, counters, sessions) >= max_rows
-                OR cardinality(removed) >= least(max_rows, 100)))::text
+        'more', locked = 20 OR counted >= max_rows * 10 OR greatest(refusals, actions, counters, sessions) >= max_rows))::text
         ELSE to_json(outcome)::text END;
 END $$;

@@ -14,9 +14,9 @@ BEGIN
     END IF;
     UPDATE public.auth_logs_v2 l SET details = l.details || jsonb_build_object('masked', TRUE)
             || CASE WHEN m.username LIKE 'digest:%' THEN jsonb_build_object('username', m.username) ELSE '{}' END
-            || CASE WHEN jsonb_typeof(m.names) = 'object' THEN jsonb_build_object('names', m.names) ELSE '{}' END
+            || CASE WHEN l.details -> 'names' IS NULL THEN '{}' ELSE jsonb_build_object('names', coalesce(m.names, '{}')) END
         FROM jsonb_to_recordset(masked::jsonb) AS m (id int8, username text, names jsonb)
-        WHERE l.id = m.id AND NOT l.success AND l.details ->> 'masked' IS NULL AND coalesce(l.details ->> 'known', 'false') <> 'true'
+        WHERE l.id = m.id AND NOT l.success AND l.user_id IS NULL AND l.details ->> 'masked' IS NULL AND coalesce(l.details ->> 'known', 'false') <> 'true'
               AND l.created_at < to_timestamp(moment - 30 * 86400) AT TIME ZONE 'UTC'
               AND abs(cofrap.clock_offset(moment)) <= 300;
     GET DIAGNOSTICS changed = ROW_COUNT;

@@ -15,8 +15,8 @@ CREATE FUNCTION cofrap.note_attempt(
     more jsonb DEFAULT NULL -- what else its details say
 ) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- It may be gone by now.
-    account := (SELECT u.id FROM public.users_v2 u WHERE u.id = note_attempt.account);
+    -- It may be gone by now, and must not go before this is written.
+    SELECT u.id INTO account FROM public.users_v2 u WHERE u.id = note_attempt.account FOR KEY SHARE;
     LOOP
         INSERT INTO public.auth_logs_v2 (user_id, action, ip_address, user_agent, success, details, created_at)
         VALUES (account, note_attempt.action, caller_address::inet, agent, is_success,

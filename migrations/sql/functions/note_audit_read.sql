@@ -36,7 +36,8 @@ BEGIN
         RETURN;
     END IF;
     -- What is to be read is written first.
-    PERFORM cofrap.note_locked_attempts(moment);
+    WHILE cofrap.note_locked_attempts() = 20 LOOP
+    END LOOP;
     outcome := CASE WHEN cofrap.pass_limits(
         moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN 'done' ELSE 'too_many_attempts' END;

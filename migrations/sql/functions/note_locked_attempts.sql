@@ -1,19 +1,21 @@
--- Writes one row of the audit for everything that was locked in a minute that is over, and forgets its counters in the same transaction.
--- A minute is over 30 seconds after its end: two clocks may be that far apart. One request at a time does so; the others go on.
-CREATE FUNCTION cofrap.note_locked_attempts(moment int8) RETURNS int8
+-- Writes one row of the audit for everything that was locked in a minute that is over, and forgets its counters in the same transaction; how
+-- many rows, at most 20. A minute is over 90 seconds after its first attempt, by the database's clock: those of the functions may differ. One
+-- request at a time does so; the others go on.
+CREATE FUNCTION cofrap.note_locked_attempts() RETURNS int8
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     due record;
     noted record;
     written int8 := 0;
+    over int8 := (-cofrap.clock_offset(0))::int8 - 90;
 BEGIN
-    IF NOT EXISTS (SELECT FROM public.locked_attempts s WHERE s.minute <= (moment - 90) / 60)
+    IF NOT EXISTS (SELECT FROM public.locked_attempts s WHERE s.counted_since <= over)
         OR NOT pg_try_advisory_xact_lock('public.locked_attempts'::regclass::oid::int8) THEN
         RETURN 0;
     END IF;
     FOR due IN
         SELECT DISTINCT s.minute, s.subject FROM public.locked_attempts s
-        WHERE s.minute <= (moment - 90) / 60 ORDER BY s.minute LIMIT 20
+        WHERE s.counted_since <= over ORDER BY s.minute LIMIT 20
     LOOP
         WITH gone AS (
             DELETE FROM public.locked_attempts s WHERE s.subject = due.subject AND s.minute = due.minute RETURNING s.*

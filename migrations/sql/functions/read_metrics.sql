@@ -33,6 +33,7 @@ BEGIN
             SELECT coalesce(sum(pg_total_relation_size(i.inhrelid)), 0)::int8 FROM pg_inherits i
             WHERE i.inhparent = 'public.auth_logs_v2'::regclass),
         'database_bytes', pg_database_size(current_database()),
+        'uncounted_transactions', (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 - r.counted_to FROM public.attempt_rollup r),
         'clock_offset', cofrap.clock_offset(moment),
         'connections', (SELECT count(*) FROM pg_stat_activity a WHERE a.datid IS NOT NULL),
         'connections_limit', current_setting('max_connections')::int8,

@@ -36,6 +36,7 @@ DECLARE
     outcome text;
     locks text[]; -- what this attempt locked
 BEGIN
+    PERFORM cofrap.note_locked_attempts();
     IF name_subject IS NOT NULL OR is_wrong_code OR step IS NOT NULL THEN
         PERFORM FROM public.users_v2 u WHERE u.id = account FOR NO KEY UPDATE;
     END IF;
@@ -76,6 +77,10 @@ BEGIN
             CASE WHEN name_effect = 'count' AND EXISTS (
                 SELECT FROM public.throttles t
                 WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment) THEN 'account' END,
+            CASE WHEN name_effect = 'count' AND EXISTS (
+                SELECT FROM public.throttles t
+                WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment AND t.failures >= name_limit + 3)
+                THEN 'account_again' END,
             CASE WHEN address_added > 0 AND EXISTS (
                 SELECT FROM public.throttles t
                 WHERE t.subject = address_subject AND t.place = '' AND t.failures >= address_limit) THEN 'address' END,

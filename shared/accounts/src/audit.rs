@@ -122,7 +122,7 @@ pub enum Action {
     AuditRead,
     /// An operator asked to seal stored secrets under the first key.
     KeysRotated,
-    /// A batch of maintenance was asked for.
+    /// A batch of maintenance was asked for, or has removed accounts.
     Maintained,
 }
 

@@ -38,13 +38,15 @@ pub struct Maintained {
     pub batch: MaintenanceBatch,
     /// Rows of the audit whose names became digests.
     pub masked: i64,
+    /// Accounts that were removed, since nobody ever completed them.
+    pub accounts: Vec<String>,
 }
 
 impl Maintained {
     /// Whether another batch would find something to do.
     #[must_use]
     pub const fn has_more(&self) -> bool {
-        self.batch.has_more || self.masked >= MASKED_ROWS
+        self.batch.has_more || self.masked >= MASKED_ROWS || self.accounts.len() >= REMOVED_ACCOUNTS
     }
 }
 
@@ -74,8 +76,6 @@ pub struct MaintenanceBatch {
     pub counters: i64,
     /// Marks of ended sessions that were removed.
     pub sessions: i64,
-    /// Accounts that were removed, since nobody ever completed them.
-    pub accounts: Vec<String>,
     /// Whether the functions' clock and the database's are more than five minutes apart: then nothing was removed.
     pub clocks_differ: bool,
     /// Whether there is more of any of it.
@@ -89,6 +89,8 @@ pub struct NamedEntry {
     pub id: i64,
     /// The name that was given.
     pub username: Option<String>,
+    /// Whether the name is an account's, though the row does not say so.
+    pub is_known: bool,
     /// Names that were given, where it stands for many attempts, and whether each was an account's.
     pub names: Option<Vec<(String, bool)>>,
 }
@@ -98,6 +100,9 @@ const BATCH_ROWS: i64 = 2_000;
 
 /// Rows whose names a batch makes digests of: each is made here.
 const MASKED_ROWS: i64 = 500;
+
+/// Accounts that a batch removes.
+const REMOVED_ACCOUNTS: usize = 100;
 
 /// Does a batch.
 ///
@@ -113,7 +118,8 @@ pub fn maintain(
     let operator = require_operator(&mut env.store, env.keys.operator.as_ref(), &command.bearer, &attempt)?;
     let attempt = Attempt { proof: Some(ProofKind::Operator), ..attempt }.that_came_to(Tally::TokenRight);
     let batch = done(env.store.maintain(&attempt, &operator, env.settings.retention, BATCH_ROWS)?)?;
-    Ok(finish(env, batch, &operator, &key, now)?)
+    let accounts = env.store.remove_accounts(&attempt, &operator, REMOVED_ACCOUNTS)?;
+    Ok(finish(env, batch, accounts, &operator, &key, now)?)
 }
 
 /// The same for who may write the database's tables, and needs no token: a task of the cluster.
@@ -127,26 +133,32 @@ pub fn maintain_as_owner(
     let (subjects, limits) = (Subjects::of(&env.caller, "", &key), env.settings.limits);
     let attempt = Attempt::new(Action::Maintained, None, &env.caller, &subjects, &limits, now);
     let operator = OperatorProof::of_owner();
-    match env.store.maintain(&attempt, &operator, env.settings.retention, BATCH_ROWS)? {
-        Saved::Yes(batch) => finish(env, batch, &operator, &key, now),
-        _ => Err(StoreError::NotTheOperator),
-    }
+    let Saved::Yes(batch) = env.store.maintain(&attempt, &operator, env.settings.retention, BATCH_ROWS)? else {
+        return Err(StoreError::NotTheOperator);
+    };
+    let accounts = env.store.remove_accounts(&attempt, &operator, REMOVED_ACCOUNTS)?;
+    finish(env, batch, accounts, &operator, &key, now)
 }
 
 fn finish(
     env: &mut Env<impl Store, impl Clock, impl CryptoRng, AdministrationKeys>,
     batch: MaintenanceBatch,
+    accounts: Vec<String>,
     operator: &OperatorProof,
     key: &SubjectKey,
     now: UnixTime,
 ) -> Result<Maintained, StoreError> {
-    let partitions = env.store.keep_partitions(operator, now, env.settings.retention)?;
+    let mut partitions = env.store.keep_partitions(operator, now, env.settings.retention)?;
+    if !partitions.made.is_empty() {
+        // Where some were made, none was dropped yet.
+        partitions.dropped = env.store.keep_partitions(operator, now, env.settings.retention)?.dropped;
+    }
     let mut named = env.store.find_names(operator, now, MASKED_ROWS)?;
     for entry in &mut named {
         entry.mask(key);
     }
     let masked = if named.is_empty() { 0 } else { env.store.mask_names(operator, now, &named)? };
-    let maintained = Maintained { partitions, batch, masked };
+    let maintained = Maintained { partitions, batch, masked, accounts };
     if !maintained.has_more() {
         env.store.count_accounts(operator, now, env.settings.password_max_age)?;
     }
@@ -157,15 +169,23 @@ impl NamedEntry {
     /// Puts digests in the place of names that no account had.
     fn mask(&mut self, key: &SubjectKey) {
         let masked = |name: &str| {
-            if name.starts_with(MASK) { name.to_owned() } else { format!("{MASK}{}", key.digest(&["log", name])) }
+            if is_mask(name) { name.to_owned() } else { format!("{MASK}{}", key.digest(&["log", name])) }
         };
-        self.username = self.username.as_deref().map(masked);
+        if !self.is_known {
+            self.username = self.username.as_deref().map(masked);
+        }
         for (name, is_known) in self.names.iter_mut().flatten() {
             if !*is_known {
                 *name = masked(name);
             }
         }
     }
+}
+
+/// Whether a name is a digest already: 43 characters of base64url after the mark.
+fn is_mask(name: &str) -> bool {
+    let digest = name.strip_prefix(MASK).unwrap_or_default();
+    digest.len() == 43 && digest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// How a digest begins that stands in the place of a name.

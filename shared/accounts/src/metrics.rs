@@ -17,6 +17,8 @@ pub struct Metrics {
     pub audit_bytes: i64,
     /// Bytes of the database.
     pub database_bytes: i64,
+    /// Transactions of the server since the one up to which attempts are counted for good.
+    pub uncounted_transactions: i64,
     /// Seconds that the functions' clock is ahead of the database's.
     pub clock_offset: f64,
     /// Connections to the database's server.

@@ -153,6 +153,14 @@ pub trait Store {
         rows: i64,
     ) -> Result<Saved<MaintenanceBatch>, StoreError>;
 
+    /// Removes accounts that nobody ever completed, at most so many; their names.
+    fn remove_accounts(
+        &mut self,
+        attempt: &Attempt<'_>,
+        operator: &OperatorProof,
+        count: usize,
+    ) -> Result<Vec<String>, StoreError>;
+
     /// Makes the audit's partitions of the months to come, and drops those in which every row is older than it is kept.
     fn keep_partitions(
         &mut self,

@@ -55,7 +55,7 @@ pub struct Response {
 impl From<Maintained> for Response {
     fn from(maintained: Maintained) -> Self {
         let more = maintained.has_more();
-        let Maintained { partitions, batch, masked } = maintained;
+        let Maintained { partitions, batch, masked, accounts } = maintained;
         Self {
             more,
             clocks_differ: batch.clocks_differ,
@@ -69,7 +69,7 @@ impl From<Maintained> for Response {
             names_masked: masked,
             counters_removed: batch.counters,
             sessions_removed: batch.sessions,
-            accounts_removed: batch.accounts,
+            accounts_removed: accounts,
         }
     }
 }

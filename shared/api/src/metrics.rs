@@ -22,6 +22,26 @@ pub fn render(metrics: &Metrics, schema_version: i64) -> Result<String, Problem>
     String::from_utf8(text).map_err(Problem::unavailable)
 }
 
+/// What an attempt may lock; `account_again` is an account's fourth lock in a row and each further one, beside `account`.
+const LOCKS: [&str; 4] = ["account", "account_again", "address", "codes"];
+
+/// What judges a password or a code, by the words of the audit and the path's last part.
+const JUDGED: [(&str, &str); 9] = [
+    ("login", "authenticate-user-v2"),
+    ("login", "verify-2fa"),
+    ("password_verified", "authentication"),
+    ("code_verified", "verify-2fa"),
+    ("password_generated", "generate-password-v2"),
+    ("password_generated", "generate-password"),
+    ("2fa_generated", "generate-2fa-v2"),
+    ("2fa_generated", "generate-2fa"),
+    ("account_created", "create-account-secure"),
+];
+
+/// Reasons that alerts look for.
+const REASONS: [&str; 6] =
+    ["unknown_user", "wrong_password", "wrong_code", "unreadable_secret", "altered_row", "too_many_attempts"];
+
 /// What is written so far. Functions keep no counters: each page is made anew, of what the database says.
 #[derive(Default)]
 struct Page {
@@ -64,12 +84,15 @@ impl Page {
             issuances.with_label_values(&[credential]);
         }
         expirations.with_label_values::<&str>(&[]);
-        for scope in ["account", "address", "codes"] {
+        for scope in LOCKS {
             locks.with_label_values(&[scope]);
         }
-        for outcome in ["success", "refused"] {
-            let reason = if outcome == "success" { "" } else { "wrong_password" };
-            all.with_label_values(&["login", "authenticate-user-v2", outcome, reason]);
+        for (action, route) in JUDGED {
+            all.with_label_values(&[action, route, "success", ""]);
+            for reason in REASONS {
+                all.with_label_values(&[action, route, "refused", reason]);
+            }
+            throttled.with_label_values(&[route]);
         }
         for attempt in attempts {
             let AttemptCount { action, route, success, reason, locks: locked, total } = attempt;
@@ -83,9 +106,7 @@ impl Page {
                 "password_expired" => expirations.with_label_values::<&str>(&[]).inc_by(*total),
                 _ => {}
             }
-            for scope in
-                ["account", "address", "codes"].iter().filter(|scope| locked.iter().any(|lock| lock == **scope))
-            {
+            for scope in LOCKS.iter().filter(|scope| locked.iter().any(|lock| lock == **scope)) {
                 locks.with_label_values(&[*scope]).inc_by(*total);
             }
             if reason == "too_many_attempts" {
@@ -100,6 +121,11 @@ impl Page {
             ("cofrap_audit_rows", "Rows of the audit, as the database estimates them.", metrics.audit_rows),
             ("cofrap_audit_bytes", "Bytes of the audit, its indexes included.", metrics.audit_bytes),
             ("cofrap_database_bytes", "Bytes of the database.", metrics.database_bytes),
+            (
+                "cofrap_uncounted_transactions",
+                "Transactions of the server since the one up to which attempts are counted for good.",
+                metrics.uncounted_transactions,
+            ),
             ("cofrap_database_connections", "Connections to the database's server.", metrics.connections),
             (
                 "cofrap_database_connections_limit",

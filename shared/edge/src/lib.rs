@@ -21,7 +21,7 @@ pub use client_address::client_address;
 pub use config::{ConfigError, ReadKeys, Variables, check_variables};
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use operator_settings::{OperatorSettings, SettingsError};
-pub use pg_store::{CALLS, Link, ParameterValue, PgError, PgStore, SCHEMA_VERSION};
+pub use pg_store::{CALLS, DbError, Link, ParameterValue, PgError, PgStore, QueryError, SCHEMA_VERSION};
 pub use platform::{SystemClock, SystemRng};
 pub use serve::{
     SpinEnv, serve, serve_health, serve_key_set, serve_metrics, serve_not_found, serve_openapi, serve_site,

@@ -25,7 +25,7 @@ use calls::{
     Administer, Call, CancelSecondFactor, CompleteLogin, CompleteUsualLogin, CountAccounts, CreateAccount, EndSession,
     EndSessions, Find, FindNames, FindSession, FindStale, FreeAddress, KeepPartitions, Maintain, MarkExpired,
     MaskNames, MoveSecrets, NoteAuditRead, NoteFactor, ReadActivity, ReadAudit, ReadHealth, ReadMetrics, ReadSessions,
-    Refuse, RefuseLocked, RenewSession, ReplacePassword, ReplaceSecondFactor, RollUpAttempts,
+    Refuse, RefuseLocked, RemoveAccounts, RenewSession, ReplacePassword, ReplaceSecondFactor, RollUpAttempts,
 };
 use cofrap_accounts::{
     Account, AccountId, Age, Attempt, AuditEntry, AuditFilter, Grant, HealthReading, MaintenanceBatch, Metrics,
@@ -47,7 +47,7 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 pub use calls::{CALLS, SCHEMA_VERSION};
-pub use spin_sdk::pg4::{ParameterValue, PgError};
+pub use spin_sdk::pg4::{DbError, ParameterValue, PgError, QueryError};
 
 /// Rows of each table that a batch of a rotation takes.
 const ROTATION_BATCH: i64 = 50;
@@ -552,6 +552,21 @@ impl<L: Link> Store for PgStore<L> {
             max_rows: rows,
         };
         self.attempt(&noted, call, MaintenanceRow::read)
+    }
+
+    fn remove_accounts(
+        &mut self,
+        attempt: &Attempt<'_>,
+        operator: &OperatorProof,
+        count: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let noted = Noted::of(attempt, None);
+        let removed: Admitted<Vec<String>> = self.call(RemoveAccounts {
+            attempt: noted.attempt(),
+            operator_proof: operator.as_str(),
+            max_rows: i64::try_from(count).unwrap_or(i64::MAX),
+        })?;
+        removed.answer()
     }
 
     fn keep_partitions(

@@ -54,6 +54,9 @@ impl Trace {
     #[expect(clippy::disallowed_methods, reason = "how long things take is for the log alone")]
     pub(crate) fn of(headers: &Headers) -> Self {
         let started = Instant::now();
+        // A host that used an instance again would have the request before in there.
+        STATEMENTS.take();
+        ATTEMPTED.take();
         let given = values(headers, "x-request-id").pop().filter(|id| is_id(id));
         let own = given.is_none().then(|| format!("{:016x}", UnwrapErr(SysRng).next_u64()));
         let parent = values(headers, "traceparent").pop().and_then(|parent| trace_id(&parent).map(str::to_owned));
@@ -130,8 +133,11 @@ fn trace_id(parent: &str) -> Option<&str> {
     let is_hex = |text: &str, length| {
         text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
     };
+    // Version 00 has four parts; later ones may have more.
+    let has_its_parts = version != "00" || parts.next().is_none();
+    let is_some = |text: &str| text.bytes().any(|byte| byte != b'0');
     let is_whole = is_hex(version, 2) && version != "ff" && is_hex(id, 32) && is_hex(span, 16) && is_hex(flags, 2);
-    (is_whole && id.bytes().any(|byte| byte != b'0')).then_some(id)
+    (is_whole && has_its_parts && is_some(id) && is_some(span)).then_some(id)
 }
 
 #[cfg(test)]
@@ -171,6 +177,8 @@ mod tests {
             format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
             format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
             format!("00-{id}-01"),
+            format!("00-{id}-00f067aa0ba902b7-01-more"),
+            format!("00-{id}-0000000000000000-01"),
             "00".to_owned(),
             String::new(),
         ] {

@@ -226,6 +226,7 @@ pub(super) fn masked_names(masked: &[NamedEntry]) -> String {
     let rows = masked.iter().map(|entry| NamesRow {
         id: entry.id,
         username: entry.username.clone(),
+        known: entry.is_known,
         names: entry.names.as_ref().map(names),
     });
     json(&rows.collect::<Vec<_>>())

@@ -321,7 +321,6 @@ pub(super) struct MaintenanceRow {
     actions: i64,
     counters: i64,
     sessions: i64,
-    accounts: Vec<String>,
     clocks_differ: bool,
     more: bool,
 }
@@ -339,6 +338,8 @@ pub(super) struct PartitionsRow {
 pub(super) struct NamesRow {
     pub(super) id: i64,
     pub(super) username: Option<String>,
+    #[serde(default, skip_serializing)]
+    pub(super) known: bool,
     pub(super) names: Option<BTreeMap<String, bool>>,
 }
 
@@ -350,6 +351,7 @@ pub(super) struct MetricsRow {
     audit_rows: i64,
     audit_bytes: i64,
     database_bytes: i64,
+    uncounted_transactions: i64,
     clock_offset: f64,
     connections: i64,
     connections_limit: i64,
@@ -462,7 +464,6 @@ impl MaintenanceRow {
             actions: self.actions,
             counters: self.counters,
             sessions: self.sessions,
-            accounts: self.accounts,
             clocks_differ: self.clocks_differ,
             has_more: self.more,
         }
@@ -477,7 +478,12 @@ impl PartitionsRow {
 
 impl NamesRow {
     pub(super) fn read(self) -> NamedEntry {
-        NamedEntry { id: self.id, username: self.username, names: self.names.map(|names| names.into_iter().collect()) }
+        NamedEntry {
+            id: self.id,
+            username: self.username,
+            is_known: self.known,
+            names: self.names.map(|names| names.into_iter().collect()),
+        }
     }
 }
 
@@ -503,6 +509,7 @@ impl MetricsRow {
             audit_rows: self.audit_rows,
             audit_bytes: self.audit_bytes,
             database_bytes: self.database_bytes,
+            uncounted_transactions: self.uncounted_transactions,
             clock_offset: self.clock_offset,
             connections: self.connections,
             connections_limit: self.connections_limit,
