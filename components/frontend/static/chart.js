@@ -11,8 +11,8 @@ export function drawChart(place, entries, now) {
   const days = Array.from({ length: DAYS }, (_, index) => {
     const at = noon(now, DAYS - 1 - index);
     const day = entries.filter((entry) => dayOf(entry.at) === dayOf(at));
-    const done = day.filter(({ success }) => success).length;
-    return { at, done, refused: day.length - done };
+    const done = day.filter(({ success }) => success);
+    return { at, done: attempts(done), refused: attempts(day) - attempts(done) };
   });
   const most = Math.max(1, ...days.map(({ done, refused }) => done + refused));
   const chart = element("svg", { viewBox: `0 0 ${DAYS * WIDTH} ${HEIGHT + 34}`, role: "img" });
@@ -31,6 +31,11 @@ export function drawChart(place, entries, now) {
     );
   });
   place.replaceChildren(chart);
+}
+
+/** How many attempts entries stand for: what was locked has one for a whole minute. */
+export function attempts(entries) {
+  return entries.reduce((sum, { attempts: times }) => sum + (times ?? 1), 0);
 }
 
 function describe({ at, done, refused }) {

@@ -1,7 +1,7 @@
 // What somebody who is logged in sees of their account, and does with it.
 
 import { call, Refusal } from "./api.js";
-import { drawChart } from "./chart.js";
+import { attempts, drawChart } from "./chart.js";
 import { say, tell } from "./form.js";
 import { journey } from "./journey.js";
 import { logOutEverywhere } from "./logout.js";
@@ -211,7 +211,7 @@ export async function start(main, { go, signal }) {
 }
 
 function listActivity(list, entries) {
-  const items = entries.map(({ at, action, success, reason, ip_address: address }, index) => {
+  const items = entries.map(({ at, action, success, reason, ip_address: address, attempts: times }, index) => {
     const item = document.createElement("li");
     item.className = success ? "done" : "refused";
     item.hidden = index >= FEW;
@@ -219,6 +219,7 @@ function listActivity(list, entries) {
     what.textContent = firstOf(`action.${action}`, "action.other");
     const outcome = document.createElement("span");
     outcome.textContent = success ? t("dashboard.done") : firstOf(`reason.${reason}`, "dashboard.refused");
+    if (times > 1) outcome.textContent += ` (${count("dashboard.times", times)})`;
     item.append(what, outcome, ...whenAndWhere(at, address));
     return item;
   });
@@ -253,7 +254,7 @@ function sinceLastLogin(entries) {
   const failed = between.filter(({ success }) => !success);
   if (failed.length === 0) return isWhole ? t("dashboard.since_none") : "";
   const places = [...new Set(failed.map(({ ip_address: address }) => address ?? t("dashboard.unknown_place")))];
-  return count(isWhole ? "dashboard.since" : "dashboard.since_at_least", failed.length, { places: new Intl.ListFormat(document.documentElement.lang).format(places) });
+  return count(isWhole ? "dashboard.since" : "dashboard.since_at_least", attempts(failed), { places: new Intl.ListFormat(document.documentElement.lang).format(places) });
 }
 
 /** The open sessions, this one first. */

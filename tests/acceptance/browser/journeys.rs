@@ -189,13 +189,17 @@ async fn another_tab_notices_that_somebody_logged_out() {
 async fn failures_since_the_last_login_are_counted_and_the_activity_is_short_at_first() {
     let app = TestApp::start().await;
     let mut michel = app.active_account("michel.ranu").await;
-    for _ in 0..3 {
-        app.authenticate("michel.ranu", "wrong", "000000").await.problem(401, "invalid_credentials");
+    for _ in 0..9 {
+        app.authenticate("michel.ranu", "wrong", "000000").await;
     }
+    // Four of them while the account was locked: one entry.
+    app.let_minutes_pass().await;
+    app.authenticate("nobody", "wrong", "000000").await.problem(401, "invalid_credentials");
     let browser = Browser::open(&app, Language::English).await;
     log_in(&browser, &mut michel).await;
     browser.arrive("/dashboard").await;
-    browser.hear("[data-since]", "Since your previous login: 3 failures, from 127.0.0.1.").await;
+    browser.hear("[data-since]", "Since your previous login: 9 failures, from 127.0.0.1.").await;
+    browser.until("the four are one", async || browser.text("[data-activity]").await.contains("(4 times)")).await;
     let shown =
         "return [...document.querySelectorAll('[data-activity] li')].filter((item) => item.checkVisibility()).length";
     assert_eq!(browser.run(shown, &[]).await, 5);
