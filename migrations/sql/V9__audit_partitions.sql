@@ -52,7 +52,7 @@ CREATE TABLE account_gauges (
 );
 
 -- Accounts that never completed, the longest forgotten first.
-CREATE INDEX idx_users_v2_unfinished ON users_v2 (generated_at) WHERE state = 'provisional' AND login_counter = 0;
+CREATE INDEX IF NOT EXISTS idx_users_v2_unfinished ON users_v2 (generated_at) WHERE state = 'provisional' AND login_counter = 0;
 
 -- The runner gives up soon, and tries again: whoever waits for this lock has everybody wait behind it.
 LOCK TABLE auth_logs_v2 IN ACCESS EXCLUSIVE MODE;

@@ -34,7 +34,7 @@ const START: &str = "
     BEGIN
         -- Accounts go, and their attempts stay.
         FOR other IN SELECT c.conname FROM pg_constraint c WHERE c.conrelid = 'public.auth_logs_v2'::regclass AND c.contype = 'f'
-                     AND c.confrelid = 'public.users_v2'::regclass AND c.confdeltype <> 'n' LOOP
+                     AND c.confdeltype <> 'n' LOOP
             EXECUTE format('ALTER TABLE public.auth_logs_v2 DROP CONSTRAINT %I', other);
         END LOOP;
         IF NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = 'public.auth_logs_v2'::regclass AND c.contype = 'f'
@@ -64,7 +64,12 @@ const WIDEN: &str = "
     SELECT max(id)::int8, count(*)::int8 FROM batch";
 
 /// Those of `V9__audit_partitions.sql`, which adopts them, and the unique one of a partition.
-const INDEXES: [(&str, &str); 7] = [
+const INDEXES: [(&str, &str); 8] = [
+    (
+        "idx_users_v2_unfinished",
+        "CREATE INDEX CONCURRENTLY idx_users_v2_unfinished ON public.users_v2 (generated_at)
+         WHERE state = 'provisional' AND login_counter = 0",
+    ),
     ("before_id", "CREATE UNIQUE INDEX CONCURRENTLY before_id ON public.auth_logs_v2 (wide_id)"),
     ("before_account", "CREATE INDEX CONCURRENTLY before_account ON public.auth_logs_v2 (user_id, wide_id)"),
     (
@@ -88,11 +93,12 @@ const INDEXES: [(&str, &str); 7] = [
     ),
 ];
 
-/// The month after tomorrow's: whatever a clock writes until the table is locked lies before it. Rows beyond it go to a table of their own, which
+/// Two months after tomorrow's: whatever a clock writes until the table is locked lies before it, and so does what it writes for a month where a
+/// run is cut off in between. Rows beyond it go to a table of their own, which
 /// becomes the partition of what no month holds.
 const SET_BOUND: &str = "
     SET LOCAL timezone = 'UTC';
-    DO $$ DECLARE bound timestamp := date_trunc('month', now() AT TIME ZONE 'UTC' + interval '1 day') + interval '1 month';
+    DO $$ DECLARE bound timestamp := date_trunc('month', now() AT TIME ZONE 'UTC' + interval '1 day') + interval '2 months';
     BEGIN
         LOCK TABLE public.auth_logs_v2 IN ACCESS EXCLUSIVE MODE;
         WITH beyond AS (DELETE FROM public.auth_logs_v2 l WHERE l.created_at >= bound RETURNING l.*)
@@ -107,6 +113,7 @@ pub(crate) async fn prepare(client: &Client, progress: impl Fn(&str)) -> Result<
     if client.query_one(is_partitioned, &[]).await.map_err(refused)?.get(0) {
         return Ok(());
     }
+    refuse_without_rights(client).await?;
     refuse_dependents(client).await?;
     patiently(client, START).await.context("cannot prepare the audit")?;
     client.batch_execute(VALIDATE_KEY).await.map_err(refused).context("cannot check whose attempts they are")?;
@@ -174,7 +181,25 @@ pub(crate) async fn patiently(client: &Client, statements: &str) -> Result<()> {
 
 /// Whether somebody else holds what a statement waited for.
 pub(crate) fn is_in_use(error: &tokio_postgres::Error) -> bool {
-    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    [Some(&SqlState::LOCK_NOT_AVAILABLE), Some(&SqlState::T_R_DEADLOCK_DETECTED)].contains(&error.code())
+}
+
+/// Takes back what holds for new rows alone, where the rest did not come.
+pub(crate) async fn take_back(client: &Client) -> Result<()> {
+    let unbind = "ALTER TABLE public.auth_logs_v2 DROP CONSTRAINT IF EXISTS audit_numbered, DROP CONSTRAINT IF EXISTS audit_before";
+    patiently(client, unbind).await
+}
+
+/// Refuses who could not give the audit to its keeper in the end.
+async fn refuse_without_rights(client: &Client) -> Result<()> {
+    let may = "SELECT r.rolsuper OR NOT r.rolcreaterole OR has_schema_privilege('public', 'CREATE WITH GRANT OPTION')
+               FROM pg_roles r WHERE r.rolname = current_user";
+    if !client.query_one(may, &[]).await.map_err(refused)?.get::<_, bool>(0) {
+        bail!(
+            "the URL's user must own the database, or may give CREATE on the schema public to others: let its owner GRANT CREATE ON SCHEMA public TO it WITH GRANT OPTION"
+        );
+    }
+    Ok(())
 }
 
 /// For the session: not to wait for a lock longer than this.
@@ -206,7 +231,9 @@ async fn refuse_dependents(client: &Client) -> Result<()> {
             WHERE r.prrelid = 'public.auth_logs_v2'::regclass
             UNION ALL SELECT concat('the constraint ', c.conname) FROM pg_constraint c
             WHERE c.conrelid = 'public.auth_logs_v2'::regclass AND c.conname NOT IN ('audit_numbered', 'audit_before')
-                  AND (c.contype IN ('c', 'u', 'x') OR c.contype = 'f' AND c.confrelid <> 'public.users_v2'::regclass)
+                  AND (c.contype IN ('c', 'u', 'x') OR c.contype = 'f' AND (
+                      c.confrelid <> 'public.users_v2'::regclass OR c.conkey <> ARRAY(
+                          SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attname = 'user_id')))
             UNION ALL SELECT concat('the column ', a.attname, CASE WHEN a.attgenerated <> '' THEN ', which is computed,'
                                                                    WHEN a.attacl IS NOT NULL THEN ', which has rights of its own,'
                                                                    ELSE ' of another type than jsonb' END) FROM pg_attribute a

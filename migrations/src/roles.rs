@@ -4,7 +4,7 @@
 
 use crate::audit_table::patiently;
 use crate::refused;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio_postgres::Client;
 
 /// Once the one role of the functions of every database on a server. It keeps its rights until they are retired.
@@ -39,7 +39,8 @@ pub(crate) const RIGHTS: [(&str, &str); 13] = [
 
 /// What the audit's owner may do besides with what it owns: make its partitions, and remove what maintenance removes.
 const KEEPER_RIGHTS: [(&str, &str); 7] = [
-    ("users_v2", "SELECT, DELETE, REFERENCES"),
+    // The column for the sake of locking a row, or passing it.
+    ("users_v2", "SELECT, DELETE, REFERENCES, UPDATE (updated_at)"),
     ("password_history_v2", "SELECT"),
     // To pass what others hold, one must be able to hold it.
     ("throttles", "SELECT, UPDATE, DELETE"),
@@ -80,6 +81,9 @@ impl Roles {
             if may_make_roles {
                 make(client, role).await?;
             } else if !is_there(client, role).await? {
+                if is_there(client, &owner).await? {
+                    bail!("the role {role} is not there: let `migrate` run once as who may make roles");
+                }
                 return Ok(Self { owner: user.clone(), keeper: user, login: None });
             }
         }

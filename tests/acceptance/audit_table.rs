@@ -89,6 +89,23 @@ async fn who_makes_roles_and_is_no_superuser_migrates() {
     assert!(database.text(maintained).await.contains("done"));
 }
 
+#[tokio::test]
+async fn who_cannot_give_the_audit_away_is_told_before_anything_is_prepared() {
+    let database = TestServer::get().await.empty_database().await;
+    let name = database.text("SELECT current_database()::text").await;
+    let role = format!("guest_{name}");
+    let give = format!(
+        "CREATE ROLE {role} LOGIN CREATEROLE PASSWORD 'plain';
+         GRANT CREATE, CONNECT ON DATABASE {name} TO {role}; GRANT USAGE, CREATE ON SCHEMA public TO {role}"
+    );
+    database.client.batch_execute(&give).await.unwrap();
+    let mut guest = database.connect_as(&role, "plain").await;
+    let told = migrate(&mut guest, |_| {}).await.unwrap_err();
+    assert!(format!("{told:#}").contains("WITH GRANT OPTION"), "{told:#}");
+    let left = "SELECT count(*) FROM pg_class WHERE relname IN ('audit_beyond', 'before_id')";
+    assert_eq!(database.count(left).await, 0);
+}
+
 /// Whoever reads for long keeps nobody from writing: the lock is asked for again and again, each time for half a second.
 #[tokio::test]
 async fn a_reader_that_lasts_has_nobody_wait() {

@@ -7,7 +7,7 @@ BEGIN
         'username', entry.details ->> 'username', 'user_id', entry.user_id, 'address', host(entry.ip_address),
         'user_agent', entry.user_agent, 'success', entry.success,
         'reason', entry.details ->> 'reason', 'proof', entry.details ->> 'proof', 'route', entry.details ->> 'route',
-        -- Of a row that stands for many attempts: how many, under which names, and how many more names there were.
+        -- Of a row that stands for many attempts: how many, under which names, and how many gave further ones.
         'attempts', CASE WHEN jsonb_typeof(entry.details -> 'attempts') = 'number' THEN (entry.details -> 'attempts')::numeric::int8 END,
         'names', CASE WHEN jsonb_typeof(entry.details -> 'names') = 'object'
             THEN (SELECT json_agg(n.name) FROM jsonb_object_keys(entry.details -> 'names') AS n (name)) END,

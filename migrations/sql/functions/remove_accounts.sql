@@ -1,5 +1,5 @@
--- Removes accounts that anybody made and nobody completed, 30 days after the last generation, unless their password or a code was right since, or
--- another table refers to them; their names. A transaction of its own: an account is locked before everything else. It belongs to the
+-- Removes accounts that anybody made and nobody completed, 30 days after the last generation, unless their password or a code was right since then,
+-- or another table refers to them; their names. A transaction of its own: an account is locked before everything else. It belongs to the
 -- audit's owner.
 CREATE FUNCTION cofrap.remove_accounts(
     -- Attempt: who asked for what, and when.
@@ -30,20 +30,20 @@ BEGIN
             SELECT u.id, u.username FROM public.users_v2 u
             WHERE u.state = 'provisional' AND u.login_counter = 0 AND u.origin IN ('generation', 'creation') AND u.imported_from IS NULL
                   AND NOT u.operator_touched AND u.disabled_at IS NULL AND u.generated_at < long_ago
-                  AND NOT EXISTS (
-                      SELECT FROM public.auth_logs_v2 l
-                      WHERE l.user_id = u.id AND l.success AND l.action IN ('password_verified', 'code_verified')
-                            AND l.created_at >= to_timestamp(long_ago) AT TIME ZONE 'UTC')
-                  AND NOT cofrap.is_referred(u.id)
+                  AND NOT cofrap.is_used(u.id, long_ago) AND NOT cofrap.is_referred(u.id)
             ORDER BY u.generated_at LIMIT max_rows
         LOOP
+            -- Who is held by somebody is in use: nothing here waits, since others wait for what it has removed.
+            PERFORM FROM public.users_v2 u
+                WHERE u.id = unfinished.id AND u.state = 'provisional' AND u.login_counter = 0 AND u.origin IN ('generation', 'creation') AND u.imported_from IS NULL
+                  AND NOT u.operator_touched AND u.disabled_at IS NULL AND u.generated_at < long_ago
+                FOR UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND OR cofrap.is_used(unfinished.id, long_ago);
             BEGIN
-                DELETE FROM public.users_v2 u
-                    WHERE u.id = unfinished.id AND u.state = 'provisional' AND u.login_counter = 0
-                          AND NOT u.operator_touched AND u.disabled_at IS NULL AND u.generated_at < long_ago;
-                removed := removed || CASE WHEN FOUND THEN ARRAY[unfinished.username::text] ELSE '{}' END;
-            EXCEPTION WHEN foreign_key_violation OR lock_not_available THEN
-                -- Somebody refers to it since, or holds it: the next time.
+                DELETE FROM public.users_v2 u WHERE u.id = unfinished.id;
+                removed := removed || unfinished.username::text;
+            EXCEPTION WHEN foreign_key_violation THEN
+                -- Somebody refers to it since.
                 NULL;
             END;
         END LOOP;

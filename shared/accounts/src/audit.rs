@@ -305,7 +305,7 @@ pub struct AuditEntry {
     pub attempts: Option<i64>,
     /// The names that they gave, up to 20, where there were several.
     pub names: Option<Vec<String>>,
-    /// How many more names there were.
+    /// How many of them gave further names.
     pub more_names: Option<i64>,
 }
 

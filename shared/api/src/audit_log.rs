@@ -83,7 +83,7 @@ pub(crate) struct Entry {
     /// The names that these gave, where there were several: 20 at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     names: Option<Vec<String>>,
-    /// How many more names there were.
+    /// How many of the attempts gave further names.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_names: Option<i64>,
 }

@@ -38,6 +38,10 @@ const JUDGED: [(&str, &str); 9] = [
     ("account_created", "create-account-secure"),
 ];
 
+/// What an operator may meet an altered row by.
+const ADMINISTERED: [&str; 6] =
+    ["account_unlocked", "account_expired", "account_disabled", "account_enabled", "2fa_reset", "sessions_ended"];
+
 /// Reasons that alerts look for.
 const REASONS: [&str; 6] =
     ["unknown_user", "wrong_password", "wrong_code", "unreadable_secret", "altered_row", "too_many_attempts"];
@@ -93,6 +97,9 @@ impl Page {
                 all.with_label_values(&[action, route, "refused", reason]);
             }
             throttled.with_label_values(&[route]);
+        }
+        for action in ADMINISTERED {
+            all.with_label_values(&[action, "administer-account", "refused", "altered_row"]);
         }
         for attempt in attempts {
             let AttemptCount { action, route, success, reason, locks: locked, total } = attempt;
