@@ -242,6 +242,21 @@ async fn accounts_that_nobody_completed_go_after_30_days_and_no_others() {
     app.generate_password("bare").await.ok();
 }
 
+/// Whoever waited for an account would have others wait for those that are gone already.
+#[tokio::test]
+async fn an_account_that_somebody_holds_is_left_for_the_next_time() {
+    let app = start().await;
+    for name in ["first", "held", "last"] {
+        app.generate_password(name).await.ok();
+    }
+    age(&app, 31).await;
+    let holder = app.database.connect().await;
+    holder.batch_execute("BEGIN; SELECT FROM users_v2 WHERE username = 'held' FOR KEY SHARE").await.unwrap();
+    assert_eq!(batch(&app).await["accounts_removed"], json!(["first", "last"]));
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(batch(&app).await["accounts_removed"], json!(["held"]));
+}
+
 #[tokio::test]
 async fn a_table_that_nobody_here_may_read_keeps_the_accounts() {
     let app = start().await;
