@@ -3,6 +3,7 @@
 
 use crate::{SCHEMA_VERSION, refused, schema_of};
 use anyhow::{Context, Result, bail};
+use std::fmt;
 use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -94,8 +95,7 @@ const INDEXES: [(&str, &str); 8] = [
 ];
 
 /// Two months after tomorrow's: whatever a clock writes until the table is locked lies before it, and so does what it writes for a month where a
-/// run is cut off in between. Rows beyond it go to a table of their own, which
-/// becomes the partition of what no month holds.
+/// run is cut off in between. Rows beyond it go to a table of their own, which becomes the partition of what no month holds.
 const SET_BOUND: &str = "
     SET LOCAL timezone = 'UTC';
     DO $$ DECLARE bound timestamp := date_trunc('month', now() AT TIME ZONE 'UTC' + interval '1 day') + interval '2 months';
@@ -164,20 +164,53 @@ pub(crate) async fn make_partitions(client: &Client) -> Result<()> {
     client.query_one(&call, &[]).await.map_err(refused).context("cannot make the audit's partitions").map(|_| ())
 }
 
-/// Runs statements that lock a table of everybody's, in one transaction, again and again until nobody is in the way: whoever waits for such a
-/// lock has everybody else wait behind it.
+/// Runs statements that lock a table of everybody's, in one transaction, until nobody is in the way.
 pub(crate) async fn patiently(client: &Client, statements: &str) -> Result<()> {
-    for _ in 0..PATIENCE {
+    let mut patience = Patience::default();
+    loop {
         client.batch_execute(IMPATIENT).await.map_err(refused)?;
         let done = client.batch_execute(statements).await;
-        client.batch_execute("RESET lock_timeout").await.map_err(refused)?;
+        client.batch_execute(PATIENT).await.map_err(refused)?;
         match done {
-            Err(error) if is_in_use(&error) => tokio::time::sleep(PAUSE).await,
+            Err(error) if is_in_use(&error) => patience.wait().await?,
             done => return done.map_err(refused),
         }
     }
-    bail!("others use the table all the time: try again when they do not")
 }
+
+/// How often something was tried that gives up soon where somebody is in the way: whoever waits for such a lock has everybody else wait behind
+/// it.
+#[derive(Default)]
+pub(crate) struct Patience {
+    tries: usize,
+}
+
+impl Patience {
+    /// Waits before the next try.
+    ///
+    /// # Errors
+    /// When it was the last.
+    pub(crate) async fn wait(&mut self) -> Result<()> {
+        self.tries += 1;
+        if self.tries >= TRIES {
+            bail!("others use the tables all the time: try again when they do not");
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+}
+
+/// Somebody held what was to be locked: another try may do.
+#[derive(Debug)]
+pub(crate) struct InUse;
+
+impl fmt::Display for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("others use the tables")
+    }
+}
+
+impl std::error::Error for InUse {}
 
 /// Whether somebody else holds what a statement waited for.
 pub(crate) fn is_in_use(error: &tokio_postgres::Error) -> bool {
@@ -205,11 +238,14 @@ async fn refuse_without_rights(client: &Client) -> Result<()> {
 /// For the session: not to wait for a lock longer than this.
 pub(crate) const IMPATIENT: &str = "SET lock_timeout = '500ms'";
 
+/// For the session: to wait as long as it was to before.
+pub(crate) const PATIENT: &str = "RESET lock_timeout";
+
 /// Between two tries.
-pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Tries: ten minutes.
-pub(crate) const PATIENCE: usize = 400;
+const TRIES: usize = 400;
 
 /// Views and foreign keys of other programs would go on with the old table, which is one partition then; what else was added to it would be
 /// lost.

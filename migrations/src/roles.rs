@@ -38,16 +38,13 @@ pub(crate) const RIGHTS: [(&str, &str); 13] = [
 ];
 
 /// What the audit's owner may do besides with what it owns: make its partitions, and remove what maintenance removes.
-const KEEPER_RIGHTS: [(&str, &str); 7] = [
+const KEEPER_RIGHTS: [(&str, &str); 4] = [
     // The column for the sake of locking a row, or passing it.
     ("users_v2", "SELECT, DELETE, REFERENCES, UPDATE (updated_at)"),
-    ("password_history_v2", "SELECT"),
     // To pass what others hold, one must be able to hold it.
     ("throttles", "SELECT, UPDATE, DELETE"),
     ("ended_sessions", "SELECT, UPDATE, DELETE"),
     ("attempt_rollup", "SELECT"),
-    ("locked_attempts", "SELECT"),
-    ("account_gauges", "SELECT"),
 ];
 
 /// The tables whose rows are numbered by a sequence.

@@ -18,7 +18,6 @@ DECLARE
     is_known bool := account IS NOT NULL;
     free_slot int2;
 BEGIN
-    PERFORM cofrap.note_locked_attempts();
     SELECT s.slot INTO free_slot FROM public.locked_attempts s
         WHERE s.subject = locked_subject AND s.minute = this_minute
         LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;

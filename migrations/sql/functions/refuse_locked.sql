@@ -15,6 +15,7 @@ CREATE FUNCTION cofrap.refuse_locked(
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM cofrap.note_locked_attempts();
     PERFORM cofrap.count_locked(action, given_name, caller_address, agent, moment, account, route, locked_subject, scope);
     answer := '{"done":null}';
 END $$;
