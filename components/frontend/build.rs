@@ -56,7 +56,7 @@ fn main() {
             content(&format!("{name}.{language}.html"), page.as_bytes())
         };
         let [french, english] = [(&LANGUAGES[0], &texts[0]), (&LANGUAGES[1], &texts[1])].map(in_language);
-        format!("Page {{ path: {path:?}, kept: Kept::{kept}, contents: [{french}, {english}] }}")
+        format!("Page {{ path: {path:?}, cache: CachePolicy::{kept}, contents: [{french}, {english}] }}")
     };
     let pages: Vec<_> = PAGES.iter().map(|(path, name, kept)| page(path, name, kept)).collect();
     let asset = |(name, bytes): &(String, Vec<u8>)| {

@@ -3,7 +3,7 @@
 use crate::link::ClientLink;
 use crate::{Database, say};
 use anyhow::{Context, Result};
-use cofrap_accounts::{AdministrationKeys, Caller, Env, Maintained, maintain_as_owner};
+use cofrap_accounts::{AdministrationKeys, Caller, Env, Maintained, RequestContext, maintain_as_owner};
 use cofrap_crypto::Keyring;
 use cofrap_edge::{OperatorSettings, PgStore, SystemClock, SystemRng};
 use tokio::runtime::Handle;
@@ -21,9 +21,11 @@ impl Database {
                 store: PgStore::over(link),
                 clock: SystemClock,
                 rng: SystemRng::default(),
-                keys: AdministrationKeys { keyring, operator: None },
-                caller: Caller { route: Some("maintain".to_owned()), ..Caller::default() },
-                settings,
+                context: RequestContext {
+                    keys: AdministrationKeys { keyring, operator: None },
+                    caller: Caller { route: Some("maintain".to_owned()), ..Caller::default() },
+                    settings,
+                },
             };
             loop {
                 let maintained = maintain_as_owner(&mut env).context("the database was not maintained")?;

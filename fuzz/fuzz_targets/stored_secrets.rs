@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use cofrap_crypto::{Binding, KeyId, Keyring, PasswordHash, Sealed, Slot, StoredPassword};
+use cofrap_crypto::{RowMac, KeyId, Keyring, PasswordHash, Sealed, SecretColumn, StoredPassword};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
@@ -11,10 +11,10 @@ static KEYRING: LazyLock<Keyring> =
 
 fuzz_target!(|parts: (&str, &str, &str)| {
     let (token, key, binding) = parts;
-    let place = Slot::Password.of(key);
-    let bound = Some(Binding::from_stored(binding.to_owned()));
+    let place = SecretColumn::Password.of(key);
+    let bound = Some(RowMac::from_stored(binding.to_owned()));
     assert!(KEYRING.open(&Sealed::from_stored(token.to_owned(), None, None), place).is_err());
-    assert!(!KEYRING.holds_standing(key, token, bound.as_ref()));
+    assert!(!KEYRING.verifies_status(key, token, bound.as_ref()));
     let sealed = KEYRING.seal(token, 0, place);
     let tampered = Sealed::from_stored(sealed.token().to_owned(), Some(KeyId::from_stored(key.to_owned())), bound);
     assert!(KEYRING.open(&tampered, place).is_err());

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use cofrap_crypto::{Purpose, SessionClaims, TokenKeys};
+use cofrap_crypto::{TokenPurpose, SessionClaims, TokenKeys};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
@@ -10,8 +10,8 @@ static KEYS: LazyLock<TokenKeys> =
     LazyLock::new(|| "ZnV6emluZyBrZXksIGZvciBub3RoaW5nIGVsc2UgISE=".parse().expect("a key"));
 
 fuzz_target!(|text: &str| {
-    assert!(KEYS.verify_ticket(Purpose::Challenge, text).is_err());
-    assert!(KEYS.verify_ticket(Purpose::Renewal, text).is_err());
+    assert!(KEYS.verify_login_token(TokenPurpose::Challenge, text).is_err());
+    assert!(KEYS.verify_login_token(TokenPurpose::Renewal, text).is_err());
     assert!(KEYS.verify_session(text).is_err());
     // The same behind a header that is right.
     let claims = SessionClaims { user_id: 1, issued_at: 1, expires_at: 2, authenticated_at: 1, epoch: 0, identity: [0; 32], session_id: [0; 16], token_id: [0; 16] };

@@ -2,14 +2,14 @@
 
 #![no_main]
 
-use cofrap_api::frontend::{Asset, Content, Kept, Page, Site, Visit};
+use cofrap_api::frontend::{Asset, Content, CachePolicy, Page, Site, PageRequest};
 use libfuzzer_sys::fuzz_target;
 
 const CONTENT: Content = Content { plain: b"plain", gzip: b"gzip", digest: "0123456789abcdef" };
 
 static SITE: Site = Site {
-    pages: &[Page { path: "/login", kept: Kept::AndAskedFor, contents: [CONTENT, CONTENT] }],
-    not_found: Page { path: "", kept: Kept::Never, contents: [CONTENT, CONTENT] },
+    pages: &[Page { path: "/login", cache: CachePolicy::AndAskedFor, contents: [CONTENT, CONTENT] }],
+    not_found: Page { path: "", cache: CachePolicy::Never, contents: [CONTENT, CONTENT] },
     assets: &[Asset { path: "/static/app.js", media_type: "text/javascript", content: CONTENT }],
 };
 
@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
     let mut line = || lines.next().unwrap_or_default();
     let (path, query, cookies) = (line(), line(), line());
     let (languages, encodings, known) = (line(), line(), line());
-    let reply = SITE.answer(&Visit { path, query, cookies, languages, encodings, known, helpdesk: "" });
+    let reply = SITE.answer(&PageRequest { path, query, cookies, languages, encodings, known, helpdesk: "" });
     assert!([200, 302, 304, 404].contains(&reply.status));
     for (_, value) in reply.headers {
         assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{value:?}");

@@ -12,8 +12,8 @@ pub use findings::{Finding, Remark, TakenOver, What};
 
 use crate::refused;
 use anyhow::{Context, Result, bail};
-use cofrap_accounts::{Scheme, UnixTime, Username, sameness_key};
-use cofrap_crypto::{Keyring, PasswordHash, Sealed, Slot, TotpSecret};
+use cofrap_accounts::{PasswordStorage, UnixTime, Username, sameness_key};
+use cofrap_crypto::{Keyring, PasswordHash, Sealed, SecretColumn, TotpSecret};
 use kept::{Kept, LONGEST_SEALED, opens_none};
 use rand_core::CryptoRng;
 use std::collections::HashSet;
@@ -46,7 +46,7 @@ pub async fn plan_take_over(client: &Client, keyring: &Keyring, now: UnixTime, e
     let plan = Plan::of(&tables, keyring, now);
     let mut report = plan.report();
     if expire == Expire::Imported {
-        let taken_over = plan.imports.iter().filter(|import| !import.must_renew).count();
+        let taken_over = plan.imports.iter().filter(|import| !import.must_change).count();
         report.expired = writer::count_expirable(client).await? + taken_over as u64;
     }
     if has_registered_keys(client, keyring).await? {
@@ -140,13 +140,13 @@ struct Plan<'a> {
 
 /// A secret of the second generation that is kept in clear.
 struct Protection<'a> {
-    slot: Slot,
+    slot: SecretColumn,
     id: i64,
     owner: &'a str,
     old: &'a str,
     kept: Kept<'a>,
     /// Whether the account is marked as expired with it.
-    must_renew: bool,
+    must_change: bool,
 }
 
 /// An account of the first generation.
@@ -159,25 +159,28 @@ struct Import<'a> {
     second_factor: Option<Kept<'a>>,
     gendate: i64,
     expired: bool,
-    must_renew: bool,
+    must_change: bool,
 }
 
 impl Protection<'_> {
     fn protect(&self, keyring: &Keyring, rng: &mut impl CryptoRng, now: UnixTime) -> Sealed {
         let place = self.slot.of(self.owner);
         match self.slot {
-            Slot::Password | Slot::PastPassword => self.kept.protect_password(Scheme::Sealed, keyring, rng, now, place),
-            Slot::SecondFactor | Slot::PendingSecondFactor => self.kept.protect(keyring, now, place),
+            SecretColumn::Password | SecretColumn::PastPassword => {
+                self.kept.protect_password(PasswordStorage::Sealed, keyring, rng, now, place)
+            }
+            SecretColumn::SecondFactor | SecretColumn::PendingSecondFactor => self.kept.protect(keyring, now, place),
         }
     }
 }
 
 impl Import<'_> {
     fn protect(&self, keyring: &Keyring, rng: &mut impl CryptoRng, now: UnixTime) -> (Sealed, Option<Sealed>) {
-        let place = Slot::Password.of(self.username);
-        let password = self.password.protect_password(Scheme::Hashed, keyring, rng, now, place);
+        let place = SecretColumn::Password.of(self.username);
+        let password = self.password.protect_password(PasswordStorage::Hashed, keyring, rng, now, place);
         let second_factor = self.second_factor.as_ref();
-        let second_factor = second_factor.map(|kept| kept.protect(keyring, now, Slot::SecondFactor.of(self.username)));
+        let second_factor =
+            second_factor.map(|kept| kept.protect(keyring, now, SecretColumn::SecondFactor.of(self.username)));
         (password, second_factor)
     }
 }
@@ -237,12 +240,12 @@ impl<'a> Plan<'a> {
             let old = account.password.as_str();
             let kept = Kept::password(old, keyring);
             self.judge_password(table, id, &kept);
-            let must_renew = kept.is_long();
-            if must_renew {
+            let must_change = kept.is_long();
+            if must_change {
                 self.say(table, id, What::LongPassword);
             }
-            if must_renew || kept.differs_from(old) {
-                self.protections.push(Protection { slot: Slot::Password, id, owner, old, kept, must_renew });
+            if must_change || kept.differs_from(old) {
+                self.protections.push(Protection { slot: SecretColumn::Password, id, owner, old, kept, must_change });
             }
         }
         if let Some(old) = account.mfa.as_deref().filter(|mfa| !mfa.is_empty()) {
@@ -251,7 +254,14 @@ impl<'a> Plan<'a> {
             // One that is too long stays as it is: it is nowhere else.
             let fits = kept.clear().is_some_and(|clear| clear.len() <= LONGEST_SEALED);
             if account.mfa_key.is_none() && fits && kept.differs_from(old) {
-                self.protections.push(Protection { slot: Slot::SecondFactor, id, owner, old, kept, must_renew: false });
+                self.protections.push(Protection {
+                    slot: SecretColumn::SecondFactor,
+                    id,
+                    owner,
+                    old,
+                    kept,
+                    must_change: false,
+                });
             }
         }
     }
@@ -263,7 +273,14 @@ impl<'a> Plan<'a> {
             Kept::InClear(_) => {
                 let owner = past.owner.as_deref().unwrap_or_default();
                 self.say(table, id, What::PasswordInClear);
-                self.protections.push(Protection { slot: Slot::PastPassword, id, owner, old, kept, must_renew: false });
+                self.protections.push(Protection {
+                    slot: SecretColumn::PastPassword,
+                    id,
+                    owner,
+                    old,
+                    kept,
+                    must_change: false,
+                });
             }
             Kept::Unreadable(_) => self.say(table, id, What::UnreadablePassword),
             Kept::Sealed(_) | Kept::Hashed(_) => {}
@@ -294,8 +311,8 @@ impl<'a> Plan<'a> {
         let password = Kept::password(row.password.as_deref().unwrap_or_default(), keyring);
         self.judge_password(table, id, &password);
         let is_cut = matches!(&password, Kept::InClear(clear) if clear.len() > PasswordHash::MAX_BYTES);
-        let must_renew = is_cut || password.is_long();
-        if must_renew {
+        let must_change = is_cut || password.is_long();
+        if must_change {
             self.say(table, id, What::LongPassword);
         }
         let second_factor = row.mfa.as_deref().filter(|mfa| !mfa.is_empty()).map(|mfa| Kept::secret(mfa, keyring));
@@ -323,7 +340,7 @@ impl<'a> Plan<'a> {
             second_factor,
             gendate,
             expired,
-            must_renew,
+            must_change,
         });
     }
 

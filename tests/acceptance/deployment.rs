@@ -1,6 +1,7 @@
 //! What `deploy/` and `runtime-class/` say, as kustomize renders it.
 
-use cofrap_api::routes::{Application, Audience, ROUTES};
+use cofrap_api::routes::ROUTES;
+use cofrap_api::{Application, Audience};
 use cofrap_host::Manifest;
 use cofrap_tests::checkout;
 use serde_json::Value;

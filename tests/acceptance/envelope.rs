@@ -1,5 +1,6 @@
 //! What every function answers before it knows what is asked: methods, media types, sizes, JSON, headers.
 
+use cofrap_api::BodyIs;
 use cofrap_api::routes::ROUTES;
 use cofrap_tests::{Answer, TestApp, exchange};
 use http::Method;
@@ -30,7 +31,7 @@ fn check_headers(answer: &Answer) {
 
 /// Every function that takes a JSON object and nothing else.
 fn functions() -> Vec<&'static str> {
-    let routes = ROUTES.iter().filter(|route| route.methods == ["POST"]);
+    let routes = ROUTES.iter().filter(|route| route.body == BodyIs::Json);
     let functions: Vec<_> = routes.filter_map(|route| route.paths[0].strip_prefix("/function/")).collect();
     assert!(functions.len() > 10, "{functions:?}");
     functions

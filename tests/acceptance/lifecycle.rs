@@ -1,6 +1,6 @@
 //! An account's life: provisional, active, expired, renewed, disabled beside it; and who may replace its credentials.
 
-use cofrap_crypto::{Purpose, Ticket};
+use cofrap_crypto::{LoginTokenClaims, TokenPurpose};
 use cofrap_tests::{ADMIN_TOKEN, Answer, MAX_AGE, Person, Settings, TestApp};
 use serde_json::{Value, json};
 
@@ -55,20 +55,32 @@ async fn without_proof_an_active_account_s_credentials_stay_whatever_is_shown() 
     app.clock.advance(301);
     let before = credentials(&app, "michel.ranu").await;
     let keys = app.token_keys();
-    let ticket = Ticket {
+    let ticket = LoginTokenClaims {
         user_id: app.database.count("SELECT id::bigint FROM users_v2 WHERE username = 'michel.ranu'").await,
         expires_at: app.clock.now() + 60,
         login_counter: 2,
         security_counter: 1,
-        generations: [1, 1],
+        credential_versions: [1, 1],
         identity: app.identity("michel.ranu").await,
     };
-    let challenge = keys.sign_ticket(Purpose::Challenge, &ticket);
+    let challenge = keys.sign_login_token(TokenPurpose::Challenge, &ticket);
     let forged_renewals = [
-        keys.sign_ticket(Purpose::Renewal, &Ticket { login_counter: 1, generations: [0, 0], ..ticket }),
-        keys.sign_ticket(Purpose::Renewal, &Ticket { security_counter: 0, generations: [0, 0], ..ticket }),
-        keys.sign_ticket(Purpose::Renewal, &Ticket { user_id: ticket.user_id - 1, generations: [0, 0], ..ticket }),
-        keys.sign_ticket(Purpose::Renewal, &Ticket { expires_at: app.clock.now(), generations: [0, 0], ..ticket }),
+        keys.sign_login_token(
+            TokenPurpose::Renewal,
+            &LoginTokenClaims { login_counter: 1, credential_versions: [0, 0], ..ticket },
+        ),
+        keys.sign_login_token(
+            TokenPurpose::Renewal,
+            &LoginTokenClaims { security_counter: 0, credential_versions: [0, 0], ..ticket },
+        ),
+        keys.sign_login_token(
+            TokenPurpose::Renewal,
+            &LoginTokenClaims { user_id: ticket.user_id - 1, credential_versions: [0, 0], ..ticket },
+        ),
+        keys.sign_login_token(
+            TokenPurpose::Renewal,
+            &LoginTokenClaims { expires_at: app.clock.now(), credential_versions: [0, 0], ..ticket },
+        ),
         challenge.clone(),
         old.clone(),
         String::new(),
@@ -87,7 +99,8 @@ async fn without_proof_an_active_account_s_credentials_stay_whatever_is_shown() 
         app.call(function, body).await.problem(403, "proof_required");
     }
     assert_eq!(credentials(&app, "michel.ranu").await, before);
-    let renewal = keys.sign_ticket(Purpose::Renewal, &Ticket { generations: [0, 0], ..ticket });
+    let renewal =
+        keys.sign_login_token(TokenPurpose::Renewal, &LoginTokenClaims { credential_versions: [0, 0], ..ticket });
     let body = json!({ "username": "michel.ranu", "renewal_token": renewal });
     app.call("generate-password-v2", body).await.ok();
 }
@@ -374,15 +387,15 @@ async fn an_active_account_without_a_second_factor_enrols_with_its_password_or_a
     let mut other = taken_over(&app, "somebody.else").await;
     let known = "UPDATE users_v2 SET identity = repeat('ab', 16) WHERE username = 'somebody.else'";
     app.database.client.batch_execute(known).await.unwrap();
-    let ticket = Ticket {
+    let ticket = LoginTokenClaims {
         user_id: app.database.count("SELECT max(id)::bigint FROM users_v2").await,
         expires_at: app.clock.now() + 300,
         login_counter: 0,
         security_counter: 0,
-        generations: [0, 0],
+        credential_versions: [0, 0],
         identity: app.identity("somebody.else").await,
     };
-    let challenge = app.token_keys().sign_ticket(Purpose::Challenge, &ticket);
+    let challenge = app.token_keys().sign_login_token(TokenPurpose::Challenge, &ticket);
     let body = json!({ "username": "somebody.else", "challenge": challenge });
     app.call("generate-password-v2", body.clone()).await.problem(403, "proof_required");
     other.scan(&uri(app.call("generate-2fa-v2", body.clone()).await));

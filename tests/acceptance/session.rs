@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cofrap_crypto::{Purpose, SessionClaims, Ticket};
+use cofrap_crypto::{LoginTokenClaims, SessionClaims, TokenPurpose};
 use cofrap_tests::{MAX_AGE, Settings, TestApp};
 use http::{Method, Request};
 use http_body_util::Full;
@@ -122,12 +122,12 @@ async fn forged_and_foreign_tokens_are_refused() {
     };
     app.session(&keys.sign_session(&own)).await.ok();
     let with_header = |header: &str| format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(header), parts[1], parts[2]);
-    let ticket = Ticket {
+    let ticket = LoginTokenClaims {
         user_id: id,
         expires_at: now + 60,
         login_counter: 2,
         security_counter: 1,
-        generations: [1, 1],
+        credential_versions: [1, 1],
         identity: own.identity,
     };
     let forgeries = [
@@ -141,8 +141,8 @@ async fn forged_and_foreign_tokens_are_refused() {
         format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(body.replace("\"epoch\":", "\"epoch\":1")), parts[2]),
         format!("{}.{}", parts[0], parts[1]),
         format!("{token}x"),
-        keys.sign_ticket(Purpose::Challenge, &ticket),
-        keys.sign_ticket(Purpose::Renewal, &ticket),
+        keys.sign_login_token(TokenPurpose::Challenge, &ticket),
+        keys.sign_login_token(TokenPurpose::Renewal, &ticket),
         keys.sign_session(&SessionClaims { epoch: own.epoch + 1, ..own.clone() }),
         keys.sign_session(&SessionClaims { user_id: id + 1, ..own.clone() }),
         keys.sign_session(&SessionClaims { identity: [0; 32], ..own.clone() }),
@@ -252,15 +252,15 @@ async fn an_account_without_an_identity_has_no_token() {
     app.database.client.batch_execute("UPDATE users_v2 SET identity = NULL").await.unwrap();
     app.session(&token).await.problem(401, "invalid_token");
     let id = app.database.count("SELECT id::bigint FROM users_v2").await;
-    let ticket = Ticket {
+    let ticket = LoginTokenClaims {
         user_id: id,
         expires_at: app.clock.now() + 60,
         login_counter: app.database.count("SELECT login_counter FROM users_v2").await,
         security_counter: app.database.count("SELECT security_counter FROM users_v2").await,
-        generations: [0, 0],
+        credential_versions: [0, 0],
         identity: [0; 32],
     };
-    let renewal = app.token_keys().sign_ticket(Purpose::Renewal, &ticket);
+    let renewal = app.token_keys().sign_login_token(TokenPurpose::Renewal, &ticket);
     let body = json!({ "username": "michel.ranu", "renewal_token": renewal });
     app.call("generate-password-v2", body).await.problem(403, "proof_required");
     app.clock.advance(30);

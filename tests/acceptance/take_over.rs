@@ -49,13 +49,13 @@ fn keyring() -> Keyring {
 }
 
 fn fernet(clear: &str) -> String {
-    keyring().seal(clear, 0, cofrap_crypto::Slot::Password.of("")).token().to_owned()
+    keyring().seal(clear, 0, cofrap_crypto::SecretColumn::Password.of("")).token().to_owned()
 }
 
 /// A token under a key that is lost.
 fn lost(clear: &str) -> String {
     let other: Keyring = "b3RoZXIga2V5IG9mIHRoZSBhY2NlcHRhbmNlIHRlc3Q=".parse().unwrap();
-    other.seal(clear, 0, cofrap_crypto::Slot::Password.of("")).token().to_owned()
+    other.seal(clear, 0, cofrap_crypto::SecretColumn::Password.of("")).token().to_owned()
 }
 
 fn bcrypt(clear: &str) -> String {

@@ -1,6 +1,6 @@
 //! `POST /function/verify-2fa`: a code alone, or with a challenge the second step of a login.
 
-use cofrap_crypto::{Purpose, Ticket};
+use cofrap_crypto::{LoginTokenClaims, TokenPurpose};
 use cofrap_tests::{CHOSEN_PASSWORD, Person, Settings, TestApp};
 use serde_json::json;
 
@@ -223,24 +223,24 @@ async fn a_renewal_ticket_a_session_or_another_s_challenge_is_no_challenge() {
 async fn a_challenge_stands_on_every_counter_of_the_account() {
     let app = TestApp::start_with(Settings::without_limits()).await;
     let mut michel = app.chosen_account("michel.ranu").await;
-    let ticket = Ticket {
+    let ticket = LoginTokenClaims {
         user_id: app.database.count("SELECT id::bigint FROM users_v2").await,
         expires_at: app.clock.now() + 300,
         login_counter: 0,
         security_counter: app.database.count("SELECT security_counter FROM users_v2").await,
-        generations: [1, 1],
+        credential_versions: [1, 1],
         identity: app.identity("michel.ranu").await,
     };
-    let sign = |ticket| app.token_keys().sign_ticket(Purpose::Challenge, &ticket);
+    let sign = |ticket| app.token_keys().sign_login_token(TokenPurpose::Challenge, &ticket);
     for other in [
-        Ticket { generations: [0, 1], ..ticket },
-        Ticket { generations: [1, 0], ..ticket },
-        Ticket { generations: [0, 0], ..ticket },
-        Ticket { login_counter: 1, ..ticket },
-        Ticket { security_counter: ticket.security_counter + 1, ..ticket },
-        Ticket { user_id: ticket.user_id + 1, ..ticket },
-        Ticket { identity: [0; 32], ..ticket },
-        Ticket { expires_at: app.clock.now(), ..ticket },
+        LoginTokenClaims { credential_versions: [0, 1], ..ticket },
+        LoginTokenClaims { credential_versions: [1, 0], ..ticket },
+        LoginTokenClaims { credential_versions: [0, 0], ..ticket },
+        LoginTokenClaims { login_counter: 1, ..ticket },
+        LoginTokenClaims { security_counter: ticket.security_counter + 1, ..ticket },
+        LoginTokenClaims { user_id: ticket.user_id + 1, ..ticket },
+        LoginTokenClaims { identity: [0; 32], ..ticket },
+        LoginTokenClaims { expires_at: app.clock.now(), ..ticket },
     ] {
         let code = michel.code_at(app.clock.now());
         app.complete_login("michel.ranu", &code, &sign(other)).await.problem(401, "invalid_credentials");

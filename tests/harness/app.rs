@@ -5,7 +5,7 @@ use crate::{Answer, Database, Person, Proxy, TestClock, TestServer, Wire};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cofrap_api::routes::ROUTES;
-use cofrap_crypto::{Identity, Keyring, Sealed, Slot, TokenKeys};
+use cofrap_crypto::{Identity, Keyring, Sealed, SecretColumn, TokenKeys};
 use cofrap_host::{
     Ambient, App, Authorities, Engine, Manifest, Options, RandomSource, VariableRead, VariableSource, serve,
 };
@@ -317,7 +317,7 @@ impl TestApp {
         });
         let all = async {
             for route in ROUTES.iter().filter(|route| route.paths[0].starts_with("/function/")) {
-                let method = if route.methods.first() == Some(&"POST") { Method::POST } else { Method::GET };
+                let method = if route.methods().next() == Some("POST") { Method::POST } else { Method::GET };
                 let path = route.paths[0].replace("...", "nothing");
                 while self.ask_as_operator(method.clone(), &path, &body).await.status == 503 {
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -459,7 +459,7 @@ impl TestApp {
 
     /// A Fernet token of a text, as another program writes it.
     pub fn fernet(&self, clear: &str) -> String {
-        keyring().seal(clear, 0, Slot::Password.of("")).token().to_owned()
+        keyring().seal(clear, 0, SecretColumn::Password.of("")).token().to_owned()
     }
 
     /// A bcrypt hash of a text, as another program writes it: of the lowest cost, to be quick.
@@ -470,7 +470,11 @@ impl TestApp {
     /// What a stored token says.
     pub fn unseal(&self, token: String) -> String {
         let sealed = Sealed::from_stored(token, None, None);
-        keyring().open(&sealed, Slot::Password.of("")).expect("it opens under the test run's key").clear.to_string()
+        keyring()
+            .open(&sealed, SecretColumn::Password.of(""))
+            .expect("it opens under the test run's key")
+            .clear
+            .to_string()
     }
 
     /// The variables that were read since the last call.

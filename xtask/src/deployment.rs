@@ -2,7 +2,8 @@
 
 use crate::{checkout, dashboards};
 use anyhow::{Context, Result};
-use cofrap_api::routes::{Application, Audience, ROUTES, RouteDescription};
+use cofrap_api::routes::ROUTES;
+use cofrap_api::{Application, Audience, Route};
 use std::fmt::Write;
 use std::fs;
 
@@ -75,10 +76,7 @@ fn public_paths(application: Application) -> impl Iterator<Item = &'static str> 
 }
 
 /// The exact paths of those routes of an application that are wanted.
-fn exact_paths(
-    application: Application,
-    is_wanted: fn(&RouteDescription) -> bool,
-) -> impl Iterator<Item = &'static str> {
+fn exact_paths(application: Application, is_wanted: fn(&Route) -> bool) -> impl Iterator<Item = &'static str> {
     let routes = ROUTES.iter().filter(move |route| route.application == application && is_wanted(route));
     routes.flat_map(|route| route.paths).copied().filter(|path| !path.ends_with("..."))
 }

@@ -3,9 +3,9 @@
 use crate::components::names;
 use crate::{checkout, deployment, say};
 use anyhow::{Context, Result};
+use cofrap_api::Route;
 use cofrap_api::routes::{
-    ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN, ROUTES, RouteDescription,
-    SETTINGS,
+    ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN, ROUTES, SETTINGS,
 };
 use std::fmt::Write;
 use std::fs;
@@ -81,7 +81,7 @@ pub(crate) fn problems() -> Result<Vec<String>> {
 }
 
 /// A function's component has its path's name, with `mfa` for `2fa`.
-fn name_problem(route: &RouteDescription) -> Option<String> {
+fn name_problem(route: &Route) -> Option<String> {
     let name = route.paths.iter().find_map(|path| path.strip_prefix("/function/")).filter(|name| *name != "...")?;
     let expected = name.replace("2fa", "mfa");
     (route.component != expected).then(|| format!("the component of /function/{name} is to be called {expected}"))
@@ -99,8 +99,8 @@ fn text() -> String {
     text
 }
 
-fn write_route(text: &mut String, route: &RouteDescription) {
-    let RouteDescription { component, paths, variables, summary, .. } = route;
+fn write_route(text: &mut String, route: &Route) {
+    let Route { component, paths, variables, summary, .. } = route;
     for path in *paths {
         let _ = write!(text, "\n[[trigger.http]]\nroute = \"{path}\"\ncomponent = \"{component}\"\n");
     }

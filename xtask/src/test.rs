@@ -49,7 +49,7 @@ pub(crate) fn test(elsewhere: &Elsewhere, arguments: &[String]) -> Result<()> {
         .spawn()
         .context("cannot run `cargo test`")?;
 
-    let mut total = Tally::default();
+    let mut total = Totals::default();
     for line in BufReader::new(child.stdout.take().context("the output is piped")?).lines() {
         let line = line?;
         println!("{line}");
@@ -76,13 +76,13 @@ fn install_browser_rules() -> Result<()> {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Tally {
+struct Totals {
     passed: u64,
     failed: u64,
     ignored: u64,
 }
 
-impl Tally {
+impl Totals {
     /// Adds a line like `test result: ok. 3 passed; 0 failed; 0 ignored; ...`; other lines count nothing.
     fn add(&mut self, line: &str) {
         let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
@@ -105,10 +105,10 @@ mod tests {
 
     #[test]
     fn result_lines_are_added_up() {
-        let mut total = Tally::default();
+        let mut total = Totals::default();
         total.add("running 3 tests");
         total.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s");
         total.add("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s");
-        assert_eq!(total, Tally { passed: 5, failed: 1, ignored: 1 });
+        assert_eq!(total, Totals { passed: 5, failed: 1, ignored: 1 });
     }
 }

@@ -12,8 +12,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use cofrap_accounts::{Bearer, Caller, Env, authenticate, issue_password, issue_second_factor};
-use cofrap_api::{Call, Problem, Route, authenticate_user_v2, generate_mfa_v2, generate_password_v2};
+use cofrap_accounts::{Bearer, Caller, Env, RequestContext, authenticate, issue_password, issue_second_factor};
+use cofrap_api::{Call, Endpoint, Problem, Reply, authenticate_user_v2, generate_mfa_v2, generate_password_v2};
 use cofrap_database::Parameter;
 use cofrap_edge::{
     ConfigError, Link, OperatorSettings, ParameterValue, PgError, PgStore, ReadKeys, SystemClock, SystemRng, Variables,
@@ -63,7 +63,7 @@ impl Variables for Environment {
 
 async fn log_in(State(twin): State<Arc<Twin>>, headers: HeaderMap, body: Bytes) -> Response {
     twin.serve::<authenticate_user_v2::Request, _>(headers, body, |env, login| {
-        Ok(authenticate_user_v2::Response::from(authenticate(env, &login)?))
+        Ok(Reply::from(authenticate(env, &login)?).body)
     })
     .await
 }
@@ -83,13 +83,13 @@ async fn generate_mfa(State(twin): State<Arc<Twin>>, headers: HeaderMap, body: B
 }
 
 /// What a route asks of the rules.
-type Operation<R, K> = fn(&mut TwinEnv<K>, <R as Route>::Command) -> Result<<R as Route>::Response, Problem>;
+type Operation<R, K> = fn(&mut TwinEnv<K>, <R as Endpoint>::Command) -> Result<<R as Endpoint>::Response, Problem>;
 
 type TwinEnv<K> = Env<PgStore<Pooled>, SystemClock, SystemRng, K>;
 
 impl Twin {
     /// The rules wait for the database where they are, so they have a thread of their own.
-    async fn serve<R: Route<Response: 'static> + 'static, K: ReadKeys + 'static>(
+    async fn serve<R: Endpoint<Response: 'static> + 'static, K: ReadKeys + 'static>(
         self: Arc<Self>,
         headers: HeaderMap,
         body: Bytes,
@@ -105,13 +105,15 @@ impl Twin {
                 store: PgStore::over(Pooled { pool: self.pool.clone(), handle }),
                 clock: SystemClock,
                 rng: SystemRng::default(),
-                keys: K::read(&self.variables, &self.settings).map_err(Problem::unavailable)?,
-                caller: Caller {
-                    address: client_address(None, &forwarded, self.settings.trusted_proxy_hops),
-                    user_agent: None,
-                    route: Some("twin".to_owned()),
+                context: RequestContext {
+                    keys: K::read(&self.variables, &self.settings).map_err(Problem::unavailable)?,
+                    caller: Caller {
+                        address: client_address(None, &forwarded, self.settings.trusted_proxy_hops),
+                        user_agent: None,
+                        route: Some("twin".to_owned()),
+                    },
+                    settings: self.settings.rules.clone(),
                 },
-                settings: self.settings.rules.clone(),
             };
             serde_json::to_vec(&operation(&mut env, command)?).map_err(Problem::unavailable)
         });

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
 
-use cofrap_api::frontend::{Asset, Content, Kept, Page, Site};
+use cofrap_api::frontend::{Asset, CachePolicy, Content, Page, Site};
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 static SITE: Site = include!(concat!(env!("OUT_DIR"), "/site.rs"));

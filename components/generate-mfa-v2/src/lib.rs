@@ -4,11 +4,12 @@
 
 use cofrap_accounts::issue_second_factor;
 use cofrap_api::generate_mfa_v2::{Request, Response};
+use cofrap_api::routes::GENERATE_MFA_V2;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]
 async fn handle(request: IncomingRequest, out: ResponseOutparam) {
-    cofrap_edge::serve::<Request, _>(request, out, |env, issue| {
+    cofrap_edge::serve::<Request, _, _>(request, out, &GENERATE_MFA_V2, |env, issue| {
         let issued = issue_second_factor(env, &issue)?;
         Response::draw(&issued)
     })

@@ -4,11 +4,12 @@
 
 use cofrap_accounts::rotate_keys;
 use cofrap_api::rotate_keys::{Request, Response};
+use cofrap_api::routes::ROTATE_KEYS;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]
 async fn handle(request: IncomingRequest, out: ResponseOutparam) {
-    cofrap_edge::serve::<Request, _>(request, out, |env, command| {
+    cofrap_edge::serve::<Request, _, _>(request, out, &ROTATE_KEYS, |env, command| {
         let rotated = rotate_keys(env, &command)?;
         Ok(Response::from(rotated))
     })

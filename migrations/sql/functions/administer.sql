@@ -10,9 +10,9 @@ CREATE FUNCTION cofrap.administer(
     proof text, -- or null
     route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
-    generations_subject text, -- or null: not counted
-    generations_limit int8,
-    generations_window int8,
+    issuances_subject text, -- or null: not counted
+    issuances_limit int8,
+    issuances_window int8,
     address_subject text, -- or null: not counted
     address_added int8,
     address_limit int8,
@@ -50,7 +50,7 @@ BEGIN
         FOR NO KEY UPDATE;
     stands := FOUND;
     passes := cofrap.pass_limits(
-        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
     IF NOT passes THEN
         outcome := 'too_many_attempts';

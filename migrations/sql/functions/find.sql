@@ -4,7 +4,7 @@ CREATE FUNCTION cofrap.find(
     name_key text, -- or null: other spellings of the name are of no interest
     places text, -- the caller's, as each key writes it, the present one first, with commas between them
     address_subject text,
-    generations_subject text,
+    issuances_subject text,
     name_subject text,
     OUT answer text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -19,7 +19,7 @@ BEGIN
                 SELECT json_build_object('subject', t.subject, 'place', t.place, 'failures', t.failures, 'since', t.since,
                                          'locked_until', t.locked_until)
                 FROM public.throttles t
-                WHERE t.subject IN (address_subject, generations_subject, name_subject) AND t.place IN ('', split_part(places, ',', 1))),
+                WHERE t.subject IN (address_subject, issuances_subject, name_subject) AND t.place IN ('', split_part(places, ',', 1))),
             'registered_keys', ARRAY(SELECT k.id FROM public.encryption_keys k),
             'foreign_tokens', ARRAY(
                 SELECT f.password FROM public.users_v2 f
@@ -29,6 +29,6 @@ BEGIN
         INTO answer, is_nobody
         FROM (SELECT 1) one LEFT JOIN public.users_v2 u ON u.username = given_name;
     IF is_nobody AND EXISTS (SELECT FROM public.users_v2 u WHERE u.username_key = name_key) THEN
-        answer := jsonb_set(answer::jsonb, '{is_other_spelling}', 'true');
+        answer := jsonb_set(answer::jsonb, '{is_confusable}', 'true');
     END IF;
 END $$;

@@ -8,7 +8,7 @@ CREATE FUNCTION cofrap.find_session(
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     SELECT json_build_object('id', u.id, 'username', u.username, 'session_epoch', u.session_epoch,
-                             'older_factor_born', least(u.gendate, u.mfa_gendate), 'pending_mfa_born', u.pending_mfa_gendate)
+                             'older_factor_issued_at', least(u.gendate, u.mfa_gendate), 'pending_mfa_issued_at', u.pending_mfa_gendate)
         INTO answer FROM public.users_v2 u
         WHERE u.id = account AND u.disabled_at IS NULL
             AND u.identity || (SELECT i.identity FROM public.installation_here i) = find_session.identity

@@ -10,9 +10,9 @@ CREATE FUNCTION cofrap.free_address(
     proof text, -- or null
     route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
-    generations_subject text, -- or null: not counted
-    generations_limit int8,
-    generations_window int8,
+    issuances_subject text, -- or null: not counted
+    issuances_limit int8,
+    issuances_window int8,
     address_subject text, -- or null: not counted
     address_added int8,
     address_limit int8,
@@ -28,7 +28,7 @@ CREATE FUNCTION cofrap.free_address(
     operator_proof text,
     freed text,
     freed_subject text,
-    freed_generations_subject text,
+    freed_issuances_subject text,
     freed_operator_subject text, -- as the route without the encryption key counts it
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -40,10 +40,10 @@ BEGIN
         RETURN;
     END IF;
     IF cofrap.pass_limits(
-        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN
         -- In the order in which they are locked elsewhere.
-        DELETE FROM public.throttles t WHERE t.subject = freed_generations_subject;
+        DELETE FROM public.throttles t WHERE t.subject = freed_issuances_subject;
         DELETE FROM public.throttles t WHERE t.subject = freed_subject;
         DELETE FROM public.throttles t WHERE t.subject = freed_operator_subject;
     ELSE

@@ -24,9 +24,9 @@ CREATE FUNCTION cofrap.mark_expired(
     step int8, -- or null: no code is used up
     otp_limit int8, -- 0: any number
     -- Limits: what is counted, and how much of it there may be.
-    generations_subject text, -- or null: not counted
-    generations_limit int8,
-    generations_window int8,
+    issuances_subject text, -- or null: not counted
+    issuances_limit int8,
+    issuances_window int8,
     address_subject text, -- or null: not counted
     address_added int8,
     address_limit int8,
@@ -46,7 +46,7 @@ CREATE FUNCTION cofrap.mark_expired(
     again_mfa text, -- or null: it stays
     again_mfa_key text, -- or null: it stays
     again_mfa_binding text, -- or null: it stays
-    mfa_born int8,
+    mfa_issued_at int8,
     needed_keys text,
     -- Own.
     marked_since int8, -- or null
@@ -65,7 +65,7 @@ BEGIN
         RETURN;
     END IF;
     passes := cofrap.pass_limits(
-        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
     IF NOT passes THEN
         outcome := 'too_many_attempts';
@@ -78,7 +78,7 @@ BEGIN
         IF promotes_pending OR again_password IS NOT NULL OR again_mfa IS NOT NULL THEN
             PERFORM cofrap.refresh_secrets(
                 account, promotes_pending, again_password, again_password_key, again_password_binding, again_mfa,
-                again_mfa_key, again_mfa_binding, mfa_born);
+                again_mfa_key, again_mfa_binding, mfa_issued_at);
         END IF;
         UPDATE public.users_v2 u SET
             mfa_last_step = coalesce(step, u.mfa_last_step),

@@ -11,9 +11,9 @@ CREATE FUNCTION cofrap.move_secrets(
     proof text, -- or null
     route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
-    generations_subject text, -- or null: not counted
-    generations_limit int8,
-    generations_window int8,
+    issuances_subject text, -- or null: not counted
+    issuances_limit int8,
+    issuances_window int8,
     address_subject text, -- or null: not counted
     address_added int8,
     address_limit int8,
@@ -44,7 +44,7 @@ BEGIN
         RETURN;
     END IF;
     outcome := CASE WHEN cofrap.pass_limits(
-        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN 'done' ELSE 'too_many_attempts' END;
     IF outcome = 'done' THEN
         IF NOT forgets_keys THEN

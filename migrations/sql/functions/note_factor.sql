@@ -24,9 +24,9 @@ CREATE FUNCTION cofrap.note_factor(
     step int8, -- or null: no code is used up
     otp_limit int8, -- 0: any number
     -- Limits: what is counted, and how much of it there may be.
-    generations_subject text, -- or null: not counted
-    generations_limit int8,
-    generations_window int8,
+    issuances_subject text, -- or null: not counted
+    issuances_limit int8,
+    issuances_window int8,
     address_subject text, -- or null: not counted
     address_added int8,
     address_limit int8,
@@ -39,7 +39,7 @@ CREATE FUNCTION cofrap.note_factor(
     longest_lock int8,
     name_memory int8,
     -- Own.
-    must_renew bool,
+    must_change bool,
     OUT answer text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -55,7 +55,7 @@ BEGIN
         RETURN;
     END IF;
     passes := cofrap.pass_limits(
-        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
     IF NOT passes THEN
         outcome := 'too_many_attempts';
@@ -70,8 +70,8 @@ BEGIN
             previous_password_key = CASE WHEN step IS NOT NULL THEN u.previous_password_key END,
             previous_password_binding = CASE WHEN step IS NOT NULL THEN u.previous_password_binding END,
             previous_password_ends = CASE WHEN step IS NOT NULL THEN u.previous_password_ends END,
-            expired_since = CASE WHEN must_renew AND u.expired IS NOT TRUE THEN moment ELSE u.expired_since END,
-            expired = u.expired IS TRUE OR must_renew
+            expired_since = CASE WHEN must_change AND u.expired IS NOT TRUE THEN moment ELSE u.expired_since END,
+            expired = u.expired IS TRUE OR must_change
             WHERE u.id = account
             RETURNING json_build_object('done', json_build_object(
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,

@@ -4,9 +4,9 @@
 CREATE FUNCTION cofrap.pass_limits(
     moment int8,
     -- Limits: what is counted, and how much of it there may be.
-    generations_subject text, -- or null: not counted
-    generations_limit int8,
-    generations_window int8,
+    issuances_subject text, -- or null: not counted
+    issuances_limit int8,
+    issuances_window int8,
     address_subject text, -- or null: not counted
     address_added int8,
     address_limit int8,
@@ -20,14 +20,14 @@ CREATE FUNCTION cofrap.pass_limits(
     name_memory int8
 ) RETURNS bool LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF generations_subject IS NOT NULL THEN
+    IF issuances_subject IS NOT NULL THEN
         INSERT INTO public.throttles AS t (subject, place, failures, since, idle_at)
-        VALUES (generations_subject, '', 1, moment, moment + generations_window)
+        VALUES (issuances_subject, '', 1, moment, moment + issuances_window)
         ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE SET
-            failures = CASE WHEN t.since + generations_window > moment AND t.since <= moment + 30 THEN t.failures + 1 ELSE 1 END,
-            since = CASE WHEN t.since + generations_window > moment AND t.since <= moment + 30 THEN t.since ELSE moment END,
-            idle_at = CASE WHEN t.since + generations_window > moment AND t.since <= moment + 30 THEN t.since ELSE moment END + generations_window
-        WHERE t.since + generations_window <= moment OR t.since > moment + 30 OR t.failures < generations_limit;
+            failures = CASE WHEN t.since + issuances_window > moment AND t.since <= moment + 30 THEN t.failures + 1 ELSE 1 END,
+            since = CASE WHEN t.since + issuances_window > moment AND t.since <= moment + 30 THEN t.since ELSE moment END,
+            idle_at = CASE WHEN t.since + issuances_window > moment AND t.since <= moment + 30 THEN t.since ELSE moment END + issuances_window
+        WHERE t.since + issuances_window <= moment OR t.since > moment + 30 OR t.failures < issuances_limit;
         IF NOT FOUND THEN
             RETURN FALSE;
         END IF;
@@ -76,7 +76,7 @@ BEGIN
         END IF;
     END IF;
 
-    IF generations_subject IS NOT NULL OR address_added > 0 THEN
+    IF issuances_subject IS NOT NULL OR address_added > 0 THEN
         -- Who fills the table empties it: a few counts that say nothing any more go.
         DELETE FROM public.throttles WHERE (subject, place) IN (
             SELECT t.subject, t.place FROM public.throttles t

@@ -8,7 +8,7 @@ CREATE FUNCTION cofrap.refresh_secrets(
     again_mfa text, -- or null: it stays
     again_mfa_key text, -- or null: it stays
     again_mfa_binding text, -- or null: it stays
-    mfa_born int8
+    mfa_issued_at int8
 ) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE public.users_v2 u SET
@@ -20,7 +20,7 @@ BEGIN
         mfa = coalesce(again_mfa, u.mfa),
         mfa_key = coalesce(again_mfa_key, u.mfa_key),
         mfa_binding = CASE WHEN again_mfa IS NULL THEN u.mfa_binding ELSE coalesce(again_mfa_binding, '') END,
-        mfa_gendate = CASE WHEN promotes_pending THEN mfa_born ELSE u.mfa_gendate END,
+        mfa_gendate = CASE WHEN promotes_pending THEN mfa_issued_at ELSE u.mfa_gendate END,
         pending_mfa = CASE WHEN NOT promotes_pending THEN u.pending_mfa END,
         pending_mfa_key = CASE WHEN NOT promotes_pending THEN u.pending_mfa_key END,
         pending_mfa_binding = CASE WHEN NOT promotes_pending THEN u.pending_mfa_binding END,

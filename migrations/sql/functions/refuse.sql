@@ -10,9 +10,9 @@ CREATE FUNCTION cofrap.refuse(
     proof text, -- or null
     route text, -- or null: by which component
     -- Limits: what is counted, and how much of it there may be.
-    generations_subject text, -- or null: not counted
-    generations_limit int8,
-    generations_window int8,
+    issuances_subject text, -- or null: not counted
+    issuances_limit int8,
+    issuances_window int8,
     address_subject text, -- or null: not counted
     address_added int8,
     address_limit int8,
@@ -48,7 +48,7 @@ BEGIN
             WHERE u.id = account AND u.previous_password IS NOT NULL;
     END IF;
     IF NOT cofrap.pass_limits(
-        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory) THEN
         -- Somebody else reached the limit meanwhile: it is one more attempt on what is locked.
         PERFORM cofrap.count_locked(
@@ -56,7 +56,7 @@ BEGIN
             coalesce(CASE WHEN EXISTS (
                 SELECT FROM public.throttles t
                 WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment) THEN name_subject END,
-                address_subject, generations_subject, name_subject),
+                address_subject, issuances_subject, name_subject),
             CASE WHEN EXISTS (
                 SELECT FROM public.throttles t
                 WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment) THEN 'account' ELSE 'address' END);

@@ -24,9 +24,9 @@ CREATE FUNCTION cofrap.replace_password(
     step int8, -- or null: no code is used up
     otp_limit int8, -- 0: any number
     -- Limits: what is counted, and how much of it there may be.
-    generations_subject text, -- or null: not counted
-    generations_limit int8,
-    generations_window int8,
+    issuances_subject text, -- or null: not counted
+    issuances_limit int8,
+    issuances_window int8,
     address_subject text, -- or null: not counted
     address_added int8,
     address_limit int8,
@@ -62,7 +62,7 @@ DECLARE
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
         seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
     passes bool := cofrap.pass_limits(
-        moment, generations_subject, generations_limit, generations_window, address_subject, address_added, address_limit,
+        moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
 BEGIN
     IF standing = 'stands' AND proof = 'previous_credentials'

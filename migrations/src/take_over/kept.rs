@@ -1,7 +1,7 @@
 //! How a secret is kept where it is found, and how it is kept from now on.
 
-use cofrap_accounts::{Scheme, UnixTime};
-use cofrap_crypto::{Keyring, Password, PasswordHash, Place, Sealed};
+use cofrap_accounts::{PasswordStorage, UnixTime};
+use cofrap_crypto::{Keyring, Password, PasswordHash, SealContext, Sealed};
 use rand_core::CryptoRng;
 use std::borrow::Cow;
 use zeroize::Zeroizing;
@@ -75,24 +75,24 @@ impl<'a> Kept<'a> {
         self.clear().is_some_and(|clear| clear.len() > LONGEST_SEALED || clear.chars().count() > Password::MAX_LENGTH)
     }
 
-    fn is_hashed_under(&self, scheme: Scheme) -> bool {
-        self.is_long() || (scheme == Scheme::Hashed && matches!(self, Self::InClear(_)))
+    fn is_hashed_under(&self, scheme: PasswordStorage) -> bool {
+        self.is_long() || (scheme == PasswordStorage::Hashed && matches!(self, Self::InClear(_)))
     }
 
     /// How a password is stored from now on: what was in clear as `scheme` says, unless it is too long to be anything but a hash.
     pub(super) fn protect_password(
         &self,
-        scheme: Scheme,
+        scheme: PasswordStorage,
         keyring: &Keyring,
         rng: &mut impl CryptoRng,
         now: UnixTime,
-        place: Place<'_>,
+        place: SealContext<'_>,
     ) -> Sealed {
         match self {
-            Self::Hashed(hash) => keyring.bind_hash(hash.clone().into_owned(), place),
+            Self::Hashed(hash) => keyring.protect_hash(hash.clone().into_owned(), place),
             Self::InClear(_) | Self::Sealed(_) if self.is_hashed_under(scheme) => {
                 let clear = self.clear().unwrap_or_default();
-                keyring.bind_hash(PasswordHash::of_taken_over(clear, rng, || {}), place)
+                keyring.protect_hash(PasswordHash::of_taken_over(clear, rng, || {}), place)
             }
             // One that does not fit its column leaves nothing there: an empty one opens nothing.
             Self::Unreadable(text) if text.chars().count() > COLUMN_LENGTH => {
@@ -104,7 +104,7 @@ impl<'a> Kept<'a> {
 
     /// How a secret is stored from now on. One that does not fit its column leaves a token there that says nothing, so that nobody
     /// takes the account for one without.
-    pub(super) fn protect(&self, keyring: &Keyring, now: UnixTime, place: Place<'_>) -> Sealed {
+    pub(super) fn protect(&self, keyring: &Keyring, now: UnixTime, place: SealContext<'_>) -> Sealed {
         let clear = match self {
             Self::Unreadable(text) if text.chars().count() <= COLUMN_LENGTH => {
                 return Sealed::from_stored((*text).to_owned(), None, None);

@@ -4,8 +4,8 @@ use super::tables::columns;
 use super::{Import, Protection};
 use crate::refused;
 use anyhow::{Context, Result};
-use cofrap_accounts::{AccountId, Standing, UnixTime};
-use cofrap_crypto::{Binding, KeyId, Keyring, Sealed, Slot};
+use cofrap_accounts::{AccountId, AccountStatus, UnixTime};
+use cofrap_crypto::{KeyId, Keyring, RowMac, Sealed, SecretColumn};
 use std::collections::HashMap;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
@@ -46,7 +46,7 @@ impl<'a> FromIterator<Option<&'a Sealed>> for Columns<'a> {
         for secret in secrets {
             columns.tokens.push(secret.map(Sealed::token));
             columns.keys.push(secret.and_then(Sealed::key).map(KeyId::as_str));
-            columns.bindings.push(secret.and_then(Sealed::binding).map(Binding::as_str));
+            columns.bindings.push(secret.and_then(Sealed::mac).map(RowMac::as_str));
         }
         columns
     }
@@ -59,26 +59,31 @@ impl Writer<'_> {
 
     /// Puts protected secrets in the place of those that were found, unless they were replaced meanwhile.
     pub(super) async fn protect(&self, protections: &[(&Protection<'_>, Sealed)]) -> Result<()> {
-        for slot in [Slot::Password, Slot::SecondFactor, Slot::PastPassword] {
-            for must_renew in [false, true] {
+        for slot in [SecretColumn::Password, SecretColumn::SecondFactor, SecretColumn::PastPassword] {
+            for must_change in [false, true] {
                 let is_of_kind =
-                    |(place, _): &&(&Protection<'_>, Sealed)| place.slot == slot && place.must_renew == must_renew;
+                    |(place, _): &&(&Protection<'_>, Sealed)| place.slot == slot && place.must_change == must_change;
                 let of_kind: Vec<_> = protections.iter().filter(is_of_kind).collect();
                 for batch in of_kind.chunks(BATCH) {
-                    self.protect_batch(slot, must_renew, batch).await?;
+                    self.protect_batch(slot, must_change, batch).await?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn protect_batch(&self, slot: Slot, must_renew: bool, batch: &[&(&Protection<'_>, Sealed)]) -> Result<()> {
+    async fn protect_batch(
+        &self,
+        slot: SecretColumn,
+        must_change: bool,
+        batch: &[&(&Protection<'_>, Sealed)],
+    ) -> Result<()> {
         let (table, column) = match slot {
-            Slot::Password => ("users_v2", "password"),
-            Slot::SecondFactor | Slot::PendingSecondFactor => ("users_v2", "mfa"),
-            Slot::PastPassword => ("password_history_v2", "password"),
+            SecretColumn::Password => ("users_v2", "password"),
+            SecretColumn::SecondFactor | SecretColumn::PendingSecondFactor => ("users_v2", "mfa"),
+            SecretColumn::PastPassword => ("password_history_v2", "password"),
         };
-        let mark = if must_renew { format!(", {MARK} $6::bigint") } else { String::new() };
+        let mark = if must_change { format!(", {MARK} $6::bigint") } else { String::new() };
         let update = format!(
             "UPDATE {table} t SET {column} = n.token, {column}_key = n.key, {column}_binding = n.binding{mark}
              FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS n (id, old, token, key, binding)
@@ -89,11 +94,11 @@ impl Writer<'_> {
         let now = self.now.seconds();
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&ids, &old, &secrets.tokens, &secrets.keys, &secrets.bindings, &now];
-        let given = if must_renew { 6 } else { 5 };
+        let given = if must_change { 6 } else { 5 };
         let protected = self.transaction.query(&update, &parameters[..given]).await.map_err(refused);
         let protected = protected.with_context(|| format!("cannot protect {table}, rows {}", between(&ids)))?;
         let marked: Vec<i64> = protected.iter().map(|row| row.get(0)).collect();
-        if must_renew { self.note_expired(&marked).await } else { Ok(()) }
+        if must_change { self.note_expired(&marked).await } else { Ok(()) }
     }
 
     /// Gives accounts of the first generation their rows; the numbers of those that have not come, because somebody took their name
@@ -119,15 +124,15 @@ impl Writer<'_> {
                         $9::bigint[], $10::bool[], $11::bigint[], $12::bigint[]) AS n
             ON CONFLICT DO NOTHING
             RETURNING imported_from, id::bigint";
-        let (standing, now) = (Standing::of_taken_over(), self.now.seconds());
+        let (standing, now) = (AccountStatus::of_taken_over(), self.now.seconds());
         let imports = || batch.iter().map(|(import, _)| *import);
         let names: Vec<_> = imports().map(|import| import.username).collect();
         let keys: Vec<_> = imports().map(|import| import.sameness_key.as_deref()).collect();
         let passwords: Columns<'_> = batch.iter().map(|(_, (password, _))| Some(password)).collect();
         let factors: Columns<'_> = batch.iter().map(|(_, (_, factor))| factor.as_ref()).collect();
         let births: Vec<_> = imports().map(|import| import.gendate).collect();
-        let expired: Vec<_> = imports().map(|import| import.expired || import.must_renew).collect();
-        let since: Vec<_> = imports().map(|import| import.must_renew.then_some(now)).collect();
+        let expired: Vec<_> = imports().map(|import| import.expired || import.must_change).collect();
+        let since: Vec<_> = imports().map(|import| import.must_change.then_some(now)).collect();
         let (state, origin) = (standing.state.as_str(), standing.origin.as_str());
         let rows: [&(dyn ToSql + Sync); 15] = [
             &names,
@@ -154,22 +159,22 @@ impl Writer<'_> {
 
     /// What a new row needs besides: its standing bound to it, its password in the history, a row of the audit.
     async fn bind_and_note(&self, batch: &[Imported<'_>], come: &HashMap<i64, i64>) -> Result<()> {
-        let (standing, now) = (Standing::of_taken_over(), self.now.seconds());
+        let (standing, now) = (AccountStatus::of_taken_over(), self.now.seconds());
         let (mut ids, mut names, mut bound, mut past) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (import, (password, _)) in batch {
             let Some(&id) = come.get(&import.id) else { continue };
             ids.push(id);
             names.push(import.username);
-            bound.push(standing.bind_to(AccountId(id), import.username, self.keyring));
-            if password.binding().is_some() {
-                let place = Slot::PastPassword.of(import.username);
-                let is_expired = import.expired || import.must_renew;
-                past.push((id, self.keyring.bind_elsewhere(password, place), import.gendate, is_expired));
+            bound.push(standing.mac_for(AccountId(id), import.username, self.keyring));
+            if password.mac().is_some() {
+                let place = SecretColumn::PastPassword.of(import.username);
+                let is_expired = import.expired || import.must_change;
+                past.push((id, self.keyring.seal_for_history(password, place), import.gendate, is_expired));
             }
         }
         let bind = "UPDATE users_v2 u SET standing_key = $1, standing_binding = n.bound
                     FROM unnest($2::bigint[], $3::text[]) AS n (id, bound) WHERE u.id = n.id";
-        let bound: Vec<_> = bound.iter().map(Binding::as_str).collect();
+        let bound: Vec<_> = bound.iter().map(RowMac::as_str).collect();
         self.execute(bind, &[&self.keyring.first_id().as_str(), &ids, &bound]).await?;
         let history = "
             INSERT INTO password_history_v2 (user_id, password, password_key, password_binding, gendate, expired, created_at)
@@ -188,7 +193,7 @@ impl Writer<'_> {
                    to_timestamp($3::bigint) AT TIME ZONE 'UTC'
             FROM unnest($1::bigint[], $2::text[]) AS n (id, name)";
         self.execute(audit, &[&ids, &names, &now]).await?;
-        let renewing = batch.iter().filter(|(import, _)| import.must_renew);
+        let renewing = batch.iter().filter(|(import, _)| import.must_change);
         let renewing: Vec<i64> = renewing.filter_map(|(import, _)| come.get(&import.id).copied()).collect();
         self.note_expired(&renewing).await
     }

@@ -1,73 +1,69 @@
-//! The rules of COFRAP's accounts: one file per operation, the types they speak in, and what they need as interfaces.
+//! The rules of COFRAP's accounts.
 //!
-//! No HTTP, no JSON, no SQL: those names do not exist here. What an operation needs (clock, randomness, store, keys)
-//! stands in its [`Env`]; what it may answer stands in its error enum.
+//! Five layers, each of which imports only those before it: [`types`], [`limits`] (rate limits), [`verify`] (decisions without side effects),
+//! [`store`] (what the rules ask of a database) and [`operations`], one file each. A test holds the order.
+//!
+//! No HTTP, no JSON, no SQL. What an operation needs is in its [`Env`]; what it may answer is in its error enum.
 
 #![forbid(unsafe_code)]
 
-mod account;
-mod audit;
-mod authenticate;
-mod chosen_password;
-mod create_account;
-mod credentials;
-mod env;
-mod grant;
-mod health;
-mod issue_password;
-mod issue_second_factor;
-mod issuer;
-mod maintenance;
-mod metrics;
-mod operator;
-mod plausible;
-mod policy;
-mod session;
+mod limits;
+mod operations;
 mod store;
-mod throttle;
-mod ticket;
-mod time;
-mod two_step_login;
-mod username;
+mod types;
+mod verify;
 
-pub use account::{
-    Access, Account, AccountId, Counters, Expiry, Operator, Origin, PendingSecondFactor, PreviousPassword,
-    SecondFactor, Standing, State,
+pub use limits::rate_limit::{
+    AttemptOutcome, FIRST_LOCK, ISSUANCE_WINDOW, LONGEST_LOCK, NAME_MEMORY, RateLimitCounts, RateLimitKeys,
+    TooManyAttempts, Window,
 };
-pub use audit::{Action, Attempt, AuditEntry, Caller, OpenSession, ProofKind, Reason, UserAgent};
-pub use authenticate::{LoggedIn, Login, LoginError, ProvenLogin, RenewalTicket, WhichFactor, authenticate};
-pub use chosen_password::{CharacterClass, ChosenPassword, UnfitPassword, Weakness};
-pub use create_account::{CreateAccount, CreateAccountError, create_account};
-pub use credentials::{Scheme, SubmittedCode};
-pub use env::{AdministrationKeys, Clock, Env, GenerationKeys, LoginKeys, MetricsKeys, OperatorKeys};
-pub use grant::{Bearer, Grant, Presented, PreviousBecomes};
-pub use health::{Health, Part, check_health};
-pub use issue_password::{IssuePassword, IssuePasswordError, IssuedPassword, UnknownName, issue_password};
-pub use issue_second_factor::{IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, issue_second_factor};
-pub use issuer::{InvalidIssuer, Issuer};
-pub use maintenance::{
-    Maintain, Maintained, MaintenanceBatch, NamedEntry, Partitions, Retention, maintain, maintain_as_owner,
+pub use operations::administer::{AccountAction, Administer, FreeAddress, OperatorCommand, administer};
+pub use operations::authenticate::{LoggedIn, Login, LoginError, RenewalToken, WhichFactor, authenticate};
+pub use operations::create_account::{CreateAccount, CreateAccountError, create_account};
+pub use operations::env::{Clock, Env, RequestContext};
+pub use operations::health::{Health, Part, check_health};
+pub use operations::issue_password::{IssuePassword, IssuePasswordError, IssuedPassword, UnknownName, issue_password};
+pub use operations::issue_second_factor::{
+    IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, issue_second_factor,
 };
-pub use metrics::{AccountGauges, AttemptCount, Metrics, MetricsError, SequenceUse, read_metrics};
-pub use operator::{
-    AccountAction, Administer, FreeAddress, OperatorCommand, OperatorError, OperatorProof, ReadAudit, RotateKeys,
-    Rotated, administer, read_audit, rotate_keys,
+pub use operations::maintain::{Maintain, Maintained, maintain, maintain_as_owner};
+pub use operations::metrics::{MetricsError, read_metrics};
+pub use operations::operator::OperatorError;
+pub use operations::read_audit::{ReadAudit, read_audit};
+pub use operations::rotate_keys::{RotateKeys, Rotated, rotate_keys};
+pub use operations::session::{
+    IssuedSession, SESSION_SECONDS, Session, SessionAnswer, SessionError, SessionRequest, cancel_second_factor,
+    read_activity, read_sessions, session,
 };
-pub use policy::{CodeIsAsked, Generation, Limits, Policy, Refusals, Registration, Rules, Sessions, Settings};
-pub use session::{
-    IssuedSession, LONGEST_SESSION_SECONDS, SESSION_SECONDS, Session, SessionAnswer, SessionError, SessionRequest,
-    cancel_second_factor, read_activity, read_sessions, session,
+pub use operations::two_step_login::{
+    BeginLogin, BegunLogin, SecondStep, VerifiedCode, VerifyCode, begin_login, verify_code,
 };
-pub use store::{
-    AuditFilter, CredentialChange, Found, HealthReading, MovedAccount, MovedSecret, MovedSecrets, NewAccount,
-    NewPassword, NewSecondFactor, PastPassword, Reading, Refusal, RotationCursor, Saved, SessionAccount, Spelling,
-    StaleBatch, Stopped, Store, StoreError, StoredKeys, TakesEffect,
+pub use store::accounts::{AuditFilter, NewAccount, NewPassword, NewSecondFactor};
+pub use store::attempt::Attempt;
+pub use store::error::{Saved, Stopped, StoreError};
+pub use store::interface::{MaintenanceStore, ObservationStore, OperatorStore, SessionStore, Store};
+pub use store::maintenance::{MaintenanceBatch, NamedEntry, Partitions};
+pub use store::metrics::{AccountGauges, AttemptCount, Metrics, SequenceUse};
+pub use store::rotation::{MovedAccount, MovedSecret, MovedSecrets, PastPassword, RotationCursor, StaleBatch};
+pub use store::snapshot::{AccountLookup, AccountSnapshot, HealthSnapshot, NameMatch, SessionAccount, StoredKeys};
+pub use types::account::{
+    Access, Account, AccountId, AccountStatus, AdminIntervention, Counters, Expiry, Origin, PendingSecondFactor,
+    PreviousPassword, SecondFactor, State,
 };
-pub use throttle::{
-    FIRST_LOCK, GENERATION_WINDOW, LONGEST_LOCK, NAME_MEMORY, Subjects, Tally, Throttles, TooManyAttempts, Window,
+pub use types::audit::{Action, AuditEntry, Caller, OpenSession, ProofKind, Reason, UserAgent};
+pub use types::bearer::Bearer;
+pub use types::chosen_password::{CharacterClass, ChosenPassword, UnfitPassword, Weakness};
+pub use types::issuer::{InvalidIssuer, Issuer};
+pub use types::keys::{AdministrationKeys, HasKeyring, IssuanceKeys, LoginKeys, MetricsKeys, OperatorKeys};
+pub use types::settings::{
+    CodeIsAsked, Limits, Policy, Refusals, Registration, ReplacementRule, Retention, Rules, Sessions, Settings,
 };
-pub use time::{Age, UnixTime};
-pub use two_step_login::{
-    BeginLogin, BegunLogin, ProvenFactor, SecondStep, VerifiedCode, VerifyCode, begin_login, verify_code,
-};
-pub use username::{InvalidUsername, NewUsername, UnfitUsername, Username, sameness_key};
+pub use types::time::{Age, UnixTime};
+pub use types::username::{InvalidUsername, NewUsername, UnfitUsername, Username, sameness_key};
+pub use verify::authorizer::Evidence;
+pub use verify::credentials::{PasswordStorage, SubmittedCode};
+pub use verify::grant::{CredentialChange, Grant, PreviousBecomes, TakesEffect};
+pub use verify::operator::OperatorProof;
+pub use verify::proven::{ProvenFactor, ProvenLogin};
+pub use verify::refusal::Refusal;
+pub use verify::session_token::LONGEST_SESSION_SECONDS;

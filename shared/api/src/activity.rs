@@ -1,7 +1,7 @@
 //! `GET /function/activity`: the last attempts on the bearer's own account.
 
 use crate::audit_log::Entry;
-use crate::{BodyIs, Call, Problem, Route, SessionUse};
+use crate::{Call, Endpoint, Problem};
 use cofrap_accounts::{AuditEntry, Bearer};
 use serde::Serialize;
 
@@ -9,10 +9,7 @@ use serde::Serialize;
 #[derive(Debug)]
 pub struct Request;
 
-impl Route for Request {
-    const METHODS: &'static [&'static str] = &["GET"];
-    const BODY: BodyIs = BodyIs::Ignored;
-    const SESSION: SessionUse = SessionUse::Borne;
+impl Endpoint for Request {
     type Command = Bearer;
     type Response = Response;
 

@@ -1,6 +1,6 @@
 //! `POST /function/administer-account`: what an operator does with an account.
 
-use crate::{Endpoint, Field, Problem};
+use crate::{Field, JsonBody, Problem};
 use cofrap_accounts::{AccountAction, Administer, Bearer, FreeAddress, OperatorCommand};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Request {
     address: Field,
 }
 
-impl Endpoint for Request {
+impl JsonBody for Request {
     type Command = OperatorCommand;
     type Response = Response;
 

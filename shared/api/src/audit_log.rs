@@ -1,7 +1,7 @@
 //! `GET /function/audit-log`: what was attempted, for the operator.
 
 use crate::field::parse_username;
-use crate::{BodyIs, Call, Problem, Route};
+use crate::{Call, Endpoint, Problem};
 use cofrap_accounts::{AuditEntry, ReadAudit};
 use serde::Serialize;
 
@@ -15,9 +15,7 @@ const MAX_LIMIT: i64 = 500;
 #[derive(Debug)]
 pub struct Request;
 
-impl Route for Request {
-    const METHODS: &'static [&'static str] = &["GET"];
-    const BODY: BodyIs = BodyIs::Ignored;
+impl Endpoint for Request {
     type Command = ReadAudit;
     type Response = Response;
 

@@ -1,8 +1,8 @@
 //! `POST /function/authenticate-user-v2`
 
 use crate::field::parse_password;
-use crate::session::Token;
-use crate::{Endpoint, Field, Problem, SessionChange, SessionUse};
+use crate::session::Lifetime;
+use crate::{Field, JsonBody, Problem, Reply, SessionChange};
 use cofrap_accounts::{Bearer, LoggedIn, Login, UnixTime, WhichFactor};
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,7 @@ pub struct Request {
     code: Field,
 }
 
-impl Endpoint for Request {
-    const SESSION: SessionUse = SessionUse::Given;
+impl JsonBody for Request {
     type Command = Login;
     type Response = Response;
 
@@ -35,10 +34,6 @@ impl Endpoint for Request {
         let username = self.username.required_username(MISSING)?;
         let password = parse_password(self.password.required_text("password", MISSING)?)?;
         Ok(Login { username, password, code: self.code.code("2FA_code")? })
-    }
-
-    fn session_change(response: &mut Response) -> SessionChange<'_> {
-        response.session.as_mut().map_or(SessionChange::Unchanged, SessionChange::Issued)
     }
 }
 
@@ -53,7 +48,8 @@ pub struct Response {
     user_id: i64,
     /// The session; not under the legacy policy.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    session: Option<Token>,
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<crate::session::Token>"))]
+    session: Option<Lifetime>,
     #[serde(flatten)]
     factors: Factors,
 }
@@ -82,23 +78,26 @@ impl Factors {
     }
 }
 
-impl From<LoggedIn> for Response {
+impl From<LoggedIn> for Reply<Response> {
     fn from(login: LoggedIn) -> Self {
-        Self {
+        let factors = Factors::of(&login);
+        let (session, lifetime) = SessionChange::issue(login.session);
+        let body = Response {
             success: true,
-            factors: Factors::of(&login),
+            factors,
             username: login.username,
             message: "Authentification réussie",
             user_id: login.account.0,
-            session: login.session.map(Token::from),
-        }
+            session: lifetime,
+        };
+        Self { body, session }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Call, Code, Route};
+    use crate::{Call, Code, Endpoint};
     use proptest::prelude::*;
 
     fn read(body: &[u8]) -> Result<Login, Problem> {

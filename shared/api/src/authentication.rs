@@ -1,7 +1,7 @@
 //! `POST /function/authentication`: the first step of a login.
 
 use crate::field::parse_password;
-use crate::{Endpoint, Field, Problem};
+use crate::{Field, JsonBody, Problem};
 use cofrap_accounts::{Bearer, BeginLogin, BegunLogin, LoginError, SecondStep};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Request {
     password: Field,
 }
 
-impl Endpoint for Request {
+impl JsonBody for Request {
     type Command = BeginLogin;
     type Response = Response;
 

@@ -1,7 +1,7 @@
 //! `POST /function/create-account-secure`
 
 use crate::field::parse_password;
-use crate::{Code, Endpoint, Field, Problem};
+use crate::{Code, Field, JsonBody, Problem};
 use cofrap_accounts::{
     Bearer, CharacterClass, ChosenPassword, CreateAccount, CreateAccountError, UnfitPassword, Username, Weakness,
 };
@@ -29,7 +29,7 @@ pub struct Request {
     password: Field,
 }
 
-impl Endpoint for Request {
+impl JsonBody for Request {
     type Command = CreateAccount;
     type Response = Response;
 

@@ -40,14 +40,14 @@ pub struct Page {
     /// Where it is.
     pub path: &'static str,
     /// What a browser may do with it.
-    pub kept: Kept,
+    pub cache: CachePolicy,
     /// In each [`Language`].
     pub contents: [Content; 2],
 }
 
 /// What a browser may do with a page that it has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum CachePolicy {
     /// Keep it, and ask whether it is still the same.
     AndAskedFor,
     /// Forget it: secrets, or what happened on an account, are shown in it.
@@ -87,7 +87,7 @@ pub enum Language {
 
 /// A request for a page or an asset, as far as it matters.
 #[derive(Debug, Default)]
-pub struct Visit<'a> {
+pub struct PageRequest<'a> {
     /// The path, as it came.
     pub path: &'a str,
     /// What follows the question mark.
@@ -104,7 +104,7 @@ pub struct Visit<'a> {
     pub helpdesk: &'a str,
 }
 
-/// What a visit is answered with.
+/// What a request is answered with.
 #[derive(Debug)]
 pub struct Reply {
     /// The status.
@@ -116,45 +116,49 @@ pub struct Reply {
 }
 
 impl Site {
-    /// Answers a visit: the asset or the page of that path, or the page that says that there is none.
+    /// Answers a request: the asset or the page of that path, or the page that says that there is none.
     #[must_use]
-    pub fn answer(&self, visit: &Visit<'_>) -> Reply {
-        if let Some(asset) = self.assets.iter().find(|asset| asset.path == visit.path) {
+    pub fn answer(&self, request: &PageRequest<'_>) -> Reply {
+        if let Some(asset) = self.assets.iter().find(|asset| asset.path == request.path) {
             let headers = vec![
                 ("content-type", asset.media_type.to_owned()),
                 ("cache-control", format!("public, max-age={YEAR}, immutable")),
                 ("vary", "accept-encoding".to_owned()),
             ];
-            return reply(200, headers, &asset.content, visit);
+            return reply(200, headers, &asset.content, request);
         }
-        match visit.path {
+        match request.path {
             CHANGE_PASSWORD => {
                 let headers = vec![("location", "/generate-password".to_owned())];
                 return bare(302, headers, Cow::Borrowed(&[]));
             }
             HELPDESK => {
                 let headers = vec![("content-type", "text/plain; charset=utf-8".to_owned())];
-                return bare(200, headers, Cow::Owned(visit.helpdesk.as_bytes().to_vec()));
+                return bare(200, headers, Cow::Owned(request.helpdesk.as_bytes().to_vec()));
             }
             _ => {}
         }
         // One slash at the end does not matter, as on the functions' routes.
-        let path = visit.path.strip_suffix('/').filter(|path| !path.is_empty() && *path != "/").unwrap_or(visit.path);
+        let path =
+            request.path.strip_suffix('/').filter(|path| !path.is_empty() && *path != "/").unwrap_or(request.path);
         match self.pages.iter().find(|page| page.path == path) {
-            Some(page) => page.answer(200, visit),
-            None => self.not_found.answer(404, visit),
+            Some(page) => page.answer(200, request),
+            None => self.not_found.answer(404, request),
         }
     }
 }
 
 impl Page {
-    fn answer(&self, status: u16, visit: &Visit<'_>) -> Reply {
-        let chosen = Language::chosen(visit.query);
-        let language = chosen.unwrap_or_else(|| Language::of(visit));
+    fn answer(&self, status: u16, request: &PageRequest<'_>) -> Reply {
+        let chosen = Language::chosen(request.query);
+        let language = chosen.unwrap_or_else(|| Language::of(request));
         let mut headers = vec![
             ("content-type", "text/html; charset=utf-8".to_owned()),
             ("content-language", language.as_str().to_owned()),
-            ("cache-control", if self.kept == Kept::Never { "no-store" } else { "private, no-cache" }.to_owned()),
+            (
+                "cache-control",
+                if self.cache == CachePolicy::Never { "no-store" } else { "private, no-cache" }.to_owned(),
+            ),
             ("vary", "accept-encoding, accept-language, cookie".to_owned()),
         ];
         if chosen.is_some() {
@@ -164,7 +168,7 @@ impl Page {
             headers.push(("set-cookie", cookie));
         }
         let [french, english] = &self.contents;
-        reply(status, headers, if language == Language::French { french } else { english }, visit)
+        reply(status, headers, if language == Language::French { french } else { english }, request)
     }
 }
 
@@ -187,11 +191,11 @@ fn common_headers() -> [(&'static str, String); 6] {
     ]
 }
 
-fn reply(status: u16, mut headers: Vec<(&'static str, String)>, content: &Content, visit: &Visit<'_>) -> Reply {
-    let is_compressed = takes_gzip(visit.encodings);
+fn reply(status: u16, mut headers: Vec<(&'static str, String)>, content: &Content, request: &PageRequest<'_>) -> Reply {
+    let is_compressed = takes_gzip(request.encodings);
     let tag = format!("\"{}{}\"", content.digest, if is_compressed { "-gzip" } else { "" });
     let is_same = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
-    let is_known = status == 200 && visit.known.split(',').any(|known| is_same(known.trim()));
+    let is_known = status == 200 && request.known.split(',').any(|known| is_same(known.trim()));
     headers.push(("etag", tag));
     headers.extend(common_headers());
     if is_known {
@@ -223,12 +227,12 @@ impl Language {
     }
 
     /// What the visitor chose before, else what their browser likes most, else French.
-    fn of(visit: &Visit<'_>) -> Self {
-        let kept = visit.cookies.split(';').find_map(|pair| match pair.trim().split_once('=') {
+    fn of(request: &PageRequest<'_>) -> Self {
+        let kept = request.cookies.split(';').find_map(|pair| match pair.trim().split_once('=') {
             Some((LANGUAGE_COOKIE, value)) => Self::named(value),
             _ => None,
         });
-        kept.unwrap_or_else(|| Self::liked(visit.languages))
+        kept.unwrap_or_else(|| Self::liked(request.languages))
     }
 
     /// RFC 9110, section 12.5.4: of equal wishes, the first.
@@ -268,8 +272,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn language(visit: &Visit<'_>) -> &'static str {
-        Language::of(visit).as_str()
+    fn language(request: &PageRequest<'_>) -> &'static str {
+        Language::of(request).as_str()
     }
 
     #[test]
@@ -290,15 +294,15 @@ mod tests {
             ("en,fr", "en"),
             ("en;q=0.9,fr;q=0.91", "fr"),
         ] {
-            assert_eq!(language(&Visit { languages, ..Visit::default() }), expected, "{languages}");
+            assert_eq!(language(&PageRequest { languages, ..PageRequest::default() }), expected, "{languages}");
         }
     }
 
     #[test]
     fn a_choice_outweighs_the_browser() {
-        let visit = Visit { cookies: "x=y; __Host-lang=en", languages: "fr", ..Visit::default() };
-        assert_eq!(language(&visit), "en");
-        assert_eq!(language(&Visit { cookies: "__Host-lang=xx", ..Visit::default() }), "fr");
+        let request = PageRequest { cookies: "x=y; __Host-lang=en", languages: "fr", ..PageRequest::default() };
+        assert_eq!(language(&request), "en");
+        assert_eq!(language(&PageRequest { cookies: "__Host-lang=xx", ..PageRequest::default() }), "fr");
         assert_eq!(Language::chosen("x=1&lang=en"), Some(Language::English));
         assert_eq!(Language::chosen("lang=xx"), None);
     }

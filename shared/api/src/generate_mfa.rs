@@ -1,7 +1,7 @@
 //! `POST /function/generate-2fa`: as `generate-2fa-v2`, with the secret in the answer and one issuer.
 
-use crate::{Code, Endpoint, Problem, SessionUse, generate_mfa_v2, qr_code};
-use cofrap_accounts::{Bearer, IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, Issuer, Scheme};
+use crate::{Code, JsonBody, Problem, generate_mfa_v2, qr_code};
+use cofrap_accounts::{Bearer, IssueSecondFactor, IssueSecondFactorError, IssuedSecondFactor, Issuer, PasswordStorage};
 use serde::{Deserialize, Serialize};
 
 const ISSUER: &str = "MSPR-App";
@@ -11,14 +11,13 @@ const ISSUER: &str = "MSPR-App";
 #[serde(transparent)]
 pub struct Request(generate_mfa_v2::Request);
 
-impl Endpoint for Request {
-    const SESSION: SessionUse = SessionUse::Borne;
+impl JsonBody for Request {
     type Command = IssueSecondFactor;
     type Response = Response;
 
     fn into_command(self, bearer: Bearer) -> Result<IssueSecondFactor, Problem> {
         let issuer = Issuer::try_from(ISSUER.to_owned()).expect("it is one");
-        self.0.issue("Username required", |_| Ok(issuer), Scheme::Hashed, bearer)
+        self.0.issue("Username required", |_| Ok(issuer), PasswordStorage::Hashed, bearer)
     }
 }
 

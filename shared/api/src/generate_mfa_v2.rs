@@ -1,8 +1,8 @@
 //! `POST /function/generate-2fa-v2`
 
 use crate::proof::ProofFields;
-use crate::{Endpoint, Field, Problem, SessionUse, qr_code};
-use cofrap_accounts::{Bearer, IssueSecondFactor, IssuedSecondFactor, Issuer, Scheme};
+use crate::{Field, JsonBody, Problem, qr_code};
+use cofrap_accounts::{Bearer, IssueSecondFactor, IssuedSecondFactor, Issuer, PasswordStorage};
 use serde::{Deserialize, Serialize};
 
 /// The issuer when the request names none.
@@ -36,13 +36,12 @@ pub struct Request {
     challenge: Field,
 }
 
-impl Endpoint for Request {
-    const SESSION: SessionUse = SessionUse::Borne;
+impl JsonBody for Request {
     type Command = IssueSecondFactor;
     type Response = Response;
 
     fn into_command(self, bearer: Bearer) -> Result<IssueSecondFactor, Problem> {
-        self.issue("Le paramètre username est requis", parse_issuer, Scheme::Sealed, bearer)
+        self.issue("Le paramètre username est requis", parse_issuer, PasswordStorage::Sealed, bearer)
     }
 }
 
@@ -52,14 +51,14 @@ impl Request {
         self,
         if_missing: &'static str,
         issuer: impl FnOnce(Field) -> Result<Issuer, Problem>,
-        scheme: Scheme,
+        storage: PasswordStorage,
         bearer: Bearer,
     ) -> Result<IssueSecondFactor, Problem> {
         let username = self.username.required_username(if_missing)?;
         let issuer = issuer(self.issuer)?;
         let Self { password, code, renewal_token, challenge, .. } = self;
-        let presented = ProofFields { password, code, renewal_token, challenge }.present(bearer)?;
-        Ok(IssueSecondFactor { username, issuer, presented, scheme })
+        let evidence = ProofFields { password, code, renewal_token, challenge }.present(bearer)?;
+        Ok(IssueSecondFactor { username, issuer, evidence, storage })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /function/generate-password`: as `generate-password-v2`, but in the answer's text, and for accounts that exist.
 
-use crate::{Code, Endpoint, Problem, SessionUse, generate_password_v2};
-use cofrap_accounts::{Bearer, IssuePassword, IssuePasswordError, IssuedPassword, Scheme, UnknownName};
+use crate::{Code, JsonBody, Problem, generate_password_v2};
+use cofrap_accounts::{Bearer, IssuePassword, IssuePasswordError, IssuedPassword, PasswordStorage, UnknownName};
 use serde::{Deserialize, Serialize};
 
 /// The same fields as the second generation's.
@@ -9,13 +9,12 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Request(generate_password_v2::Request);
 
-impl Endpoint for Request {
-    const SESSION: SessionUse = SessionUse::Borne;
+impl JsonBody for Request {
     type Command = IssuePassword;
     type Response = Response;
 
     fn into_command(self, bearer: Bearer) -> Result<IssuePassword, Problem> {
-        self.0.issue("Username is required", Scheme::Hashed, UnknownName::Refuse, bearer)
+        self.0.issue("Username is required", PasswordStorage::Hashed, UnknownName::Refuse, bearer)
     }
 }
 

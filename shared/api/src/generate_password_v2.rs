@@ -1,8 +1,8 @@
 //! `POST /function/generate-password-v2`
 
 use crate::proof::ProofFields;
-use crate::{Endpoint, Field, Problem, SessionUse, qr_code};
-use cofrap_accounts::{Bearer, IssuePassword, IssuedPassword, Scheme, UnknownName};
+use crate::{Field, JsonBody, Problem, qr_code};
+use cofrap_accounts::{Bearer, IssuePassword, IssuedPassword, PasswordStorage, UnknownName};
 use serde::{Deserialize, Serialize};
 
 /// The account that gets a password. An active one needs proof: the current password and code, a renewal token, or a
@@ -27,13 +27,12 @@ pub struct Request {
     renewal_token: Field,
 }
 
-impl Endpoint for Request {
-    const SESSION: SessionUse = SessionUse::Borne;
+impl JsonBody for Request {
     type Command = IssuePassword;
     type Response = Response;
 
     fn into_command(self, bearer: Bearer) -> Result<IssuePassword, Problem> {
-        self.issue("Le paramètre username est requis", Scheme::Sealed, UnknownName::Create, bearer)
+        self.issue("Le paramètre username est requis", PasswordStorage::Sealed, UnknownName::Create, bearer)
     }
 }
 
@@ -42,14 +41,14 @@ impl Request {
     pub(crate) fn issue(
         self,
         if_missing: &'static str,
-        scheme: Scheme,
+        storage: PasswordStorage,
         unknown: UnknownName,
         bearer: Bearer,
     ) -> Result<IssuePassword, Problem> {
         let username = self.username.required_username(if_missing)?;
         let Self { password, code, renewal_token, .. } = self;
-        let presented = ProofFields { password, code, renewal_token, challenge: Field::Absent }.present(bearer)?;
-        Ok(IssuePassword { username, presented, scheme, unknown })
+        let evidence = ProofFields { password, code, renewal_token, challenge: Field::Absent }.present(bearer)?;
+        Ok(IssuePassword { username, evidence, storage, unknown })
     }
 }
 

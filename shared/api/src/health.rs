@@ -5,9 +5,6 @@ use cofrap_accounts::{Health, Part};
 use serde::Serialize;
 use std::fmt::Display;
 
-/// The methods that it has.
-pub const METHODS: &[&str] = &["GET"];
-
 /// Every part is there.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]

@@ -3,9 +3,6 @@
 use cofrap_crypto::PublicKey;
 use serde::Serialize;
 
-/// The methods that it has.
-pub const METHODS: &[&str] = &["GET"];
-
 /// The key set; the first key signs.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]

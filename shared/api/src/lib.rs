@@ -1,7 +1,7 @@
-//! The JSON contract: one file per route, each with its path, its request and its response; [`Problem`] is what every
-//! route answers when it does not.
+//! The JSON contract: the table of all routes ([`routes`]), one file per route with its request and its response, and [`Problem`], the body of
+//! every error.
 //!
-//! Requests become the domain's commands here, field by field; from then on nothing asks again whether a name is valid.
+//! A request becomes a command of `cofrap-accounts` here, field by field. After that, names and codes are known to be well-formed.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +11,6 @@ pub mod audit_log;
 pub mod authenticate_user_v2;
 pub mod authentication;
 pub mod create_account_secure;
-mod endpoint;
 mod field;
 pub mod frontend;
 pub mod generate_mfa;
@@ -28,12 +27,16 @@ mod problem;
 mod proof;
 mod qr_code;
 pub mod rotate_keys;
+mod route;
 pub mod routes;
 pub mod second_factor;
 pub mod session;
 pub mod sessions;
 pub mod verify_mfa;
 
-pub use endpoint::{BodyIs, Call, Endpoint, Route, SessionChange, SessionUse};
 pub use field::Field;
 pub use problem::{Code, Problem};
+pub use route::{
+    Application, Audience, BearerOf, BodyIs, Call, Endpoint, JsonBody, Operation, Parameter, Reply, Route, SchemaOf,
+    SessionChange, SessionToken, SessionUse,
+};

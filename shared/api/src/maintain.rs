@@ -1,6 +1,6 @@
 //! `POST /function/maintain`: a batch of what the database needs from time to time.
 
-use crate::{Endpoint, Problem};
+use crate::{JsonBody, Problem};
 use cofrap_accounts::{Bearer, Maintain, Maintained};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "openapi", schemars(rename = "MaintainRequest"))]
 pub struct Request {}
 
-impl Endpoint for Request {
+impl JsonBody for Request {
     type Command = Maintain;
     type Response = Response;
 

@@ -4,9 +4,6 @@ use crate::Problem;
 use cofrap_accounts::{AttemptCount, Metrics};
 use prometheus::{Encoder, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
-/// The methods that it has.
-pub const METHODS: &[&str] = &["GET"];
-
 /// The media type of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 

@@ -1,9 +1,6 @@
 //! `GET /openapi.json`: this contract, as an `OpenAPI` 3.1 document. `cargo xtask openapi` writes it from the types of this
 //! crate; a test compares.
 
-/// The methods that it has.
-pub const METHODS: &[&str] = &["GET"];
-
 /// The document as it ships.
 pub const DOCUMENT: &str = include_str!("../openapi.json");
 

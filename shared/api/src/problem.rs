@@ -3,7 +3,7 @@
 use crate::health::Parts;
 use cofrap_accounts::{
     CreateAccountError, IssuePasswordError, IssueSecondFactorError, LoginError, MetricsError, OperatorError, Reason,
-    RenewalTicket, SessionError, Stopped, StoreError, UnfitUsername,
+    RenewalToken, SessionError, Stopped, StoreError, UnfitUsername,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -270,15 +270,15 @@ impl Problem {
         Self { more: Some(Box::new(More::Unwell(parts))), cause, ..Self::new(Code::Unavailable) }
     }
 
-    fn expired(ticket: RenewalTicket) -> Self {
+    fn expired(renewal: RenewalToken) -> Self {
         let expired = Expired {
             password_expired: true,
             message: "Le mot de passe a plus de 6 mois. Veuillez relancer le processus de génération.",
-            renewal_token: ticket.token,
-            renewal_expires_in: ticket.expires_in,
+            renewal_token: renewal.token,
+            renewal_expires_in: renewal.expires_in,
             renewal_due: ["password", "second_factor"]
                 .into_iter()
-                .zip(ticket.due)
+                .zip(renewal.due)
                 .filter_map(|(what, is_due)| is_due.then_some(what))
                 .collect(),
         };
@@ -286,9 +286,9 @@ impl Problem {
     }
 
     /// A refused login, in the words that the policy allows.
-    fn refused(told: Option<Reason>) -> Self {
+    fn refused(public_reason: Option<Reason>) -> Self {
         let problem = Self::new(Code::InvalidCredentials);
-        match told {
+        match public_reason {
             Some(Reason::UnknownUser) => problem.with_text(Code::UnknownUser.text()),
             Some(Reason::MissingCode) => problem.with_text("Code 2FA requis"),
             Some(Reason::WrongCode | Reason::ReplayedCode) => problem.with_text("Code 2FA incorrect"),
@@ -341,9 +341,9 @@ impl From<IssueSecondFactorError> for Problem {
 impl From<LoginError> for Problem {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::InvalidCredentials { told } => Self::refused(told),
+            LoginError::InvalidCredentials { public_reason } => Self::refused(public_reason),
             LoginError::EnrollmentRequired => Self::new(Code::MfaEnrollmentRequired),
-            LoginError::Expired(ticket) => Self::expired(ticket),
+            LoginError::Expired(renewal) => Self::expired(renewal),
             LoginError::Stopped(cause) => cause.into(),
         }
     }
@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn an_expired_login_is_told_what_to_do() {
-        let body = serde_json::to_string(&Problem::expired(RenewalTicket {
+        let body = serde_json::to_string(&Problem::expired(RenewalToken {
             token: "ticket".into(),
             expires_in: 900,
             due: [true, false],

@@ -1,7 +1,7 @@
 //! What a request that replaces a credential may show as proof.
 
 use crate::{Field, Problem};
-use cofrap_accounts::{Bearer, Presented};
+use cofrap_accounts::{Bearer, Evidence};
 
 /// The fields of a proof, as they came.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub(crate) struct ProofFields {
 
 impl ProofFields {
     /// Reads every field. A token that is empty is one that does not hold.
-    pub(crate) fn present(self, bearer: Bearer) -> Result<Presented, Problem> {
-        Ok(Presented {
+    pub(crate) fn present(self, bearer: Bearer) -> Result<Evidence, Problem> {
+        Ok(Evidence {
             bearer,
             password: self.password.optional_password()?,
             code: self.code.code("2FA_code")?,

@@ -1,6 +1,6 @@
 //! `POST /function/rotate-keys`: seals a batch of stored secrets again, under the first key of the list.
 
-use crate::{Endpoint, Field, Problem};
+use crate::{Field, JsonBody, Problem};
 use cofrap_accounts::{Bearer, RotateKeys, Rotated, RotationCursor};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Request {
     history: Field,
 }
 
-impl Endpoint for Request {
+impl JsonBody for Request {
     type Command = RotateKeys;
     type Response = Response;
 

@@ -1,243 +1,444 @@
-//! Every route, described once: `spin.toml` is written from this table (`cargo xtask manifest`), and a test compares what each
-//! component reads with what it is granted here.
+//! The table of all routes. `spin.toml`, what `deploy/` says of routes, `openapi.json`, `docs/api.md`, the envelope around each function and
+//! the tests' lists come from it.
 
-use crate::{
-    Route, SessionUse, activity, administer_account, audit_log, authenticate_user_v2, authentication,
-    create_account_secure, frontend, generate_mfa, generate_mfa_v2, generate_password, generate_password_v2, health,
-    jwks, maintain, metrics, openapi, rotate_keys, second_factor, session, sessions, verify_mfa,
+use crate::route::{
+    Application, Audience, BearerOf, BodyIs, Operation, Parameter, Route, SchemaOf, SessionUse, schema_of,
 };
-
-/// A component and the paths that lead to it.
-#[derive(Debug)]
-pub struct RouteDescription {
-    /// Spin's id of the component: the name of its folder, its module here and its acceptance tests, which say `mfa` where a path
-    /// says `2fa`, because Spin refuses ids in which a word starts with a digit.
-    pub component: &'static str,
-    /// As the manifest has them.
-    pub paths: &'static [&'static str],
-    /// The methods that are answered with anything but 405; none: all of them.
-    pub methods: &'static [&'static str],
-    /// What the route has to do with sessions.
-    pub session: SessionUse,
-    /// The variables that its component reads besides [`SETTINGS`]: it is granted no others.
-    pub variables: &'static [&'static str],
-    /// What it does, for who lists the application's routes.
-    pub summary: &'static str,
-    /// Whom it is for: a gateway's public host name leads to nothing of the operators'.
-    pub audience: Audience,
-    /// Which application of a cluster runs it.
-    pub application: Application,
-}
-
-/// Whom a route is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// People and programs, from anywhere.
-    Everyone,
-    /// Those who run the service.
-    Operators,
-}
-
-/// A cluster runs the components as two applications of one image, so that the hashes of the first generation take the processors of
-/// their own pods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Application {
-    /// The second generation, sessions, pages and the operators' functions.
-    Second,
-    /// The first generation, where passwords are hashes.
-    First,
-    /// In each.
-    Both,
-}
-
-impl RouteDescription {
-    const fn for_operators(self) -> Self {
-        Self { audience: Audience::Operators, ..self }
-    }
-
-    const fn in_application(self, application: Application) -> Self {
-        Self { application, ..self }
-    }
-}
+use crate::{
+    activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
+    generate_mfa_v2, generate_password, generate_password_v2, health, jwks, maintain, rotate_keys, second_factor,
+    session, sessions, verify_mfa,
+};
 
 /// The variable that every component reads.
 pub const SETTINGS: &str = "settings";
 
-/// The variable that leads to the database: who reads it may connect there.
+/// The URL of the database. A component that reads it may connect there.
 pub const DATABASE_URL: &str = "database_url";
 
-/// The one place that components may connect to.
+/// The only host and port that components may connect to.
 pub const DATABASE_HOST: &str = "database_host";
 
-/// What protects stored secrets.
+/// The keys that encrypt stored secrets.
 pub const ENCRYPTION_KEY: &str = "encryption_key";
 
-/// What signs tokens.
+/// The keys that sign tokens.
 pub const JWT_SECRET: &str = "jwt_secret";
 
-/// What tells the operator from others.
+/// The operator's token.
 pub const ADMIN_TOKEN: &str = "admin_token";
 
-/// What tells a monitoring system from others.
+/// The monitoring system's token.
 pub const METRICS_TOKEN: &str = "metrics_token";
 
-/// A function's two paths.
+const LOGIN: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET];
+const ISSUANCE: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN];
+const SESSIONS: &[&str] = &[DATABASE_URL, JWT_SECRET];
+const ADMINISTRATION: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, ADMIN_TOKEN];
+
+/// The two paths of a function.
 macro_rules! function {
     ($name:literal) => {
         &[concat!("/function/", $name), concat!("/f/", $name)]
     };
 }
 
-const fn route<R: Route>(
-    component: &'static str,
-    paths: &'static [&'static str],
-    variables: &'static [&'static str],
-    summary: &'static str,
-) -> RouteDescription {
-    RouteDescription { session: R::SESSION, ..plain(component, paths, R::METHODS, variables, summary) }
+/// What most routes have in common; each entry says the rest.
+const PLAIN: Route = Route {
+    component: "",
+    paths: &[],
+    summary: "",
+    operations: &[],
+    body: BodyIs::Ignored,
+    session: SessionUse::Ignored,
+    bearer: BearerOf::Nobody,
+    variables: &[],
+    audience: Audience::Everyone,
+    application: Application::Second,
+};
+
+/// A function that takes a JSON body.
+const JSON: Route = Route { body: BodyIs::Json, ..PLAIN };
+
+/// A function that takes a session and no body.
+const OF_SESSION: Route =
+    Route { session: SessionUse::Accepted, bearer: BearerOf::Session, variables: SESSIONS, ..PLAIN };
+
+/// A function of the operators' that takes a JSON body.
+const OF_OPERATOR: Route =
+    Route { bearer: BearerOf::Operator, variables: ADMINISTRATION, audience: Audience::Operators, ..JSON };
+
+const fn get(summary: &'static str, errors: &'static [u16], answer: Option<SchemaOf>) -> Operation {
+    Operation { method: "GET", summary, query: &[], errors, request: None, answer }
 }
 
-const fn plain(
-    component: &'static str,
-    paths: &'static [&'static str],
-    methods: &'static [&'static str],
-    variables: &'static [&'static str],
+const fn post(
     summary: &'static str,
-) -> RouteDescription {
-    RouteDescription {
-        component,
-        paths,
-        methods,
-        session: SessionUse::Ignored,
-        variables,
-        summary,
-        audience: Audience::Everyone,
-        application: Application::Second,
-    }
+    errors: &'static [u16],
+    request: Option<SchemaOf>,
+    answer: Option<SchemaOf>,
+) -> Operation {
+    Operation { method: "POST", summary, query: &[], errors, request, answer }
 }
 
-const LOGIN: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET];
-const CREDENTIALS: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN];
-const SESSIONS: &[&str] = &[DATABASE_URL, JWT_SECRET];
-const ADMINISTRATION: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, ADMIN_TOKEN];
+const fn delete(summary: &'static str, errors: &'static [u16], answer: Option<SchemaOf>) -> Operation {
+    Operation { method: "DELETE", summary, query: &[], errors, request: None, answer }
+}
+
+/// `generate-password-v2`
+pub const GENERATE_PASSWORD_V2: Route = Route {
+    component: "generate-password-v2",
+    paths: function!("generate-password-v2"),
+    summary: "Gives an account a generated password, as a QR code",
+    operations: &[post(
+        "A new account's password, a fresh start for an account that never logged in, or with proof an active \
+         account's new password",
+        &[401, 403, 409, 429],
+        schema_of::<generate_password_v2::Request>(),
+        schema_of::<generate_password_v2::Response>(),
+    )],
+    session: SessionUse::Accepted,
+    bearer: BearerOf::SessionOrOperator,
+    variables: ISSUANCE,
+    ..JSON
+};
+
+/// `generate-2fa-v2`
+pub const GENERATE_MFA_V2: Route = Route {
+    component: "generate-mfa-v2",
+    paths: function!("generate-2fa-v2"),
+    summary: "Gives an account the secret of its one-time codes, as a QR code",
+    operations: &[post(
+        "The secret of an account's one-time codes; on an active account it waits for its first code",
+        &[401, 403, 404, 409, 429],
+        schema_of::<generate_mfa_v2::Request>(),
+        schema_of::<generate_mfa_v2::Response>(),
+    )],
+    session: SessionUse::Accepted,
+    bearer: BearerOf::SessionOrOperator,
+    variables: ISSUANCE,
+    ..JSON
+};
+
+/// `authenticate-user-v2`
+pub const AUTHENTICATE_USER_V2: Route = Route {
+    component: "authenticate-user-v2",
+    paths: function!("authenticate-user-v2"),
+    summary: "Logs in with password and code",
+    operations: &[post(
+        "Checks a password and a code together",
+        &[401, 403, 429],
+        schema_of::<authenticate_user_v2::Request>(),
+        schema_of::<authenticate_user_v2::Response>(),
+    )],
+    session: SessionUse::Issued,
+    variables: LOGIN,
+    ..JSON
+};
+
+/// `create-account-secure`
+pub const CREATE_ACCOUNT_SECURE: Route = Route {
+    component: "create-account-secure",
+    paths: function!("create-account-secure"),
+    summary: "Creates an account with a chosen password (API version 1)",
+    operations: &[post(
+        "An account with a password that its owner chose; the operator's token is only needed where only they create \
+         accounts",
+        &[403, 409, 429],
+        schema_of::<create_account_secure::Request>(),
+        schema_of::<create_account_secure::Response>(),
+    )],
+    bearer: BearerOf::OperatorMaybe,
+    variables: ISSUANCE,
+    application: Application::First,
+    ..JSON
+};
+
+/// `authentication`
+pub const AUTHENTICATION: Route = Route {
+    component: "authentication",
+    paths: function!("authentication"),
+    summary: "Checks a password, the first step of a login (API version 1)",
+    operations: &[post(
+        "The first step of a login: checks a password, and issues a challenge for the second step",
+        &[401, 403, 429],
+        schema_of::<authentication::Request>(),
+        schema_of::<authentication::Response>(),
+    )],
+    variables: LOGIN,
+    application: Application::First,
+    ..JSON
+};
+
+/// `generate-password`
+pub const GENERATE_PASSWORD: Route = Route {
+    component: "generate-password",
+    paths: function!("generate-password"),
+    summary: "Gives an account a generated password (API version 1)",
+    operations: &[post(
+        "As `generate-password-v2`, for accounts that exist; the password is in the answer",
+        &[401, 403, 404, 409, 429],
+        schema_of::<generate_password_v2::Request>(),
+        schema_of::<generate_password::Response>(),
+    )],
+    session: SessionUse::Accepted,
+    bearer: BearerOf::SessionOrOperator,
+    variables: ISSUANCE,
+    application: Application::First,
+    ..JSON
+};
+
+/// `generate-2fa`
+pub const GENERATE_MFA: Route = Route {
+    component: "generate-mfa",
+    paths: function!("generate-2fa"),
+    summary: "Gives an account the secret of its one-time codes (API version 1)",
+    operations: &[post(
+        "As `generate-2fa-v2`, with the issuer `MSPR-App` whatever `issuer` says; the secret is in the answer",
+        &[401, 403, 404, 409, 429],
+        schema_of::<generate_mfa_v2::Request>(),
+        schema_of::<generate_mfa::Response>(),
+    )],
+    session: SessionUse::Accepted,
+    bearer: BearerOf::SessionOrOperator,
+    variables: ISSUANCE,
+    application: Application::First,
+    ..JSON
+};
+
+/// `verify-2fa`
+pub const VERIFY_MFA: Route = Route {
+    component: "verify-mfa",
+    paths: function!("verify-2fa"),
+    summary: "Checks a code, the second step of a login (API version 1)",
+    operations: &[post(
+        "Checks a code, and uses it up; with a challenge, that is the second step of a login",
+        &[401, 403, 429],
+        schema_of::<verify_mfa::Request>(),
+        schema_of::<verify_mfa::Response>(),
+    )],
+    session: SessionUse::Issued,
+    variables: LOGIN,
+    application: Application::First,
+    ..JSON
+};
+
+/// `session`
+pub const SESSION: Route = Route {
+    component: "session",
+    paths: function!("session"),
+    summary: "Shows, renews and ends sessions",
+    operations: &[
+        get("Whose session it is", &[401], schema_of::<session::Current>()),
+        post(
+            "Renews a session, until 12 hours after its login at most",
+            &[401, 403, 413, 415],
+            None,
+            schema_of::<session::Renewed>(),
+        ),
+        Operation {
+            query: &[Parameter {
+                name: "this",
+                kind: "integer",
+                meaning: "`1`: this one alone; any other value is refused",
+            }],
+            ..delete(
+                "Ends all sessions of the account, or this one alone",
+                &[400, 401, 403, 413, 415],
+                schema_of::<session::Ended>(),
+            )
+        },
+    ],
+    ..OF_SESSION
+};
+
+/// `sessions`
+pub const SESSIONS_LIST: Route = Route {
+    component: "sessions",
+    paths: function!("sessions"),
+    summary: "The account's sessions that may still be valid",
+    operations: &[get("The account's sessions that may still be valid", &[401], schema_of::<sessions::Response>())],
+    ..OF_SESSION
+};
+
+/// `second-factor`
+pub const SECOND_FACTOR: Route = Route {
+    component: "second-factor",
+    paths: function!("second-factor"),
+    summary: "Drops a new second factor that waits for its first code",
+    operations: &[delete(
+        "Drops a new second factor that waits for its first code; the session's login is at most 5 minutes ago",
+        &[401, 403, 413, 415],
+        schema_of::<second_factor::Response>(),
+    )],
+    ..OF_SESSION
+};
+
+/// `activity`
+pub const ACTIVITY: Route = Route {
+    component: "activity",
+    paths: function!("activity"),
+    summary: "The last attempts on the bearer's own account",
+    operations: &[get("The last attempts on the bearer's own account", &[401], schema_of::<activity::Response>())],
+    ..OF_SESSION
+};
+
+/// `administer-account`
+pub const ADMINISTER_ACCOUNT: Route = Route {
+    component: "administer-account",
+    paths: function!("administer-account"),
+    summary: "An operator's actions on an account",
+    operations: &[post(
+        "An operator's action on an account; 404 where no operator's token is configured",
+        &[401, 404, 409, 429],
+        schema_of::<administer_account::Request>(),
+        schema_of::<administer_account::Response>(),
+    )],
+    ..OF_OPERATOR
+};
+
+/// `audit-log`
+pub const AUDIT_LOG: Route = Route {
+    component: "audit-log",
+    paths: function!("audit-log"),
+    summary: "Every attempt, for the operator",
+    operations: &[Operation {
+        query: &[
+            Parameter { name: "username", kind: "string", meaning: "Attempts under this name only" },
+            Parameter { name: "limit", kind: "integer", meaning: "At most so many, 1 to 500; 100 if absent" },
+            Parameter { name: "before", kind: "integer", meaning: "Older than the entry of this number" },
+        ],
+        ..get(
+            "The attempts, the newest first; 404 where no operator's token is configured",
+            &[400, 401, 404, 429],
+            schema_of::<audit_log::Response>(),
+        )
+    }],
+    body: BodyIs::Ignored,
+    variables: &[DATABASE_URL, ADMIN_TOKEN],
+    ..OF_OPERATOR
+};
+
+/// `rotate-keys`
+pub const ROTATE_KEYS: Route = Route {
+    component: "rotate-keys",
+    paths: function!("rotate-keys"),
+    summary: "Encrypts stored secrets again under the first key of the list",
+    operations: &[post(
+        "Encrypts a batch of stored secrets again under the first key; 404 where no operator's token is configured",
+        &[401, 404, 429],
+        schema_of::<rotate_keys::Request>(),
+        schema_of::<rotate_keys::Response>(),
+    )],
+    ..OF_OPERATOR
+};
+
+/// `maintain`
+pub const MAINTAIN: Route = Route {
+    component: "maintain",
+    paths: function!("maintain"),
+    summary: "Maintains the database, a batch at a time",
+    operations: &[post(
+        "A batch of maintenance: partitions of the audit, expired rows, counts; 404 where no operator's token is \
+         configured",
+        &[401, 404, 429],
+        schema_of::<maintain::Request>(),
+        schema_of::<maintain::Response>(),
+    )],
+    ..OF_OPERATOR
+};
+
+/// `/metrics`
+pub const METRICS: Route = Route {
+    component: "metrics",
+    paths: &["/metrics"],
+    summary: "The metrics for a monitoring system",
+    operations: &[get(
+        "The metrics in the text format of Prometheus; 404 unless the monitoring system's token is configured and shown",
+        &[404],
+        None,
+    )],
+    bearer: BearerOf::Monitoring,
+    variables: &[DATABASE_URL, METRICS_TOKEN],
+    audience: Audience::Operators,
+    ..PLAIN
+};
+
+/// `health`
+pub const HEALTH: Route = Route {
+    component: "health",
+    paths: function!("health"),
+    summary: "Whether the functions can work",
+    operations: &[get(
+        "Whether the functions can work, and which part is missing if they cannot",
+        &[],
+        schema_of::<health::Response>(),
+    )],
+    variables: &[DATABASE_URL, DATABASE_HOST, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN],
+    audience: Audience::Operators,
+    application: Application::Both,
+    ..PLAIN
+};
+
+/// `/.well-known/jwks.json`
+pub const JWKS: Route = Route {
+    component: "jwks",
+    paths: &["/.well-known/jwks.json"],
+    summary: "The public keys of sessions",
+    operations: &[get("The public keys of sessions, the one that signs first", &[], schema_of::<jwks::Response>())],
+    variables: &[JWT_SECRET],
+    ..PLAIN
+};
+
+/// `/openapi.json`
+pub const OPENAPI: Route = Route {
+    component: "openapi",
+    paths: &["/openapi.json"],
+    summary: "The contract, as an OpenAPI document",
+    operations: &[get("This document", &[], None)],
+    ..PLAIN
+};
+
+/// Every other path under both prefixes.
+pub const NOT_FOUND: Route = Route {
+    component: "not-found",
+    paths: &["/function/...", "/f/..."],
+    summary: "Answers every other path under both prefixes",
+    application: Application::Both,
+    ..PLAIN
+};
+
+/// The web interface.
+pub const FRONTEND: Route = Route {
+    component: "frontend",
+    paths: &["/..."],
+    summary: "The web interface",
+    operations: &[get("A page", &[], None), Operation { method: "HEAD", ..get("The headers of a page", &[], None) }],
+    ..PLAIN
+};
 
 /// All of them.
-pub const ROUTES: [RouteDescription; 22] = [
-    route::<generate_password_v2::Request>(
-        "generate-password-v2",
-        function!("generate-password-v2"),
-        CREDENTIALS,
-        "Gives an account a generated password, as a QR code",
-    ),
-    route::<generate_mfa_v2::Request>(
-        "generate-mfa-v2",
-        function!("generate-2fa-v2"),
-        CREDENTIALS,
-        "Gives an account the secret of its one-time codes, as a QR code",
-    ),
-    route::<authenticate_user_v2::Request>(
-        "authenticate-user-v2",
-        function!("authenticate-user-v2"),
-        LOGIN,
-        "Logs in with password and code",
-    ),
-    route::<create_account_secure::Request>(
-        "create-account-secure",
-        function!("create-account-secure"),
-        CREDENTIALS,
-        "Creates an account with a chosen password (first generation)",
-    )
-    .in_application(Application::First),
-    route::<authentication::Request>(
-        "authentication",
-        function!("authentication"),
-        LOGIN,
-        "Judges a password, the first step of a login (first generation)",
-    )
-    .in_application(Application::First),
-    route::<generate_password::Request>(
-        "generate-password",
-        function!("generate-password"),
-        CREDENTIALS,
-        "Gives an account a generated password (first generation)",
-    )
-    .in_application(Application::First),
-    route::<generate_mfa::Request>(
-        "generate-mfa",
-        function!("generate-2fa"),
-        CREDENTIALS,
-        "Gives an account the secret of its one-time codes (first generation)",
-    )
-    .in_application(Application::First),
-    route::<verify_mfa::Request>(
-        "verify-mfa",
-        function!("verify-2fa"),
-        LOGIN,
-        "Judges a code, the second step of a login (first generation)",
-    )
-    .in_application(Application::First),
-    route::<session::Request>("session", function!("session"), SESSIONS, "Shows, renews and ends sessions"),
-    route::<sessions::Request>(
-        "sessions",
-        function!("sessions"),
-        SESSIONS,
-        "The bearer's sessions that may still hold",
-    ),
-    route::<second_factor::Request>(
-        "second-factor",
-        function!("second-factor"),
-        SESSIONS,
-        "Drops a new second factor that waits for its first code",
-    ),
-    route::<activity::Request>("activity", function!("activity"), SESSIONS, "The bearer's own last attempts"),
-    route::<administer_account::Request>(
-        "administer-account",
-        function!("administer-account"),
-        ADMINISTRATION,
-        "What an operator does with an account",
-    )
-    .for_operators(),
-    route::<audit_log::Request>(
-        "audit-log",
-        function!("audit-log"),
-        &[DATABASE_URL, ADMIN_TOKEN],
-        "Every attempt, for the operator",
-    )
-    .for_operators(),
-    route::<rotate_keys::Request>(
-        "rotate-keys",
-        function!("rotate-keys"),
-        ADMINISTRATION,
-        "Seals stored secrets under the first key of the list",
-    )
-    .for_operators(),
-    route::<maintain::Request>(
-        "maintain",
-        function!("maintain"),
-        ADMINISTRATION,
-        "Counts, tidies and removes what is older than it is kept, a batch at a time",
-    )
-    .for_operators(),
-    plain(
-        "metrics",
-        &["/metrics"],
-        metrics::METHODS,
-        &[DATABASE_URL, METRICS_TOKEN],
-        "What a monitoring system asks for",
-    )
-    .for_operators(),
-    plain(
-        "health",
-        function!("health"),
-        health::METHODS,
-        &[DATABASE_URL, DATABASE_HOST, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN],
-        "Whether the functions can work",
-    )
-    .for_operators()
-    .in_application(Application::Both),
-    plain("jwks", &["/.well-known/jwks.json"], jwks::METHODS, &[JWT_SECRET], "The public keys of sessions"),
-    plain("openapi", &["/openapi.json"], openapi::METHODS, &[], "The contract, as an OpenAPI document"),
-    plain("not-found", &["/function/...", "/f/..."], &[], &[], "Answers every other path under both prefixes")
-        .in_application(Application::Both),
-    plain("frontend", &["/..."], frontend::METHODS, &[], "The web interface"),
+pub const ROUTES: [Route; 22] = [
+    GENERATE_PASSWORD_V2,
+    GENERATE_MFA_V2,
+    AUTHENTICATE_USER_V2,
+    CREATE_ACCOUNT_SECURE,
+    AUTHENTICATION,
+    GENERATE_PASSWORD,
+    GENERATE_MFA,
+    VERIFY_MFA,
+    SESSION,
+    SESSIONS_LIST,
+    SECOND_FACTOR,
+    ACTIVITY,
+    ADMINISTER_ACCOUNT,
+    AUDIT_LOG,
+    ROTATE_KEYS,
+    MAINTAIN,
+    METRICS,
+    HEALTH,
+    JWKS,
+    OPENAPI,
+    NOT_FOUND,
+    FRONTEND,
 ];

@@ -1,6 +1,6 @@
 //! `DELETE /function/second-factor`: drops a new second factor that waits for its first code.
 
-use crate::{BodyIs, Call, Code, Problem, Route, SessionUse};
+use crate::{Call, Code, Endpoint, Problem};
 use cofrap_accounts::{Bearer, SessionError};
 use serde::Serialize;
 
@@ -8,10 +8,7 @@ use serde::Serialize;
 #[derive(Debug)]
 pub struct Request;
 
-impl Route for Request {
-    const METHODS: &'static [&'static str] = &["DELETE"];
-    const BODY: BodyIs = BodyIs::Ignored;
-    const SESSION: SessionUse = SessionUse::Borne;
+impl Endpoint for Request {
     type Command = Bearer;
     type Response = Response;
 

@@ -1,6 +1,6 @@
 //! `/function/session`: `GET` who bears it, `POST` make it last, `DELETE` end all of the account, or with `?this=1` this one.
 
-use crate::{BodyIs, Call, Problem, Route, SessionChange, SessionUse};
+use crate::{Call, Endpoint, Problem, Reply, SessionChange, SessionToken};
 use cofrap_accounts::{Bearer, IssuedSession, Session, SessionAnswer, SessionRequest, UnixTime};
 use serde::Serialize;
 
@@ -8,10 +8,7 @@ use serde::Serialize;
 #[derive(Debug)]
 pub struct Request;
 
-impl Route for Request {
-    const METHODS: &'static [&'static str] = &["GET", "POST", "DELETE"];
-    const BODY: BodyIs = BodyIs::Ignored;
-    const SESSION: SessionUse = SessionUse::Borne;
+impl Endpoint for Request {
     type Command = (Bearer, SessionRequest);
     type Response = Response;
 
@@ -23,14 +20,6 @@ impl Route for Request {
             _ => SessionRequest::Read,
         };
         Ok((call.bearer, request))
-    }
-
-    fn session_change(response: &mut Response) -> SessionChange<'_> {
-        match response {
-            Response::Read(_) => SessionChange::Unchanged,
-            Response::Renewed(renewed) => SessionChange::Issued(&mut renewed.token),
-            Response::Ended(_) => SessionChange::Ended,
-        }
     }
 }
 
@@ -93,7 +82,8 @@ pub struct Renewed {
     #[serde(flatten)]
     session: Bearing,
     #[serde(flatten)]
-    token: Token,
+    #[cfg_attr(feature = "openapi", schemars(with = "Token"))]
+    token: Lifetime,
 }
 
 /// The session is over, or all of the account are.
@@ -106,34 +96,41 @@ pub struct Ended {
     message: &'static str,
 }
 
-/// A session's token.
+/// What the body of an answer says of a session's token. The envelope adds the token itself, unless that goes into a cookie.
 #[derive(Serialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "openapi", schemars(rename = "SessionToken"))]
-#[expect(clippy::struct_field_names, reason = "RFC 6749's names")]
-pub struct Token {
+pub(crate) struct Lifetime {
+    expires_in: u64,
+}
+
+/// A session's token and its lifetime, for the documents.
+#[cfg(feature = "openapi")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "SessionToken")]
+#[expect(dead_code, reason = "the schema is all that is used")]
+pub(crate) struct Token {
     /// A JSON Web Token, signed with a key of `/.well-known/jwks.json`; not where it is in a cookie.
-    #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     /// `Bearer`; not where it is in a cookie.
-    #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     /// Seconds until it ends.
     expires_in: u64,
 }
 
-impl From<IssuedSession> for Token {
-    fn from(issued: IssuedSession) -> Self {
+impl SessionToken {
+    /// The token of a session that was issued, and what the body says of it.
+    pub(crate) fn of(issued: IssuedSession) -> (Self, Lifetime) {
         let expires_in = issued.expires_at.since(issued.issued_at).seconds();
-        Self { token: Some(issued.token), token_type: Some("Bearer"), expires_in }
+        (Self { token: issued.token, expires_in }, Lifetime { expires_in })
     }
 }
 
-impl Token {
-    /// Takes the token out of the answer, for a place that scripts do not see; and the seconds until it ends.
-    pub fn take(&mut self) -> Option<(String, u64)> {
-        self.token_type = None;
-        self.token.take().map(|token| (token, self.expires_in))
+impl SessionChange {
+    /// The session of a login, and what the body says of its token; nothing where the policy issues none.
+    pub(crate) fn issue(issued: Option<IssuedSession>) -> (Self, Option<Lifetime>) {
+        match issued.map(SessionToken::of) {
+            Some((token, lifetime)) => (Self::Issued(token), Some(lifetime)),
+            None => (Self::Unchanged, None),
+        }
     }
 }
 
@@ -149,26 +146,26 @@ impl From<Session> for Bearing {
     }
 }
 
-impl From<SessionAnswer> for Response {
+impl From<SessionAnswer> for Reply<Response> {
     fn from(answer: SessionAnswer) -> Self {
+        let ended = |session: Session, message| {
+            let body = Response::Ended(Ended { success: true, username: session.username, message });
+            Self { body, session: SessionChange::Ended }
+        };
         match answer {
             SessionAnswer::Read(session, left) => {
                 let pending_second_factor_until = session.pending_until.map(UnixTime::seconds);
-                Self::Read(Current { session: session.into(), expires_in: left.seconds(), pending_second_factor_until })
+                let session = session.into();
+                Response::Read(Current { session, expires_in: left.seconds(), pending_second_factor_until }).into()
             }
             SessionAnswer::Renewed(session, issued) => {
                 let (issued_at, expires_at) = (issued.issued_at, issued.expires_at);
                 let session = Session { issued_at, expires_at, ..session }.into();
-                Self::Renewed(Renewed { session, token: issued.into() })
+                let (issued, token) = SessionToken::of(issued);
+                Self { body: Response::Renewed(Renewed { session, token }), session: SessionChange::Issued(issued) }
             }
-            SessionAnswer::Ended(session) => {
-                Self::Ended(Ended { success: true, username: session.username, message: "Cette session est terminée" })
-            }
-            SessionAnswer::AllEnded(session) => Self::Ended(Ended {
-                success: true,
-                username: session.username,
-                message: "Toutes les sessions de ce compte sont terminées",
-            }),
+            SessionAnswer::Ended(session) => ended(session, "Cette session est terminée"),
+            SessionAnswer::AllEnded(session) => ended(session, "Toutes les sessions de ce compte sont terminées"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /function/sessions`: the bearer's sessions that may still hold.
 
-use crate::{BodyIs, Call, Problem, Route, SessionUse};
+use crate::{Call, Endpoint, Problem};
 use cofrap_accounts::{Bearer, OpenSession};
 use cofrap_crypto::SessionId;
 use serde::Serialize;
@@ -9,10 +9,7 @@ use serde::Serialize;
 #[derive(Debug)]
 pub struct Request;
 
-impl Route for Request {
-    const METHODS: &'static [&'static str] = &["GET"];
-    const BODY: BodyIs = BodyIs::Ignored;
-    const SESSION: SessionUse = SessionUse::Borne;
+impl Endpoint for Request {
     type Command = Bearer;
     type Response = Response;
 

@@ -1,8 +1,8 @@
 //! `POST /function/verify-2fa`: judges a code; with a challenge, the second step of a login.
 
 use crate::authenticate_user_v2::Factors;
-use crate::session::Token;
-use crate::{Code, Endpoint, Field, Problem, SessionChange, SessionUse};
+use crate::session::Lifetime;
+use crate::{Code, Field, JsonBody, Problem, Reply, SessionChange};
 use cofrap_accounts::{Bearer, LoginError, VerifiedCode, VerifyCode};
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,7 @@ pub struct Request {
     challenge: Field,
 }
 
-impl Endpoint for Request {
-    const SESSION: SessionUse = SessionUse::Given;
+impl JsonBody for Request {
     type Command = VerifyCode;
     type Response = Response;
 
@@ -35,10 +34,6 @@ impl Endpoint for Request {
         let username = self.username.required_username(MISSING)?;
         let code = Field::Text(self.token.required_text("token", MISSING)?).code("token")?;
         Ok(VerifyCode { username, code, challenge: self.challenge.optional_text("challenge")? })
-    }
-
-    fn session_change(response: &mut Response) -> SessionChange<'_> {
-        response.session.as_mut().map_or(SessionChange::Unchanged, SessionChange::Issued)
     }
 }
 
@@ -50,22 +45,23 @@ pub struct Response {
     message: &'static str,
     /// The session, if there was a challenge; not under the legacy policy.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    session: Option<Token>,
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<crate::session::Token>"))]
+    session: Option<Lifetime>,
     /// If there was a challenge.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     factors: Option<Factors>,
 }
 
-impl From<VerifiedCode> for Response {
+impl From<VerifiedCode> for Reply<Response> {
     fn from(verified: VerifiedCode) -> Self {
         let message = "✅ Token is valid";
         match verified {
-            VerifiedCode::Alone => Self { message, session: None, factors: None },
-            VerifiedCode::Login(login) => Self {
-                message,
-                factors: login.session.as_ref().map(|_| Factors::of(&login)),
-                session: login.session.map(Token::from),
-            },
+            VerifiedCode::Alone => Response { message, session: None, factors: None }.into(),
+            VerifiedCode::Login(login) => {
+                let factors = login.session.as_ref().map(|_| Factors::of(&login));
+                let (session, lifetime) = SessionChange::issue(login.session);
+                Self { body: Response { message, session: lifetime, factors }, session }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Secrets that are compared, and names for what shall not be kept.
+//! Shared secrets, compared in constant time, and keyed digests of names and addresses.
 
 use alloc::string::String;
 use alloc::vec;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A secret that an operator shares with a program, to be shown as a bearer token.
+/// A bearer token that the operator configures: the operator's own, or the monitoring system's.
 pub struct SharedSecret(Zeroizing<String>);
 
 /// The secret has fewer than [`SharedSecret::MIN_LENGTH`] characters.
@@ -21,7 +21,7 @@ pub struct SharedSecret(Zeroizing<String>);
 pub struct SharedSecretTooShort;
 
 impl SharedSecret {
-    /// Characters that it has at least.
+    /// Its least number of characters.
     pub const MIN_LENGTH: usize = 32;
 
     /// Takes a secret as it was configured.
@@ -32,13 +32,13 @@ impl SharedSecret {
         if text.chars().count() < Self::MIN_LENGTH { Err(SharedSecretTooShort) } else { Ok(Self(text)) }
     }
 
-    /// What makes digests of names and addresses where there is no other key.
+    /// The key for digests of names and addresses, for components without another key.
     #[must_use]
-    pub fn subject_key(&self) -> SubjectKey {
-        SubjectKey(vec![Zeroizing::new(self.mac("cofrap subjects v1"))])
+    pub fn digest_key(&self) -> DigestKey {
+        DigestKey(vec![Zeroizing::new(self.mac("cofrap subjects v1"))])
     }
 
-    /// What proves to the database that a program has the secret, and leads to nobody's.
+    /// A digest that proves to the database that the caller has the secret. The secret cannot be computed from it.
     #[must_use]
     pub fn proof(&self) -> String {
         hexadecimal(&self.mac("cofrap operator v1"))
@@ -50,7 +50,7 @@ impl SharedSecret {
         mac.finalize().into_bytes().into()
     }
 
-    /// Whether `shown` is the secret, in a time that depends on neither.
+    /// Whether `shown` is the secret. Takes the same time for every input.
     #[must_use]
     pub fn matches(&self, shown: &str) -> bool {
         Sha256::digest(self.0.as_bytes()).ct_eq(&Sha256::digest(shown.as_bytes())).into()
@@ -63,22 +63,23 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// What makes digests of names and addresses: the first of its keys, and all of them what was written under an earlier one. Without it nobody finds out whose they are by trying all there are.
-pub struct SubjectKey(Vec<Zeroizing<[u8; 32]>>);
+/// The key for digests of names and addresses (HMAC-SHA-256): without it nobody finds a name by hashing every candidate. The first key
+/// writes; the others recognise digests that were written under earlier keys.
+pub struct DigestKey(Vec<Zeroizing<[u8; 32]>>);
 
-impl SubjectKey {
+impl DigestKey {
     /// Of at least one key.
     pub(crate) const fn new(keys: Vec<Zeroizing<[u8; 32]>>) -> Self {
         Self(keys)
     }
 
-    /// A name of 43 characters for a list of texts: HMAC-SHA-256 over each with its length before it, in base64url.
+    /// The digest of a list of texts, 43 characters of base64url. Each text is hashed after its length.
     #[must_use]
     pub fn digest(&self, parts: &[&str]) -> String {
         self.digests(parts).next().unwrap_or_default()
     }
 
-    /// The same under each key, the present one first.
+    /// The digest under each key, the present key first.
     pub fn digests(&self, parts: &[&str]) -> impl Iterator<Item = String> {
         self.0.iter().map(move |key| {
             let mut mac = keyed(&**key);
@@ -91,9 +92,9 @@ impl SubjectKey {
     }
 }
 
-impl fmt::Debug for SubjectKey {
+impl fmt::Debug for DigestKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SubjectKey(redacted)")
+        f.write_str("DigestKey(redacted)")
     }
 }
 
@@ -101,7 +102,7 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-/// A name of 64 hexadecimal digits for a list of texts: SHA-256 over each with its length before it.
+/// The SHA-256 of a list of texts, 64 hexadecimal digits. Each text is hashed after its length.
 #[must_use]
 pub fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
@@ -136,17 +137,17 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_join_to_the_same_text_have_different_names() {
+    fn lists_that_join_to_the_same_text_have_different_digests() {
         assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
         assert_eq!(digest(&["a"]).len(), 64);
     }
 
     #[test]
-    fn subjects_have_other_names_under_another_key_and_the_key_is_never_shown() {
+    fn digests_differ_under_another_key_and_the_key_is_never_shown() {
         let [one, other] = ["0", "1"].map(|text| SharedSecret::new(Zeroizing::new(text.repeat(32))).unwrap());
-        assert_ne!(one.subject_key().digest(&["a"]), other.subject_key().digest(&["a"]));
-        assert_ne!(one.subject_key().digest(&["ab", "c"]), one.subject_key().digest(&["a", "bc"]));
+        assert_ne!(one.digest_key().digest(&["a"]), other.digest_key().digest(&["a"]));
+        assert_ne!(one.digest_key().digest(&["ab", "c"]), one.digest_key().digest(&["a", "bc"]));
         assert_ne!(one.proof(), other.proof());
-        assert_eq!(format!("{:?}", one.subject_key()), "SubjectKey(redacted)");
+        assert_eq!(format!("{:?}", one.digest_key()), "DigestKey(redacted)");
     }
 }

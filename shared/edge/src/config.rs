@@ -3,7 +3,7 @@
 use crate::database_url::{DatabaseUrl, DatabaseUrlError, is_host_and_port};
 use crate::operator_settings::{OperatorSettings, SettingsError};
 use crate::platform::release_while_hashing;
-use cofrap_accounts::{AdministrationKeys, GenerationKeys, LoginKeys, MetricsKeys, OperatorKeys};
+use cofrap_accounts::{AdministrationKeys, IssuanceKeys, LoginKeys, MetricsKeys, OperatorKeys};
 use cofrap_crypto::{KeyListError, Keyring, SharedSecret, SharedSecretTooShort, TokenKeys};
 use spin_sdk::variables::Error;
 use zeroize::Zeroizing;
@@ -130,7 +130,7 @@ impl ReadKeys for LoginKeys {
     }
 }
 
-impl ReadKeys for GenerationKeys {
+impl ReadKeys for IssuanceKeys {
     fn read(variables: &impl Variables, settings: &OperatorSettings) -> Result<Self, ConfigError> {
         let LoginKeys { keyring, tokens } = LoginKeys::read(variables, settings)?;
         Ok(Self { keyring, tokens, operator: operator(variables)? })
@@ -200,7 +200,7 @@ pub(crate) fn checked_connection_string(variables: &impl Variables) -> Result<Ze
 pub fn check_variables(variables: &impl Variables) -> Result<OperatorSettings, ConfigError> {
     let settings = OperatorSettings::read(variables)?;
     checked_connection_string(variables)?;
-    GenerationKeys::read(variables, &settings)?;
+    IssuanceKeys::read(variables, &settings)?;
     MetricsKeys::read(variables, &settings)?;
     let secrets = [
         ("admin_token", ["encryption_key", "jwt_secret", "metrics_token"]),

@@ -4,7 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-mod arrival;
 mod body;
 mod client_address;
 mod config;
@@ -12,6 +11,7 @@ mod database_url;
 mod operator_settings;
 mod pg_store;
 mod platform;
+mod request_head;
 mod send;
 mod serve;
 mod session_cookie;

@@ -141,7 +141,7 @@ impl OperatorSettings {
                 otp_failures: limit("otp_failures_limit")?,
                 address_failures: limit("ip_failures_limit")?,
                 address_window: number("ip_failures_window_seconds", WINDOWS)?.cast_signed(),
-                address_generations: limit("ip_generations_limit")?,
+                address_issuances: limit("ip_generations_limit")?,
             },
             retention: Retention {
                 refusals_days: days("audit_refusals_days")?,

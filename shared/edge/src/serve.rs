@@ -1,18 +1,21 @@
 //! The envelope around every function: method, media type, size, JSON, configuration, headers, the log line.
 
-use crate::arrival::{Arrival, values};
 use crate::body::{self, Body};
 use crate::config::{ConfigError, ReadKeys, SpinVariables, checked_connection_string, connection_string};
 use crate::operator_settings::OperatorSettings;
 use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
+use crate::request_head::{RequestHead, values};
 use crate::send::send_response;
 use crate::session_cookie;
 use crate::trace;
-use cofrap_accounts::{Env, GenerationKeys, Policy, Store, StoreError, check_health, read_metrics};
-use cofrap_api::frontend::{self, Site, Visit};
+use cofrap_accounts::{
+    Env, IssuanceKeys, ObservationStore, Policy, RequestContext, StoreError, check_health, read_metrics,
+};
+use cofrap_api::frontend::{PageRequest, Site};
 use cofrap_api::{
-    BodyIs, Call, Code, Problem, Route, SessionChange, SessionUse, health, jwks, metrics, not_found, openapi,
+    BodyIs, Call, Code, Endpoint, Problem, Reply, Route, SessionChange, SessionToken, health, jwks, metrics, not_found,
+    openapi, routes,
 };
 use cofrap_crypto::TokenKeys;
 use serde::Serialize;
@@ -51,38 +54,57 @@ impl Answer {
     }
 }
 
-/// Serves one request of a function: everything around `operation` is the same for all.
-pub async fn serve<R: Route, K: ReadKeys>(
+/// Serves one request of a function. Everything around `operation` is the same for all functions.
+pub async fn serve<E: Endpoint, K: ReadKeys, A: Into<Reply<E::Response>>>(
     request: IncomingRequest,
     out: ResponseOutparam,
-    operation: impl FnOnce(&mut SpinEnv<K>, R::Command) -> Result<R::Response, Problem>,
+    route: &Route,
+    operation: impl FnOnce(&mut SpinEnv<K>, E::Command) -> Result<A, Problem>,
 ) {
-    respond(request, out, R::METHODS, R::SESSION, |arrival, settings, body| {
-        let body = accept(R::BODY, arrival, body)?;
-        let call = Call { method: &arrival.method, query: arrival.query(), bearer: arrival.bearer(), body: &body };
-        let command = R::read(call)?;
-        let mut env = open_env(arrival, usable(settings)?)?;
-        check_origin(arrival)?;
-        let mut response = operation(&mut env, command)?;
-        let cookie = match R::session_change(&mut response) {
-            SessionChange::Issued(token) if arrival.uses_cookie => {
-                token.take().map(|(token, seconds)| session_cookie::set(&token, seconds))
-            }
-            SessionChange::Ended if arrival.uses_cookie => Some(session_cookie::CLEARED.to_owned()),
-            _ => None,
-        };
-        let mut answer = to_json(&response)?;
-        if let Some(cookie) = cookie {
-            answer.add("set-cookie", cookie);
-        }
-        Ok(answer)
+    respond(request, out, route, |head, settings, body| {
+        let body = accept(route.body, head, body)?;
+        let call = Call { method: &head.method, query: head.query(), bearer: head.bearer(), body: &body };
+        let command = E::read(call)?;
+        let mut env = open_env(head, usable(settings)?)?;
+        check_origin(head)?;
+        let reply = operation(&mut env, command)?.into();
+        deliver(reply, head.uses_cookie)
     })
     .await;
 }
 
+/// A body with the token of its session.
+#[derive(Serialize)]
+struct WithToken<'a, T> {
+    #[serde(flatten)]
+    body: &'a T,
+    token: &'a str,
+    token_type: &'static str,
+}
+
+/// Writes a reply. A session's token goes into the body, or into a cookie that scripts do not see.
+fn deliver<T: Serialize>(reply: Reply<T>, uses_cookie: bool) -> Result<Answer, Problem> {
+    let body = reply.body;
+    let (answer, cookie) = match reply.session {
+        SessionChange::Issued(SessionToken { token, expires_in }) if uses_cookie => {
+            (to_json(&body)?, Some(session_cookie::set(&token, expires_in)))
+        }
+        SessionChange::Issued(SessionToken { token, .. }) => {
+            (to_json(&WithToken { body: &body, token: &token, token_type: "Bearer" })?, None)
+        }
+        SessionChange::Ended if uses_cookie => (to_json(&body)?, Some(session_cookie::CLEARED.to_owned())),
+        SessionChange::Ended | SessionChange::Unchanged => (to_json(&body)?, None),
+    };
+    let mut answer = answer;
+    if let Some(cookie) = cookie {
+        answer.add("set-cookie", cookie);
+    }
+    Ok(answer)
+}
+
 /// Serves one request for a path that no function has.
 pub async fn serve_not_found(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, &[], SessionUse::Ignored, |_, settings, _| {
+    respond(request, out, &routes::NOT_FOUND, |_, settings, _| {
         usable(settings)?;
         Err(not_found::problem())
     })
@@ -91,16 +113,16 @@ pub async fn serve_not_found(request: IncomingRequest, out: ResponseOutparam) {
 
 /// Serves what the functions need, and whether it is there.
 pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, health::METHODS, SessionUse::Ignored, |_, settings, _| {
-        let reading = match checked_connection_string(&SpinVariables) {
+    respond(request, out, &routes::HEALTH, |_, settings, _| {
+        let snapshot = match checked_connection_string(&SpinVariables) {
             Ok(address) => PgStore::at(address).read_health(),
             Err(error) => Err(StoreError::Unavailable(error.to_string())),
         };
         let settings = settings.as_ref();
-        let keys = settings.ok().map(|settings| GenerationKeys::read(&SpinVariables, settings));
+        let keys = settings.ok().map(|settings| IssuanceKeys::read(&SpinVariables, settings));
         let keyring = keys.as_ref().and_then(|keys| keys.as_ref().ok()).map(|keys| &keys.keyring);
         let configured = settings.ok().map(|settings| (settings.rules.policy, keyring));
-        let (health, missing) = check_health(reading, configured);
+        let (health, missing) = check_health(snapshot, configured);
         let wrong = settings.err().or(keys.as_ref().and_then(|keys| keys.as_ref().err()));
         let cause = wrong.map(ToString::to_string).or_else(|| missing.map(|error| error.to_string()));
         to_json(&health::answer(&health, SCHEMA_VERSION, &settings, cause)?)
@@ -110,9 +132,9 @@ pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
 
 /// Serves what a monitoring system asks for, as its text.
 pub async fn serve_metrics(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, metrics::METHODS, SessionUse::Ignored, |arrival, settings, _| {
-        let mut env = open_env(arrival, usable(settings)?)?;
-        let metrics = read_metrics(&mut env, &arrival.bearer())?;
+    respond(request, out, &routes::METRICS, |head, settings, _| {
+        let mut env = open_env(head, usable(settings)?)?;
+        let metrics = read_metrics(&mut env, &head.bearer())?;
         let mut answer = Answer::json(200, metrics::render(&metrics, SCHEMA_VERSION)?.into_bytes());
         for (name, value) in &mut answer.headers {
             if name == "content-type" {
@@ -126,7 +148,7 @@ pub async fn serve_metrics(request: IncomingRequest, out: ResponseOutparam) {
 
 /// Serves the public keys of sessions.
 pub async fn serve_key_set(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, jwks::METHODS, SessionUse::Ignored, |_, settings, _| {
+    respond(request, out, &routes::JWKS, |_, settings, _| {
         let keys = TokenKeys::read(&SpinVariables, usable(settings)?).map_err(Problem::unavailable)?;
         to_json(&jwks::Response::from(keys.public_keys()))
     })
@@ -135,7 +157,7 @@ pub async fn serve_key_set(request: IncomingRequest, out: ResponseOutparam) {
 
 /// Serves the contract.
 pub async fn serve_openapi(request: IncomingRequest, out: ResponseOutparam) {
-    respond(request, out, openapi::METHODS, SessionUse::Ignored, |_, settings, _| {
+    respond(request, out, &routes::OPENAPI, |_, settings, _| {
         usable(settings)?;
         Ok(Answer::json(200, openapi::DOCUMENT.as_bytes()))
     })
@@ -150,10 +172,10 @@ pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &
     let (cookies, known) = (header("cookie", "; "), header("if-none-match", ", "));
     let (languages, encodings) = (header("accept-language", ", "), header("accept-encoding", ", "));
     drop(headers);
-    respond_at(Paths::Any, request, out, frontend::METHODS, SessionUse::Ignored, |_, settings, _| {
+    respond_at(Paths::Any, request, out, &routes::FRONTEND, |_, settings, _| {
         let helpdesk = usable(settings)?.helpdesk.as_str();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let visit = Visit {
+        let request = PageRequest {
             path,
             query,
             cookies: &cookies,
@@ -162,7 +184,7 @@ pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &
             known: &known,
             helpdesk,
         };
-        let reply = site.answer(&visit);
+        let reply = site.answer(&request);
         let headers = reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
         Ok(Answer { status: reply.status, headers, body: reply.body })
     })
@@ -182,34 +204,31 @@ enum Paths {
 async fn respond(
     request: IncomingRequest,
     out: ResponseOutparam,
-    methods: &[&str],
-    session: SessionUse,
-    answer: impl FnOnce(&Arrival, &Result<OperatorSettings, ConfigError>, Body) -> Result<Answer, Problem>,
+    route: &Route,
+    answer: impl FnOnce(&RequestHead, &Result<OperatorSettings, ConfigError>, Body) -> Result<Answer, Problem>,
 ) {
-    respond_at(Paths::AsWritten, request, out, methods, session, answer).await;
+    respond_at(Paths::AsWritten, request, out, route, answer).await;
 }
 
 async fn respond_at(
     paths: Paths,
     request: IncomingRequest,
     out: ResponseOutparam,
-    methods: &[&str],
-    session: SessionUse,
-    answer: impl FnOnce(&Arrival, &Result<OperatorSettings, ConfigError>, Body) -> Result<Answer, Problem>,
+    route: &Route,
+    answer: impl FnOnce(&RequestHead, &Result<OperatorSettings, ConfigError>, Body) -> Result<Answer, Problem>,
 ) {
-    let arrival = Arrival::of(&request, session);
+    let head = RequestHead::of(&request, route.session);
     let body = body::read(request).await;
     // Read once: each read costs the platform.
     let settings = OperatorSettings::read(&SpinVariables);
-    let is_offered = methods.is_empty() || methods.contains(&arrival.method.as_str());
-    let answer = if paths == Paths::AsWritten && arrival.has_more_slashes() {
+    let answer = if paths == Paths::AsWritten && head.has_more_slashes() {
         Err(not_found::problem())
-    } else if is_offered {
-        answer(&arrival, &settings, body)
+    } else if route.answers(&head.method) {
+        answer(&head, &settings, body)
     } else {
         Err(Problem::new(Code::MethodNotAllowed))
     };
-    send(out, &arrival, &settings, methods, answer);
+    send(out, &head, &settings, route, answer);
 }
 
 /// What the operator chose. Where it cannot be read, nothing is served: a default could reopen what an operator had closed.
@@ -218,8 +237,8 @@ fn usable(settings: &Result<OperatorSettings, ConfigError>) -> Result<&OperatorS
 }
 
 /// The order of the checks is part of the contract. What is written by cookie is declared as JSON, which no form can.
-fn accept(rule: BodyIs, arrival: &Arrival, body: Body) -> Result<zeroize::Zeroizing<Vec<u8>>, Problem> {
-    if (rule == BodyIs::Json || arrival.writes_by_cookie()) && !arrival.declares_json {
+fn accept(rule: BodyIs, head: &RequestHead, body: Body) -> Result<zeroize::Zeroizing<Vec<u8>>, Problem> {
+    if (rule == BodyIs::Json || head.writes_by_cookie()) && !head.declares_json {
         return Err(Problem::new(Code::UnsupportedMediaType));
     }
     match body {
@@ -230,21 +249,23 @@ fn accept(rule: BodyIs, arrival: &Arrival, body: Body) -> Result<zeroize::Zeroiz
 }
 
 /// What is written by cookie, only a page of this site may ask for.
-fn check_origin(arrival: &Arrival) -> Result<(), Problem> {
-    if arrival.writes_by_cookie() && !arrival.is_from_this_site {
+fn check_origin(head: &RequestHead) -> Result<(), Problem> {
+    if head.writes_by_cookie() && !head.is_from_this_site {
         return Err(Problem::new(Code::CrossSiteRequest));
     }
     Ok(())
 }
 
-fn open_env<K: ReadKeys>(arrival: &Arrival, settings: &OperatorSettings) -> Result<SpinEnv<K>, Problem> {
+fn open_env<K: ReadKeys>(head: &RequestHead, settings: &OperatorSettings) -> Result<SpinEnv<K>, Problem> {
     Ok(Env {
         store: PgStore::at(connection_string(&SpinVariables).map_err(Problem::unavailable)?),
         clock: SystemClock,
         rng: SystemRng::default(),
-        keys: K::read(&SpinVariables, settings).map_err(Problem::unavailable)?,
-        caller: arrival.caller(settings.trusted_proxy_hops),
-        settings: settings.rules.clone(),
+        context: RequestContext {
+            keys: K::read(&SpinVariables, settings).map_err(Problem::unavailable)?,
+            caller: head.caller(settings.trusted_proxy_hops),
+            settings: settings.rules.clone(),
+        },
     })
 }
 
@@ -255,16 +276,16 @@ fn to_json(body: &impl Serialize) -> Result<Answer, Problem> {
 }
 
 /// Errors are JSON everywhere.
-fn refuse(problem: &Problem, arrival: &Arrival, methods: &[&str]) -> Answer {
+fn refuse(problem: &Problem, head: &RequestHead, route: &Route) -> Answer {
     let mut answer = Answer::json(problem.code().status(), serde_json::to_vec(problem).unwrap_or_default());
     if problem.code() == Code::MethodNotAllowed {
-        answer.add("allow", methods.join(", "));
+        answer.add("allow", route.methods().collect::<Vec<_>>().join(", "));
     }
     if let Some(seconds) = problem.retry_after() {
         answer.add("retry-after", seconds.to_string());
     }
     // A browser would go on to send a session that is over.
-    if arrival.uses_cookie && problem.code() == Code::InvalidToken {
+    if head.uses_cookie && problem.code() == Code::InvalidToken {
         answer.add("set-cookie", session_cookie::CLEARED.to_owned());
     }
     answer
@@ -272,19 +293,19 @@ fn refuse(problem: &Problem, arrival: &Arrival, methods: &[&str]) -> Answer {
 
 fn send(
     out: ResponseOutparam,
-    arrival: &Arrival,
+    head: &RequestHead,
     settings: &Result<OperatorSettings, ConfigError>,
-    methods: &[&str],
+    route: &Route,
     answer: Result<Answer, Problem>,
 ) {
     let (mut answer, problem) = match answer {
         Ok(answer) => (answer, None),
-        Err(problem) => (refuse(&problem, arrival, methods), Some(problem)),
+        Err(problem) => (refuse(&problem, head, route), Some(problem)),
     };
-    log(arrival, settings, answer.status, problem.as_ref());
+    log(head, settings, answer.status, problem.as_ref());
 
     // Of one that came with none, the log alone has it: like answers are alike to the byte.
-    if let Some(id) = &arrival.trace.given {
+    if let Some(id) = &head.trace.given {
         answer.add("x-request-id", id.clone());
     }
     // RFC 9110, section 8.6: what is not sent again would have another length.
@@ -325,35 +346,35 @@ struct LogLine<'a> {
     settings: Option<String>,
 }
 
-fn log(arrival: &Arrival, settings: &Result<OperatorSettings, ConfigError>, status: u16, problem: Option<&Problem>) {
+fn log(head: &RequestHead, settings: &Result<OperatorSettings, ConfigError>, status: u16, problem: Option<&Problem>) {
     // What is refused before the settings are looked at says that they are wrong, too.
     let wrong = settings.as_ref().err().map(ToString::to_string);
     let settings = settings.as_ref().ok();
     let cause = problem.and_then(Problem::cause).or(wrong.as_deref());
     let is_lax = settings.is_some_and(|settings| settings.rules.policy != Policy::Strict);
     let hops = settings.map_or(0, |settings| settings.trusted_proxy_hops);
-    let is_in_vain = settings.is_some() && arrival.is_forwarded_in_vain(hops);
+    let is_in_vain = settings.is_some() && head.is_forwarded_in_vain(hops);
     let attempted = trace::attempted();
     let line = LogLine {
         time: trace::now(),
-        request_id: arrival.trace.id(),
-        trace_id: arrival.trace.parent.as_deref(),
-        duration_us: arrival.trace.microseconds(),
+        request_id: head.trace.id(),
+        trace_id: head.trace.parent.as_deref(),
+        duration_us: head.trace.microseconds(),
         statements_us: trace::statements(),
         level: match (&cause, is_lax || is_in_vain) {
             (Some(_), _) => "error",
             (None, true) => "warning",
             (None, false) => "info",
         },
-        route: &arrival.route,
-        method: &arrival.method,
+        route: &head.route,
+        method: &head.method,
         status,
         code: problem.map(Problem::code),
         action: attempted.map(|attempted| attempted.action),
         outcome: attempted.map(|attempted| if attempted.reason.is_none() { "success" } else { "refused" }),
         reason: attempted.and_then(|attempted| attempted.reason),
         account: attempted.and_then(|attempted| attempted.account),
-        client: arrival.caller(hops).address.map(|address| address.to_string()),
+        client: head.caller(hops).address.map(|address| address.to_string()),
         cause,
         notice: is_in_vain.then_some("X-Forwarded-For is not heeded: trusted_proxy_hops=0"),
         settings: settings.map(OperatorSettings::brief),

@@ -1,8 +1,8 @@
 //! Accounts to log in to, made in the database directly: as the functions would have left them.
 
 use anyhow::{Context, Result};
-use cofrap_accounts::{Access, AccountId, Clock, Operator, Origin, Standing, State, sameness_key};
-use cofrap_crypto::{Binding, Keyring, Sealed, Slot};
+use cofrap_accounts::{Access, AccountId, AccountStatus, AdminIntervention, Clock, Origin, State, sameness_key};
+use cofrap_crypto::{Keyring, RowMac, Sealed, SecretColumn};
 use cofrap_edge::SystemClock;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use tokio_postgres::Client;
@@ -45,10 +45,10 @@ impl Accounts {
             )
             .await?;
         let first: i64 = client.query_one("SELECT coalesce(max(id), 0)::bigint FROM users_v2", &[]).await?.get(0);
-        let standing = Standing {
+        let standing = AccountStatus {
             state: State::Active,
-            origin: Origin::Generation,
-            operator: Operator::Untouched,
+            origin: Origin::SelfRegistered,
+            admin_intervention: AdminIntervention::Never,
             access: Access::Enabled,
         };
         let indices: Vec<usize> = (0..count).collect();
@@ -58,9 +58,9 @@ impl Accounts {
             for index in chunk {
                 let name = format!("{prefix}{index}");
                 let id = first + 1 + i64::try_from(*index)?;
-                let password = keyring.seal(PASSWORD, now.unsigned_seconds(), Slot::Password.of(&name));
-                let mfa = keyring.seal(SECRET, now.unsigned_seconds(), Slot::SecondFactor.of(&name));
-                let binding = |sealed: &Sealed| sealed.binding().map(Binding::as_str).unwrap_or_default().to_owned();
+                let password = keyring.seal(PASSWORD, now.unsigned_seconds(), SecretColumn::Password.of(&name));
+                let mfa = keyring.seal(SECRET, now.unsigned_seconds(), SecretColumn::SecondFactor.of(&name));
+                let binding = |sealed: &Sealed| sealed.mac().map(RowMac::as_str).unwrap_or_default().to_owned();
                 let values = [
                     name.clone(),
                     sameness_key(&name),
@@ -68,7 +68,7 @@ impl Accounts {
                     binding(&password),
                     mfa.token().to_owned(),
                     binding(&mfa),
-                    standing.bind_to(AccountId(id), &name, keyring).as_str().to_owned(),
+                    standing.mac_for(AccountId(id), &name, keyring).as_str().to_owned(),
                 ];
                 ids.push(id);
                 for (column, value) in columns.iter_mut().zip(values) {

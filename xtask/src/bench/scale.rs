@@ -6,7 +6,7 @@ use super::{Accounts, Host, Prepared, floor, free_address, login};
 use crate::{components, say};
 use anyhow::Result;
 use cofrap_accounts::Clock;
-use cofrap_crypto::Slot;
+use cofrap_crypto::SecretColumn;
 use cofrap_edge::SystemClock;
 use cofrap_host::{LocalPostgres, PostgresHome};
 use cofrap_migrations::Expire;
@@ -83,7 +83,8 @@ async fn time_of_a_start(prepared: &mut Prepared) -> Result<Duration> {
 async fn fill(prepared: &Prepared, first: i64, accounts: i64, rows: i64) -> Result<()> {
     let Prepared { client, keyring, .. } = prepared;
     let now = SystemClock.now();
-    let token = keyring.seal("a password of another program", now.unsigned_seconds(), Slot::Password.of("nobody"));
+    let token =
+        keyring.seal("a password of another program", now.unsigned_seconds(), SecretColumn::Password.of("nobody"));
     let insert = "
         INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, gendate, state, origin)
         SELECT 'filler' || n, 'filler' || n,

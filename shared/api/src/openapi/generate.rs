@@ -1,13 +1,11 @@
 //! Writes the document from the types that requests and answers are made of.
 
+use crate::health;
 use crate::problem::{Expired, Locked, NotAuthenticated, Weak};
-use crate::{
-    activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
-    generate_mfa_v2, generate_password, generate_password_v2, health, jwks, maintain, rotate_keys, second_factor,
-    session, sessions, verify_mfa,
-};
+use crate::route::{BearerOf, BodyIs, Operation, Parameter, Route, SessionUse};
+use crate::routes::ROUTES;
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -17,294 +15,6 @@ const COMMON: [u16; 2] = [405, 503];
 /// Statuses of every function that takes a JSON body.
 const OF_JSON: [u16; 3] = [400, 413, 415];
 
-/// One method of one route.
-struct Operation {
-    path: &'static str,
-    method: &'static str,
-    summary: &'static str,
-    request: Option<Schema>,
-    query: &'static [(&'static str, &'static str, &'static str)],
-    /// Whether the answer may hold a session, which goes into a cookie for who asks for that.
-    gives_session: bool,
-    answer: Schema,
-    /// Besides the common ones.
-    errors: &'static [u16],
-    bearer: Bearer,
-}
-
-/// Whose bearer token a route takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bearer {
-    Nobody,
-    Session,
-    SessionOrOperator,
-    OperatorMaybe,
-    Operator,
-    Monitoring,
-}
-
-impl Operation {
-    /// One without a body, a query or a bearer.
-    fn new(path: &'static str, method: &'static str, summary: &'static str, answer: Schema) -> Self {
-        let gives_session = false;
-        Self {
-            path,
-            method,
-            summary,
-            request: None,
-            query: &[],
-            gives_session,
-            answer,
-            errors: &[],
-            bearer: Bearer::Nobody,
-        }
-    }
-}
-
-/// What people's programs call.
-fn of_people(types: &mut SchemaGenerator) -> Vec<Operation> {
-    vec![
-        Operation {
-            request: Some(types.subschema_for::<generate_password_v2::Request>()),
-            errors: &[401, 403, 409, 429],
-            bearer: Bearer::SessionOrOperator,
-            ..Operation::new(
-                "/function/generate-password-v2",
-                "post",
-                "A new account's password, a fresh start for an account that never logged in, or with proof an active \
-                 account's new password",
-                types.subschema_for::<generate_password_v2::Response>(),
-            )
-        },
-        Operation {
-            request: Some(types.subschema_for::<generate_mfa_v2::Request>()),
-            errors: &[401, 403, 404, 409, 429],
-            bearer: Bearer::SessionOrOperator,
-            ..Operation::new(
-                "/function/generate-2fa-v2",
-                "post",
-                "The secret of an account's one-time codes; on an active account it waits for its first code",
-                types.subschema_for::<generate_mfa_v2::Response>(),
-            )
-        },
-        Operation {
-            request: Some(types.subschema_for::<authenticate_user_v2::Request>()),
-            gives_session: true,
-            errors: &[401, 403, 429],
-            ..Operation::new(
-                "/function/authenticate-user-v2",
-                "post",
-                "Judges a password and a code together",
-                types.subschema_for::<authenticate_user_v2::Response>(),
-            )
-        },
-        Operation {
-            errors: &[401],
-            bearer: Bearer::Session,
-            ..Operation::new(
-                "/function/session",
-                "get",
-                "Who bears a session",
-                types.subschema_for::<session::Current>(),
-            )
-        },
-        Operation {
-            errors: &[401, 403, 413, 415],
-            bearer: Bearer::Session,
-            ..Operation::new(
-                "/function/session",
-                "post",
-                "Makes a session last, 12 hours after its login at most",
-                types.subschema_for::<session::Renewed>(),
-            )
-        },
-        Operation {
-            query: &[("this", "integer", "`1`: this one alone; any other value is refused")],
-            errors: &[400, 401, 403, 413, 415],
-            bearer: Bearer::Session,
-            ..Operation::new(
-                "/function/session",
-                "delete",
-                "Ends all sessions of the account, or this one alone",
-                types.subschema_for::<session::Ended>(),
-            )
-        },
-        Operation {
-            errors: &[401],
-            bearer: Bearer::Session,
-            ..Operation::new(
-                "/function/sessions",
-                "get",
-                "The bearer's sessions that may still hold",
-                types.subschema_for::<sessions::Response>(),
-            )
-        },
-        Operation {
-            errors: &[401, 403, 413, 415],
-            bearer: Bearer::Session,
-            ..Operation::new(
-                "/function/second-factor",
-                "delete",
-                "Drops a new second factor that waits for its first code; the session's login is at most 5 minutes ago",
-                types.subschema_for::<second_factor::Response>(),
-            )
-        },
-        Operation {
-            errors: &[401],
-            bearer: Bearer::Session,
-            ..Operation::new(
-                "/function/activity",
-                "get",
-                "The last attempts on the bearer's own account",
-                types.subschema_for::<activity::Response>(),
-            )
-        },
-    ]
-}
-
-/// What programs of the first generation call.
-fn of_the_first_generation(types: &mut SchemaGenerator) -> Vec<Operation> {
-    vec![
-        Operation {
-            request: Some(types.subschema_for::<create_account_secure::Request>()),
-            errors: &[403, 409, 429],
-            bearer: Bearer::OperatorMaybe,
-            ..Operation::new(
-                "/function/create-account-secure",
-                "post",
-                "An account with a password that its owner chose; the operator's token is only needed where only they create \
-                 accounts",
-                types.subschema_for::<create_account_secure::Response>(),
-            )
-        },
-        Operation {
-            request: Some(types.subschema_for::<authentication::Request>()),
-            errors: &[401, 403, 429],
-            ..Operation::new(
-                "/function/authentication",
-                "post",
-                "The first step of a login: judges a password, and gives a challenge for the second",
-                types.subschema_for::<authentication::Response>(),
-            )
-        },
-        Operation {
-            request: Some(types.subschema_for::<verify_mfa::Request>()),
-            gives_session: true,
-            errors: &[401, 403, 429],
-            ..Operation::new(
-                "/function/verify-2fa",
-                "post",
-                "Judges a code, and uses it up; with a challenge, that is the second step of a login",
-                types.subschema_for::<verify_mfa::Response>(),
-            )
-        },
-        Operation {
-            request: Some(types.subschema_for::<generate_password_v2::Request>()),
-            errors: &[401, 403, 404, 409, 429],
-            bearer: Bearer::SessionOrOperator,
-            ..Operation::new(
-                "/function/generate-password",
-                "post",
-                "As `generate-password-v2`, for accounts that exist; the password is in the answer",
-                types.subschema_for::<generate_password::Response>(),
-            )
-        },
-        Operation {
-            request: Some(types.subschema_for::<generate_mfa_v2::Request>()),
-            errors: &[401, 403, 404, 409, 429],
-            bearer: Bearer::SessionOrOperator,
-            ..Operation::new(
-                "/function/generate-2fa",
-                "post",
-                "As `generate-2fa-v2`, with the issuer `MSPR-App` whatever `issuer` says; the secret is in the answer",
-                types.subschema_for::<generate_mfa::Response>(),
-            )
-        },
-    ]
-}
-
-/// What operators' programs call.
-fn of_operators(types: &mut SchemaGenerator) -> Vec<Operation> {
-    vec![
-        Operation {
-            request: Some(types.subschema_for::<administer_account::Request>()),
-            errors: &[401, 404, 409, 429],
-            bearer: Bearer::Operator,
-            ..Operation::new(
-                "/function/administer-account",
-                "post",
-                "What an operator does with an account; 404 where there is no operator's token",
-                types.subschema_for::<administer_account::Response>(),
-            )
-        },
-        Operation {
-            query: &[
-                ("username", "string", "Attempts under this name only"),
-                ("limit", "integer", "At most so many, 1 to 500; 100 if absent"),
-                ("before", "integer", "Older than the entry of this number"),
-            ],
-            errors: &[400, 401, 404, 429],
-            bearer: Bearer::Operator,
-            ..Operation::new(
-                "/function/audit-log",
-                "get",
-                "What was attempted, the newest first; 404 where there is no operator's token",
-                types.subschema_for::<audit_log::Response>(),
-            )
-        },
-        Operation {
-            request: Some(types.subschema_for::<rotate_keys::Request>()),
-            errors: &[401, 404, 429],
-            bearer: Bearer::Operator,
-            ..Operation::new(
-                "/function/rotate-keys",
-                "post",
-                "Seals a batch of stored secrets again, under the first key; 404 where there is no operator's token",
-                types.subschema_for::<rotate_keys::Response>(),
-            )
-        },
-        Operation {
-            request: Some(types.subschema_for::<maintain::Request>()),
-            errors: &[401, 404, 429],
-            bearer: Bearer::Operator,
-            ..Operation::new(
-                "/function/maintain",
-                "post",
-                "A batch of maintenance: partitions of the audit, what is older than it is kept, counts; 404 where there is no operator's token",
-                types.subschema_for::<maintain::Response>(),
-            )
-        },
-        Operation {
-            errors: &[404],
-            bearer: Bearer::Monitoring,
-            ..Operation::new(
-                "/metrics",
-                "get",
-                "What a monitoring system asks for, in the text format of Prometheus; 404 unless its token is configured and shown",
-                Schema::from(Map::from_iter([("type".to_owned(), json!("string"))])),
-            )
-        },
-        Operation::new(
-            "/function/health",
-            "get",
-            "Whether the functions can work, and which part is missing if they cannot",
-            types.subschema_for::<health::Response>(),
-        ),
-        Operation::new(
-            "/.well-known/jwks.json",
-            "get",
-            "The public keys of sessions, the one that signs first",
-            types.subschema_for::<jwks::Response>(),
-        ),
-        Operation::new(
-            "/openapi.json",
-            "get",
-            "This document",
-            Schema::from(Map::from_iter([("type".to_owned(), json!("object"))])),
-        ),
-    ]
-}
-
 /// The document.
 #[must_use]
 pub fn document() -> Value {
@@ -312,8 +22,6 @@ pub fn document() -> Value {
         "/components/schemas".clone_into(settings.definitions_path.to_mut());
     });
     let mut types = settings.into_generator();
-    let operations: Vec<_> =
-        [of_people, of_the_first_generation, of_operators].iter().flat_map(|of| of(&mut types)).collect();
     let error = error_schema(&mut types);
     let parts = types.subschema_for::<health::Parts>();
     let expired = types.subschema_for::<Expired>();
@@ -321,9 +29,11 @@ pub fn document() -> Value {
     let (weak, not_authenticated) = (types.subschema_for::<Weak>(), types.subschema_for::<NotAuthenticated>());
 
     let mut paths: Map<String, Value> = Map::new();
-    for operation in &operations {
-        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method] = describe(operation);
+    for route in ROUTES.iter().filter(|route| route.paths.iter().all(|path| !path.ends_with("..."))) {
+        for operation in route.operations {
+            let path = paths.entry(route.paths[0]).or_insert_with(|| json!({}));
+            path[operation.method.to_lowercase()] = describe(route, operation, &mut types);
+        }
     }
     let mut schemas: Map<String, Value> = types.take_definitions(true);
     schemas.insert("Error".to_owned(), error);
@@ -364,17 +74,18 @@ pub fn document() -> Value {
     })
 }
 
-fn describe(operation: &Operation) -> Value {
+fn describe(route: &Route, operation: &Operation, types: &mut SchemaGenerator) -> Value {
+    let path = route.paths[0];
     let json_answer = |description: &str, schema: &Value| json!({ "description": description, "content": { "application/json": { "schema": schema } } });
-    let done = if operation.path == "/metrics" {
-        json!({ "description": "Done", "content": { "text/plain": { "schema": operation.answer } } })
-    } else {
-        json_answer("Done", operation.answer.as_value())
+    let done = match operation.answer {
+        Some(answer) => json_answer("Done", (answer.0)(types).as_value()),
+        None if path.ends_with(".json") => json_answer("Done", &json!({ "type": "object" })),
+        None => json!({ "description": "Done", "content": { "text/plain": { "schema": { "type": "string" } } } }),
     };
     let mut responses = Map::from_iter([("200".to_owned(), done)]);
-    let of_json = if operation.request.is_some() { &OF_JSON[..] } else { &[] };
+    let of_json = if route.body == BodyIs::Json { &OF_JSON[..] } else { &[] };
     for status in operation.errors.iter().chain(&COMMON).chain(of_json) {
-        let name = match (status, operation.path) {
+        let name = match (status, path) {
             (403, _) => "Refused",
             (503, _) => "Unwell",
             (400, "/function/create-account-secure") => "IllFormed",
@@ -396,28 +107,30 @@ fn describe(operation: &Operation) -> Value {
         responses.insert(status.to_string(), answer);
     }
     let mut described = json!({ "summary": operation.summary, "responses": responses });
-    if let Some(request) = &operation.request {
+    if let Some(request) = operation.request {
+        let request = (request.0)(types);
         described["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": request } } });
     }
-    let query = |(name, kind, description): &(&str, &str, &str)| json!({ "name": name, "in": "query", "description": description, "schema": { "type": kind } });
+    let query = |Parameter { name, kind, meaning }: &Parameter| json!({ "name": name, "in": "query", "description": meaning, "schema": { "type": kind } });
     let header = || {
         json!({
             "name": "Cofrap-Session", "in": "header", "schema": { "const": "cookie" },
             "description": "`cookie`: the session is set as a cookie, and not in the answer; only for pages of this site",
         })
     };
-    let parameters: Vec<_> = operation.query.iter().map(query).chain(operation.gives_session.then(header)).collect();
+    let parameters: Vec<_> =
+        operation.query.iter().map(query).chain((route.session == SessionUse::Issued).then(header)).collect();
     if !parameters.is_empty() {
         described["parameters"] = parameters.into();
     }
-    match operation.bearer {
-        Bearer::Nobody => {}
-        Bearer::Session => described["security"] = json!([{ "session": [] }, { "cookie": [] }]),
-        Bearer::Operator => described["security"] = json!([{ "operator": [] }]),
-        Bearer::Monitoring => described["security"] = json!([{ "monitoring": [] }]),
-        Bearer::OperatorMaybe => described["security"] = json!([{}, { "operator": [] }]),
-        Bearer::SessionOrOperator => {
+    match route.bearer {
+        BearerOf::Nobody => {}
+        BearerOf::Session => described["security"] = json!([{ "session": [] }, { "cookie": [] }]),
+        BearerOf::Operator => described["security"] = json!([{ "operator": [] }]),
+        BearerOf::Monitoring => described["security"] = json!([{ "monitoring": [] }]),
+        BearerOf::OperatorMaybe => described["security"] = json!([{}, { "operator": [] }]),
+        BearerOf::SessionOrOperator => {
             described["security"] = json!([{}, { "session": [] }, { "cookie": [] }, { "operator": [] }]);
         }
     }

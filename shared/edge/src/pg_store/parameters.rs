@@ -1,13 +1,13 @@
 //! What the database's functions are given, where several are given the same.
 
+use super::calls;
 use super::rows::NamesRow;
-use super::{calls, columns};
 use cofrap_accounts::{
-    Account, AccountId, Attempt, CredentialChange, Expiry, FIRST_LOCK, GENERATION_WINDOW, Grant, LONGEST_LOCK,
-    MovedSecret, MovedSecrets, NAME_MEMORY, NamedEntry, PreviousBecomes, ProofKind, ProvenFactor, ProvenLogin, Reason,
-    Tally, UnixTime, UserAgent,
+    Account, AccountId, Attempt, AttemptOutcome, CredentialChange, Expiry, FIRST_LOCK, Grant, ISSUANCE_WINDOW,
+    LONGEST_LOCK, MovedSecret, MovedSecrets, NAME_MEMORY, NamedEntry, PreviousBecomes, ProofKind, ProvenFactor,
+    ProvenLogin, Reason, UnixTime, UserAgent,
 };
-use cofrap_crypto::{Binding, KeyId, TotpStep};
+use cofrap_crypto::{KeyId, RowMac, Sealed, TotpStep};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -62,29 +62,29 @@ impl<'a> Noted<'a> {
 
     /// Which limits the attempt must pass, and what it adds to their counts.
     pub(super) fn limits(&self) -> calls::Limits<'_> {
-        let Attempt { subjects, limits, .. } = *self.attempt;
-        let counts_generation = self.attempt.action.is_generation() && limits.address_generations > 0;
-        let (address_added, name_effect) = match self.attempt.tally {
-            Tally::NotJudged => (None, None),
-            Tally::Failure => (Some(1), Some("count")),
-            Tally::TokenFailure => (Some(1), None),
-            Tally::Right => (Some(0), Some("keep")),
-            Tally::TokenRight => (Some(0), None),
-            Tally::Complete => (Some(0), Some("reset")),
-            Tally::Renewed => (Some(0), Some("forgive")),
+        let Attempt { rate_limit_keys, limits, .. } = *self.attempt;
+        let counts_issuance = self.attempt.action.is_issuance() && limits.address_issuances > 0;
+        let (address_added, name_effect) = match self.attempt.outcome {
+            AttemptOutcome::NotChecked => (None, None),
+            AttemptOutcome::CredentialsFailed => (Some(1), Some("count")),
+            AttemptOutcome::TokenFailed => (Some(1), None),
+            AttemptOutcome::CredentialsAccepted => (Some(0), Some("keep")),
+            AttemptOutcome::TokenAccepted => (Some(0), None),
+            AttemptOutcome::Completed => (Some(0), Some("reset")),
+            AttemptOutcome::Renewed => (Some(0), Some("forgive")),
         };
         let address_added = address_added.filter(|_| limits.address_failures > 0);
         let name_effect = name_effect.filter(|_| limits.account_failures > 0);
         calls::Limits {
-            generations_subject: counts_generation.then_some(&subjects.generations),
-            generations_limit: limits.address_generations,
-            generations_window: GENERATION_WINDOW,
-            address_subject: address_added.is_some().then_some(&subjects.address),
+            issuances_subject: counts_issuance.then_some(&rate_limit_keys.issuances),
+            issuances_limit: limits.address_issuances,
+            issuances_window: ISSUANCE_WINDOW,
+            address_subject: address_added.is_some().then_some(&rate_limit_keys.address),
             address_added: address_added.unwrap_or(0),
             address_limit: limits.address_failures,
             address_window: limits.address_window,
-            name_subject: name_effect.is_some().then_some(&subjects.name),
-            name_place: if self.attempt.known_place { &subjects.place } else { "" },
+            name_subject: name_effect.is_some().then_some(&rate_limit_keys.name),
+            name_place: if self.attempt.known_address { &rate_limit_keys.address_digest } else { "" },
             name_effect: name_effect.unwrap_or("keep"),
             name_limit: limits.account_failures,
             first_lock: FIRST_LOCK,
@@ -97,8 +97,8 @@ impl<'a> Noted<'a> {
 /// What must still be so of an account whose credentials were judged.
 fn seen<'a>(account: &'a Account, step: Option<TotpStep>, attempt: &Attempt<'_>) -> calls::Seen<'a> {
     calls::Seen {
-        seen_password_generation: account.counters.password_generation,
-        seen_mfa_generation: account.counters.mfa_generation,
+        seen_password_generation: account.counters.password_version,
+        seen_mfa_generation: account.counters.mfa_version,
         seen_security_counter: account.counters.security,
         seen_login_counter: None,
         seen_session_epoch: None,
@@ -139,7 +139,7 @@ pub(super) fn seen_by_grant<'a>(
     calls::Seen {
         seen_login_counter: Some(account.counters.login),
         seen_session_epoch: Some(account.counters.session_epoch),
-        seen_state: Some(account.standing.state.as_str()),
+        seen_state: Some(account.status.state.as_str()),
         seen_mark: Some(account.expiry != Expiry::Unmarked),
         seen_password: None,
         seen_mfa: None,
@@ -161,8 +161,8 @@ pub(super) fn change<'a>(
     calls::Change {
         key: key.map(KeyId::as_str),
         is_renewal: grant.is_renewal(),
-        operator_touched: change.standing.is_touched(),
-        standing_binding: change.binding.as_str(),
+        operator_touched: change.status.had_admin_intervention(),
+        standing_binding: change.mac.as_str(),
         is_marked: expiry != Expiry::Unmarked,
         marked_since: marked_since.map(UnixTime::seconds),
         is_legacy: change.legacy,
@@ -171,7 +171,7 @@ pub(super) fn change<'a>(
             PreviousBecomes::Forgotten => "forgotten",
             PreviousBecomes::Replaced => "replaced",
         },
-        place: &attempt.subjects.place,
+        place: &attempt.rate_limit_keys.address_digest,
         needed_keys: attempt.needed_keys,
     }
 }
@@ -188,7 +188,7 @@ pub(super) fn login<'a>(login: &'a ProvenLogin<'_>, attempt: &'a Attempt<'_>) ->
         again_mfa,
         again_mfa_key,
         again_mfa_binding,
-        mfa_born: login.second_factor_born().seconds(),
+        mfa_issued_at: login.second_factor_issued_at().seconds(),
         needed_keys: attempt.needed_keys,
     }
 }
@@ -273,17 +273,17 @@ pub(super) fn moved_secrets(moved: &MovedSecrets) -> (String, String) {
             id: account.id.0,
             password_old: old(&account.password),
             password: token(&account.password),
-            password_binding: binding(&account.password),
+            password_binding: mac(&account.password),
             mfa_old: account.second_factor.as_ref().map(old),
             mfa: account.second_factor.as_ref().map(token),
-            mfa_binding: account.second_factor.as_ref().and_then(binding),
+            mfa_binding: account.second_factor.as_ref().and_then(mac),
             pending_mfa_old: account.pending.as_ref().map(old),
             pending_mfa: account.pending.as_ref().map(token),
-            pending_mfa_binding: account.pending.as_ref().and_then(binding),
-            state: account.standing.state.as_str(),
-            operator_touched: account.standing.is_touched(),
-            disabled: account.standing.is_disabled(),
-            standing_binding: account.binding.as_str(),
+            pending_mfa_binding: account.pending.as_ref().and_then(mac),
+            state: account.status.state.as_str(),
+            operator_touched: account.status.had_admin_intervention(),
+            disabled: account.status.is_disabled(),
+            standing_binding: account.mac.as_str(),
         })
         .collect();
     let history: Vec<_> = moved
@@ -293,7 +293,7 @@ pub(super) fn moved_secrets(moved: &MovedSecrets) -> (String, String) {
             id: *id,
             password_old: old(secret),
             password: token(secret),
-            password_binding: binding(secret),
+            password_binding: mac(secret),
         })
         .collect();
     (json(&accounts), json(&history))
@@ -307,6 +307,12 @@ fn token(secret: &MovedSecret) -> &str {
     secret.new.token()
 }
 
-fn binding(secret: &MovedSecret) -> Option<&str> {
-    secret.new.binding().map(Binding::as_str)
+fn mac(secret: &MovedSecret) -> Option<&str> {
+    secret.new.mac().map(RowMac::as_str)
+}
+
+/// The columns of a stored secret: token, key and MAC.
+fn columns(sealed: Option<&Sealed>) -> (Option<&str>, Option<&str>, Option<&str>) {
+    let Some(sealed) = sealed else { return (None, None, None) };
+    (Some(sealed.token()), sealed.key().map(KeyId::as_str), sealed.mac().map(RowMac::as_str))
 }
