@@ -45,7 +45,7 @@ fn main() {
     let version = digest(assets.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]));
 
     let templates = templates();
-    let page = |path: &str, name: &str, kept: &str| {
+    let page = |path: &str, name: &str, cache: &str| {
         let in_language = |(language, texts): (&&str, &Value)| {
             let values = context! {
                 t => Serde(texts), lang => *language, path, version => version.as_str(),
@@ -56,9 +56,9 @@ fn main() {
             content(&format!("{name}.{language}.html"), page.as_bytes())
         };
         let [french, english] = [(&LANGUAGES[0], &texts[0]), (&LANGUAGES[1], &texts[1])].map(in_language);
-        format!("Page {{ path: {path:?}, cache: CachePolicy::{kept}, contents: [{french}, {english}] }}")
+        format!("Page {{ path: {path:?}, cache: CachePolicy::{cache}, contents: [{french}, {english}] }}")
     };
-    let pages: Vec<_> = PAGES.iter().map(|(path, name, kept)| page(path, name, kept)).collect();
+    let pages: Vec<_> = PAGES.iter().map(|(path, name, cache)| page(path, name, cache)).collect();
     let asset = |(name, bytes): &(String, Vec<u8>)| {
         let (path, media_type) = (format!("/static/{version}/{name}"), media_type(name));
         format!("Asset {{ path: {path:?}, media_type: {media_type:?}, content: {} }}", content(name, bytes))

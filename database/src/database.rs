@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::findings::say_taken_over;
-use crate::say;
+use crate::say::say;
 use crate::tls::Authorities;
 use crate::variables::{VariableSource, database_variables};
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use cofrap_accounts::Clock;
 use cofrap_crypto::{Keyring, SharedSecret};
 use cofrap_edge::{DatabaseUrl, SystemClock, SystemRng};
-use cofrap_migrations::{Expire, FORMER_ROLE, Remark, WRONG_KEYS, What, functions_login, plan_take_over, take_over};
+use cofrap_migrations::{FORMER_ROLE, functions_login};
+use cofrap_take_over::{Expire, Remark, WRONG_KEYS, What, plan_take_over, take_over};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};

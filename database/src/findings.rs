@@ -1,8 +1,8 @@
 //! What a take-over found, said.
 
-use crate::say;
+use crate::say::say;
 use cofrap_crypto::PasswordHash;
-use cofrap_migrations::{Finding, Remark, TakenOver, What};
+use cofrap_take_over::{Finding, Remark, TakenOver, What};
 
 /// What was found row by row, by number only, and what it comes to.
 pub(crate) fn say_taken_over(report: &TakenOver) {

@@ -9,6 +9,7 @@ mod findings;
 mod link;
 mod maintained;
 mod restored;
+mod say;
 mod tls;
 mod variables;
 
@@ -17,13 +18,6 @@ pub use arguments::{DATABASE, DatabaseArgs};
 pub use database::{Database, operator_token, random_key};
 pub use link::Parameter;
 pub use restored::Treatment;
+pub use say::say;
 pub use tls::Authorities;
 pub use variables::{PREFIX, VariableSource, database_variables, from_environment, named_variables};
-
-use std::io::Write;
-
-/// Says what is being done, on standard error as Cargo does.
-pub fn say(what: &str) {
-    // Whoever read it may have left; the work goes on.
-    let _ = writeln!(std::io::stderr(), "==> {what}");
-}

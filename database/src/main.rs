@@ -8,7 +8,7 @@ use clap::Parser;
 use cofrap_crypto::Keyring;
 use cofrap_database::{Database, DatabaseArgs, PREFIX, Treatment, VariableSource, from_environment, operator_token};
 use cofrap_edge::{DatabaseUrl, OperatorSettings};
-use cofrap_migrations::Expire;
+use cofrap_take_over::Expire;
 use std::process::ExitCode;
 
 /// Brings a database to the schema that the functions expect, and takes over the accounts that the functions before left in it.

@@ -1,7 +1,8 @@
 //! `maintain`: what a database needs from time to time, by who may write its tables.
 
+use crate::database::Database;
 use crate::link::ClientLink;
-use crate::{Database, say};
+use crate::say::say;
 use anyhow::{Context, Result};
 use cofrap_accounts::{AdministrationKeys, Caller, Env, Maintained, RequestContext, maintain_as_owner};
 use cofrap_crypto::Keyring;

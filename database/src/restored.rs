@@ -1,7 +1,8 @@
 //! `after-restore`: what a database needs that was restored from a backup.
 
-use crate::tls::system_authorities;
-use crate::{Authorities, Database, say};
+use crate::database::Database;
+use crate::say::say;
+use crate::tls::{Authorities, system_authorities};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use cofrap_accounts::Clock;

@@ -2,7 +2,8 @@
 
 use crate::bindings::fermyon::spin::variables;
 use crate::bindings::spin::postgres::postgres;
-use crate::manifest::{Application, ComponentDeclaration, ComponentId, Manifest, VariableName};
+use crate::manifest::{Application, ComponentDeclaration, Manifest};
+use crate::names::{ComponentId, VariableName};
 use crate::output::{ComponentOutput, OutputSink};
 use crate::postgres::{Connection, OutboundPostgres};
 use crate::routes::Routes;

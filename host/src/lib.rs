@@ -11,6 +11,7 @@ mod app;
 mod bindings;
 mod local_postgres;
 mod manifest;
+mod names;
 mod output;
 mod postgres;
 mod routes;

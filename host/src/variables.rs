@@ -1,6 +1,6 @@
 //! Variables: where their values come from, and what each component sees of them.
 
-use crate::manifest::{VariableDeclaration, VariableName};
+use crate::names::{VariableDeclaration, VariableName};
 use anyhow::{Context, Result, anyhow, bail};
 use cofrap_database::{PREFIX, VariableSource, named_variables};
 use std::collections::BTreeMap;

@@ -1,7 +1,9 @@
 //! What a database needs that was restored from a backup, before anybody is let in: nothing that was given before may open anything, and
 //! nothing may be given twice.
 
-use crate::{lock, refused, sequences, unlock};
+use crate::error::refused;
+use crate::lock::with_lock;
+use crate::sequences;
 use anyhow::{Context, Result, bail};
 use cofrap_accounts::UnixTime;
 use serde::Deserialize;
@@ -119,9 +121,7 @@ pub(crate) async fn settle(client: &Client) -> Result<()> {
 /// # Errors
 /// When the database refuses, or has not that many numbers left; then nothing was done.
 pub async fn after_restore(client: &mut Client, now: UnixTime, skip: u32, export: &[Lost]) -> Result<Treated> {
-    lock(client).await?;
-    let treated = treat(client, now, skip, export).await;
-    unlock(client, treated).await
+    with_lock(client, async |client| treat(client, now, skip, export).await).await
 }
 
 async fn treat(client: &mut Client, now: UnixTime, skip: u32, export: &[Lost]) -> Result<Treated> {

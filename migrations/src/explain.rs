@@ -1,7 +1,8 @@
 //! How PostgreSQL carries out the statements inside the functions: `cargo xtask explain` prints it, and a test looks for scans of whole
 //! tables.
 
-use crate::{SCHEMA_VERSION, refused, schema_of};
+use crate::error::refused;
+use crate::version::{SCHEMA_VERSION, schema_of};
 use anyhow::{Context, Result};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,8 +3,10 @@
 //! A component calls the functions of the version that it was built for, so those of the version before stay until
 //! [`retire`]: components of both run during a roll-out.
 
+use crate::error::refused;
 use crate::roles::{FORMER_ROLE, NUMBERED, RIGHTS, Roles, quoted, sequence_of};
-use crate::{SCHEMA_VERSION, refused, sameness_keys};
+use crate::sameness_keys;
+use crate::version::{SCHEMA_VERSION, schema_of};
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, Transaction};
 
@@ -16,12 +18,6 @@ const OF_THE_KEEPER: [&str; 5] = ["is_referred", "keep_partitions", "maintain", 
 
 /// By which version 5 finds attempts on a name.
 const FORMER_INDEX: &str = "public.idx_auth_logs_v2_username";
-
-/// The schema of a version's functions.
-#[must_use]
-pub fn schema_of(version: i64) -> String {
-    format!("cofrap_{version}")
-}
 
 /// Digests without a key, of 64 hexadecimal digits: version 6 wrote them, and whoever has the database finds out whose they are.
 const FORMER_DIGESTS: &str = "

@@ -2,8 +2,8 @@
 //!
 //! Roles belong to the whole server, so each database has its own two: one database's password opens no other database.
 
-use crate::audit_table::patiently;
-use crate::refused;
+use crate::error::refused;
+use crate::patience::patiently;
 use anyhow::{Context, Result, bail};
 use tokio_postgres::Client;
 

@@ -1,6 +1,6 @@
 //! The keys by which names are compared: SQL cannot make them, it knows Unicode's tables as its locale has them.
 
-use crate::refused;
+use crate::error::refused;
 use anyhow::{Context, Result};
 use cofrap_accounts::sameness_key;
 use std::collections::HashSet;

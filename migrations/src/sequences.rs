@@ -1,12 +1,12 @@
 //! The sequences that number rows: restored, copied or replicated rows may have left one behind.
 
-use crate::refused;
+use crate::error::refused;
 use crate::roles::{NUMBERED, sequence_of};
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
 /// Sets each sequence behind the highest number that is taken. One that is further stays.
-pub(crate) async fn catch_up(client: &Client) -> Result<()> {
+pub async fn catch_up(client: &Client) -> Result<()> {
     for table in NUMBERED {
         if let Some(sequence) = sequence_of(client, table).await? {
             let set = format!(

@@ -1,6 +1,6 @@
 //! The shape of the tables that other programs made: migrations add to them, and cannot mend them.
 
-use crate::refused;
+use crate::error::refused;
 use anyhow::{Result, bail};
 use tokio_postgres::Client;
 

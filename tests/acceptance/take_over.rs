@@ -2,7 +2,8 @@
 
 use cofrap_accounts::UnixTime;
 use cofrap_crypto::Keyring;
-use cofrap_migrations::{Expire, Finding, Remark, TakenOver, pending, plan_take_over, take_over};
+use cofrap_migrations::pending;
+use cofrap_take_over::{Expire, Finding, Remark, TakenOver, plan_take_over, take_over};
 use cofrap_tests::{Database, KEY, Person, Settings, TestApp, TestServer, now_at_start};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;

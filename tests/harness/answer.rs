@@ -1,6 +1,6 @@
 //! What the functions answered.
 
-use crate::read_qr_png;
+use crate::qr::read_qr_png;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;

@@ -1,14 +1,17 @@
 //! The running functions.
 
+use crate::answer::Answer;
+use crate::checkout::checkout;
+use crate::clock::TestClock;
+use crate::database::{Database, TestServer};
 use crate::openapi::check_documented;
-use crate::{Answer, Database, Person, Proxy, TestClock, TestServer, Wire};
+use crate::proxy::Proxy;
+use crate::settings::Settings;
+use crate::wire::Wire;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cofrap_api::routes::ROUTES;
 use cofrap_crypto::{Identity, Keyring, Sealed, SecretColumn, TokenKeys};
-use cofrap_host::{
-    Ambient, App, Authorities, Engine, Manifest, Options, RandomSource, VariableRead, VariableSource, serve,
-};
+use cofrap_host::{Ambient, App, Authorities, Engine, Manifest, Options, RandomSource, VariableRead, serve};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -17,12 +20,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// The test run's keys: made up here, for nothing else.
@@ -59,67 +59,6 @@ pub struct TestApp {
     /// What stands before them, if something does.
     #[expect(dead_code, reason = "it stops with the functions")]
     proxy: Option<Proxy>,
-}
-
-/// Every variable of the functions.
-const VARIABLES: [&str; 7] =
-    ["database_url", "database_host", "encryption_key", "jwt_secret", "admin_token", "metrics_token", "settings"];
-
-/// What one test sets otherwise.
-#[derive(Default)]
-pub struct Settings {
-    /// Variables, which come before the test run's own.
-    pub variables: VariableSource,
-    /// Pairs of the variable `settings`.
-    pub pairs: BTreeMap<String, String>,
-    /// The seed of every request's random source, when it is not the machine's.
-    pub seed: Option<u64>,
-}
-
-impl Settings {
-    /// One variable, or one name of `settings`.
-    pub fn variable(name: &str, value: &str) -> Self {
-        Self::default().and(name, value)
-    }
-
-    /// Several variables.
-    pub fn variables(variables: VariableSource) -> Self {
-        Self { variables, ..Self::default() }
-    }
-
-    /// More variables.
-    #[must_use]
-    pub fn with(mut self, variables: VariableSource) -> Self {
-        self.variables.extend(variables);
-        self
-    }
-
-    /// One more variable, or name of `settings`.
-    #[must_use]
-    pub fn and(mut self, name: &str, value: &str) -> Self {
-        let map = if VARIABLES.contains(&name) { &mut self.variables } else { &mut self.pairs };
-        map.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    /// What `settings` is.
-    fn text(&self) -> String {
-        let policy = self.pairs.get("policy").map_or("strict", String::as_str);
-        let others = self.pairs.iter().filter(|(name, _)| *name != "policy");
-        others.fold(format!("policy={policy}"), |text, (name, value)| format!("{text} {name}={value}"))
-    }
-
-    /// No limit on how often things may fail.
-    pub fn without_limits() -> Self {
-        ["account_failures_limit", "otp_failures_limit", "ip_failures_limit", "ip_generations_limit"]
-            .into_iter()
-            .fold(Self::default(), |settings, limit| settings.and(limit, "0"))
-    }
-
-    /// With one proxy before the functions, whose word on addresses counts: see [`TestApp::at`].
-    pub fn behind_a_proxy() -> Self {
-        Self::variable("trusted_proxy_hops", "1")
-    }
 }
 
 impl TestApp {
@@ -302,31 +241,6 @@ impl TestApp {
         self.send(request.body(Full::default()).expect("a request")).await
     }
 
-    /// Asks any route as the operator, with a body where the method has one.
-    pub async fn ask_as_operator(&self, method: Method, path: &str, body: &Value) -> Answer {
-        let bytes = if method == Method::GET { String::new() } else { body.to_string() };
-        let request = Request::builder().method(method).uri(self.url(path)).header("content-type", "application/json");
-        let request = request.header("authorization", format!("Bearer {}", self.operator));
-        self.send(request.body(Full::new(bytes.into())).expect("a request")).await
-    }
-
-    /// Within five seconds, no function is left that says 503.
-    pub async fn every_function_answers_soon(&self) {
-        let body = json!({
-            "username": "nobody", "password": "x", "2FA_code": "123456", "token": "123456", "action": "unlock"
-        });
-        let all = async {
-            for route in ROUTES.iter().filter(|route| route.paths[0].starts_with("/function/")) {
-                let method = if route.methods().next() == Some("POST") { Method::POST } else { Method::GET };
-                let path = route.paths[0].replace("...", "nothing");
-                while self.ask_as_operator(method.clone(), &path, &body).await.status == 503 {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), all).await.expect("every function answers again");
-    }
-
     /// Sends what a page of this site sends, with a browser's cookie and more headers.
     pub async fn from_page(
         &self,
@@ -365,91 +279,6 @@ impl TestApp {
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
-    }
-
-    /// `administer-account`
-    pub async fn administer(&self, username: &str, action: &str) -> Answer {
-        self.call_as(&self.operator, "administer-account", json!({ "username": username, "action": action })).await
-    }
-
-    /// `session`, of a bearer.
-    pub async fn session(&self, bearer: &str) -> Answer {
-        self.request_as(bearer, Method::GET, "/function/session").await
-    }
-
-    /// `generate-password-v2`
-    pub async fn generate_password(&self, username: &str) -> Answer {
-        self.call("generate-password-v2", json!({ "username": username })).await
-    }
-
-    /// `generate-2fa-v2`
-    pub async fn generate_mfa(&self, username: &str) -> Answer {
-        self.call("generate-2fa-v2", json!({ "username": username })).await
-    }
-
-    /// `authenticate-user-v2`
-    pub async fn authenticate(&self, username: &str, password: &str, code: impl Into<Value>) -> Answer {
-        let body = json!({ "username": username, "password": password, "2FA_code": code.into() });
-        self.call("authenticate-user-v2", body).await
-    }
-
-    /// `create-account-secure`
-    pub async fn create_account(&self, username: &str, password: &str) -> Answer {
-        self.call("create-account-secure", json!({ "username": username, "password": password })).await
-    }
-
-    /// `authentication`
-    pub async fn begin_login(&self, username: &str, password: &str) -> Answer {
-        self.call("authentication", json!({ "username": username, "password": password })).await
-    }
-
-    /// `verify-2fa`, without a challenge.
-    pub async fn verify_code(&self, username: &str, code: &str) -> Answer {
-        self.call("verify-2fa", json!({ "username": username, "token": code })).await
-    }
-
-    /// `verify-2fa`, with a challenge.
-    pub async fn complete_login(&self, username: &str, code: &str, challenge: &str) -> Answer {
-        self.call("verify-2fa", json!({ "username": username, "token": code, "challenge": challenge })).await
-    }
-
-    /// Somebody who chose a password and enrolled an authenticator with it, and has not logged in yet.
-    pub async fn chosen_account(&self, username: &str) -> Person<'_> {
-        self.create_account(username, CHOSEN_PASSWORD).await.ok();
-        let body = json!({ "username": username, "password": CHOSEN_PASSWORD });
-        let answer = self.call("generate-2fa", body).await.ok();
-        Person::new(self, username, CHOSEN_PASSWORD.to_owned(), &answer.read_image("qr_base64"))
-    }
-
-    /// Somebody with a password and an enrolled authenticator who has not logged in yet.
-    pub async fn provisional_account(&self, username: &str) -> Person<'_> {
-        let password = self.generate_password(username).await.ok().read_qr_code();
-        let uri = self.generate_mfa(username).await.ok().read_qr_code();
-        Person::new(self, username, password, &uri)
-    }
-
-    /// Somebody who has logged in once.
-    pub async fn active_account(&self, username: &str) -> Person<'_> {
-        let mut person = self.provisional_account(username).await;
-        person.log_in().await.ok();
-        person
-    }
-
-    /// Lets two minutes pass, for the functions and for what is counted of what is locked, which the database's clock decides.
-    pub async fn let_minutes_pass(&self) {
-        self.clock.advance(120);
-        let age = "UPDATE locked_attempts SET counted_since = counted_since - 120";
-        self.database.client.batch_execute(age).await.expect("aged");
-    }
-
-    /// How many attempts the audit has of some rows, once the minutes of what is locked are over.
-    pub async fn attempts(&self, which: &str) -> i64 {
-        self.let_minutes_pass().await;
-        self.request_as(ADMIN_TOKEN, Method::GET, "/function/audit-log").await.ok();
-        let attempts = format!(
-            "SELECT coalesce(sum(coalesce((details ->> 'attempts')::int8, 1)), 0)::int8 FROM auth_logs_v2 WHERE {which}"
-        );
-        self.database.count(&attempts).await
     }
 
     /// What the functions printed so far.
@@ -497,30 +326,4 @@ fn rand_u16() -> u16 {
 
 fn keyring() -> Keyring {
     KEY.parse().expect("a key")
-}
-
-/// The `.wasm` files that the manifest names.
-pub fn component_files() -> Vec<PathBuf> {
-    Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable").component_files().collect()
-}
-
-/// The variables that the manifest grants each component.
-pub fn granted_variables() -> Vec<(String, Vec<String>)> {
-    let manifest = Manifest::read(&checkout().join("spin.toml")).expect("the manifest is readable");
-    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-    manifest.granted().map(|(component, names)| (component.to_owned(), owned(names))).collect()
-}
-
-/// The routes that the manifest names.
-pub fn routes() -> Vec<String> {
-    Manifest::read(&checkout().join("spin.toml"))
-        .expect("the manifest is readable")
-        .routes()
-        .map(str::to_owned)
-        .collect()
-}
-
-/// The project's root.
-pub fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project's root")
 }

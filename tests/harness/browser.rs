@@ -1,7 +1,7 @@
 //! A person at a screen: headless Chromium, driven over the W3C WebDriver protocol by the driver that comes with it.
 
-use crate::TestApp;
-use crate::app::checkout;
+use crate::app::TestApp;
+use crate::checkout::checkout;
 use crate::qr::find_qr_code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
+/// Seconds that a code lasts.
+pub const STEP: i64 = 30;
+
 /// A clock that stands still until it is moved, or the machine's.
 #[derive(Clone, Debug)]
 pub struct TestClock(Option<Arc<AtomicI64>>);

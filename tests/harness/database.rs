@@ -1,6 +1,6 @@
 //! One PostgreSQL server for a test run, one database for each test, cloned from one that was migrated once.
 
-use crate::Wire;
+use crate::wire::Wire;
 use cofrap_database::{Authorities, VariableSource, database_variables};
 use cofrap_host::{LocalPostgres, PostgresHome};
 use cofrap_migrations::Report;

@@ -1,6 +1,6 @@
 //! Folders and processes of one test.
 
-use crate::checkout;
+use crate::checkout::checkout;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -8,9 +8,12 @@ mod answer;
 mod app;
 mod browser;
 mod caseless;
+mod checkout;
 mod clock;
 mod database;
 mod folder;
+mod functions;
+mod manifest;
 mod openapi;
 mod person;
 mod probe;
@@ -18,27 +21,26 @@ mod prometheus;
 mod proxy;
 mod qr;
 mod registry;
+mod settings;
 mod wire;
 
 pub use answer::{Answer, Success};
-pub use app::{
-    ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, Settings, TestApp, checkout, component_files, granted_variables, routes,
-};
+pub use app::{ADMIN_TOKEN, CHOSEN_PASSWORD, KEY, TestApp};
 pub use browser::{Browser, Language};
 pub use caseless::caseless;
-pub use clock::{TestClock, now_at_start};
+pub use checkout::checkout;
+pub use clock::{STEP, TestClock, now_at_start};
 pub use database::{Database, TestServer};
 pub use folder::{Folder, xtask};
+pub use manifest::{component_files, granted_variables, routes};
 pub use person::Person;
 pub use probe::{Probe, exchange};
 pub use prometheus::Prometheus;
 pub use proxy::Proxy;
 pub use qr::read_qr_png;
 pub use registry::Registry;
+pub use settings::Settings;
 pub use wire::Wire;
 
 /// Seconds that a password or a second factor may be old.
 pub const MAX_AGE: i64 = 15_768_000;
-
-/// Seconds that a code lasts.
-pub const STEP: i64 = 30;

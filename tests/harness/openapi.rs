@@ -1,6 +1,6 @@
 //! Every answer, compared with `openapi.json`.
 
-use crate::Answer;
+use crate::answer::Answer;
 use cofrap_api::openapi::DOCUMENT;
 use http::Method;
 use jsonschema::Validator;

@@ -1,6 +1,8 @@
 //! Somebody with an account and an authenticator app.
 
-use crate::{Answer, STEP, TestApp};
+use crate::answer::Answer;
+use crate::app::{CHOSEN_PASSWORD, TestApp};
+use crate::clock::STEP;
 use serde_json::{Value, json};
 use std::time::Duration;
 use totp_rs::{Builder, Secret, Totp};
@@ -36,7 +38,7 @@ impl<'a> Person<'a> {
         begun["challenge"].as_str().expect("a challenge").to_owned()
     }
 
-    /// Logs in by the two steps of the first generation.
+    /// Logs in by the two steps of API version 1.
     pub async fn log_in_by_steps(&mut self) -> Answer {
         let challenge = self.challenge().await;
         let code = self.fresh_code();
@@ -89,6 +91,30 @@ impl<'a> Person<'a> {
     /// The code that the app shows at a moment, in seconds since the Unix epoch.
     pub fn code_at(&self, unix_seconds: i64) -> String {
         self.authenticator.generate(unix_seconds.try_into().expect("after 1970")).to_string()
+    }
+}
+
+impl TestApp {
+    /// Somebody who chose a password and enrolled an authenticator with it, and has not logged in yet.
+    pub async fn chosen_account(&self, username: &str) -> Person<'_> {
+        self.create_account(username, CHOSEN_PASSWORD).await.ok();
+        let body = json!({ "username": username, "password": CHOSEN_PASSWORD });
+        let answer = self.call("generate-2fa", body).await.ok();
+        Person::new(self, username, CHOSEN_PASSWORD.to_owned(), &answer.read_image("qr_base64"))
+    }
+
+    /// Somebody with a password and an enrolled authenticator who has not logged in yet.
+    pub async fn provisional_account(&self, username: &str) -> Person<'_> {
+        let password = self.generate_password(username).await.ok().read_qr_code();
+        let uri = self.generate_mfa(username).await.ok().read_qr_code();
+        Person::new(self, username, password, &uri)
+    }
+
+    /// Somebody who has logged in once.
+    pub async fn active_account(&self, username: &str) -> Person<'_> {
+        let mut person = self.provisional_account(username).await;
+        person.log_in().await.ok();
+        person
     }
 }
 

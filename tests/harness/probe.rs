@@ -1,6 +1,7 @@
 //! The local host with a component that tells what it was given.
 
-use crate::app::{ENGINE, checkout};
+use crate::app::ENGINE;
+use crate::checkout::checkout;
 use cofrap_host::{Ambient, App, Authorities, Manifest, Options, VariableSource, serve};
 use std::fs;
 use std::net::SocketAddr;

@@ -1,7 +1,8 @@
 //! A Prometheus of this machine's.
 
+use crate::app::TestApp;
+use crate::checkout::checkout;
 use crate::folder::{Folder, Server, free_port, listening};
-use crate::{TestApp, checkout};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;

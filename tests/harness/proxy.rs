@@ -1,6 +1,6 @@
 //! A proxy before the functions: nginx, with the configuration that `deploy/nginx` recommends.
 
-use crate::checkout;
+use crate::checkout::checkout;
 use crate::folder::{Folder, Server, free_port, listening};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};

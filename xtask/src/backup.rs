@@ -2,12 +2,12 @@
 //! the audit; no key is in it, and neither are the database's functions, which `migrate` makes.
 
 use crate::database::OpenDatabase;
-use crate::say;
 use crate::up::Project;
 use anyhow::{Context, Result, bail};
+use cofrap_database::say;
 use cofrap_database::{Database, DatabaseArgs, Treatment, random_key};
 use cofrap_host::postgres_program;
-use cofrap_migrations::Expire;
+use cofrap_take_over::Expire;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;

@@ -6,29 +6,37 @@
 mod accounts;
 mod client;
 mod cpu;
+mod explain;
 mod fuel;
 mod health;
 pub(crate) mod latency;
+mod prepared;
+mod process;
 mod report;
+mod requests;
 mod scale;
 mod twin;
 
-use crate::{checkout, components, say};
+pub(crate) use explain::explain;
+
+use crate::checkout::checkout;
+use crate::components;
 use accounts::Accounts;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use clap::Args;
-use client::{Request, round};
+use client::round;
 use cofrap_crypto::Keyring;
-use cofrap_database::{Address, Authorities, VariableSource, database_variables, from_environment, random_key};
+use cofrap_database::{Address, Authorities, from_environment, random_key, say};
 use cofrap_host::{Ambient, App, Engine, LocalPostgres, Manifest, Measured, Options, PostgresHome, serve};
 use cpu::Watched;
+use prepared::{Prepared, parse_keyring};
+use process::{Host, free_address};
 use report::{Line, Turn};
+use requests::{FLOOR, floor, make_floor, requests};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_postgres::Client;
 use twin::Twin;
@@ -100,8 +108,6 @@ impl Extent {
     }
 }
 
-const DATABASE: &str = "bench";
-
 pub(crate) async fn bench(arguments: BenchArgs) -> Result<()> {
     if arguments.health {
         return health::bench().await;
@@ -136,52 +142,6 @@ pub(crate) async fn bench(arguments: BenchArgs) -> Result<()> {
     measured
 }
 
-/// Prints the plans of the statements inside the functions.
-pub(crate) async fn explain() -> Result<()> {
-    let server = LocalPostgres::start(PostgresHome::Temporary, say).await?;
-    let explained = explain_on(&server).await;
-    server.stop().await?;
-    for cofrap_migrations::Explained { call, plans } in explained? {
-        println!("{call}\n{plans}");
-    }
-    Ok(())
-}
-
-async fn explain_on(server: &LocalPostgres) -> Result<Vec<cofrap_migrations::Explained>> {
-    server.ensure_database(DATABASE).await?;
-    let config = server.config(DATABASE);
-    cofrap_migrations::migrate(&mut connect(&config).await?, say).await?;
-    cofrap_migrations::explain(&config).await
-}
-
-/// A database of the functions' own, and what leads them to it.
-struct Prepared {
-    client: Client,
-    variables: VariableSource,
-    keyring: Keyring,
-}
-
-impl Prepared {
-    async fn on(server: &LocalPostgres) -> Result<Self> {
-        server.ensure_database(DATABASE).await?;
-        let mut config = server.config(DATABASE);
-        let mut client = connect(&config).await?;
-        cofrap_migrations::migrate(&mut client, say).await?;
-        let login = cofrap_migrations::let_functions_log_in(&client, "bench").await?;
-        let mut variables = database_variables(config.user(login).password("bench"))?;
-        let key = random_key();
-        let keyring = parse_keyring(&key)?;
-        variables.insert("encryption_key".to_owned(), key);
-        variables.insert("jwt_secret".to_owned(), random_key());
-        variables.insert("settings".to_owned(), "policy=strict trusted_proxy_hops=1".to_owned());
-        Ok(Self { client, variables, keyring })
-    }
-}
-
-fn parse_keyring(key: &str) -> Result<Keyring> {
-    key.parse().map_err(|error| anyhow!("variable encryption_key: {error}"))
-}
-
 /// The functions on the local host, in a process of their own, with a database of their own.
 async fn measure_here(server: &LocalPostgres, manifest: &Path, extent: &Extent) -> Result<()> {
     let Prepared { client, variables, keyring } = Prepared::on(server).await?;
@@ -189,58 +149,17 @@ async fn measure_here(server: &LocalPostgres, manifest: &Path, extent: &Extent) 
     let mut host = Host::start(manifest, address, &variables, extent.is_profiled)?;
     host.wait(address)?;
     if extent.is_profiled {
-        say(&format!("the host is process {0}: perf record -g -p {0}", host.0.id()));
+        say(&format!("the host is process {0}: perf record -g -p {0}", host.id()));
     }
     let twin = Twin::start(&variables)?;
     let places = Places { host: address, twin: twin.address };
-    measure(&client, &places, Some(host.0.id()), &keyring, extent).await
+    measure(&client, &places, Some(host.id()), &keyring, extent).await
 }
 
 /// Where the functions listen, and their native twin.
 struct Places {
     host: SocketAddr,
     twin: SocketAddr,
-}
-
-/// Another process of this program, which serves.
-struct Host(Child);
-
-impl Host {
-    fn start(manifest: &Path, address: SocketAddr, variables: &VariableSource, is_profiled: bool) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve-bench", &address.to_string()]).arg(manifest).stdout(Stdio::null());
-        if is_profiled {
-            command.arg("--profile");
-        }
-        Self::spawn(command, variables)
-    }
-
-    fn spawn(mut command: Command, variables: &VariableSource) -> Result<Self> {
-        for (name, value) in variables {
-            command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
-        }
-        Ok(Self(command.spawn().context("cannot start what is measured")?))
-    }
-
-    fn wait(&mut self, address: SocketAddr) -> Result<()> {
-        for _ in 0..600 {
-            if std::net::TcpStream::connect(address).is_ok() {
-                return Ok(());
-            }
-            if let Some(status) = self.0.try_wait()? {
-                bail!("the host ended: {status}");
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        bail!("the host did not start within a minute")
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Serves a manifest until it is ended: the process whose time is measured.
@@ -285,8 +204,6 @@ database_url = "{{{{ database_url }}}}"
     Ok(path)
 }
 
-const FLOOR: &str = "/bench/floor";
-
 async fn measure(
     client: &Client,
     places: &Places,
@@ -328,72 +245,8 @@ async fn measure(
     report::write(&lines, &checkout().join("target/bench"))
 }
 
-/// The floor's tables.
-async fn make_floor(client: &Client) -> Result<()> {
-    let login = cofrap_migrations::functions_login(client).await?;
-    client
-        .batch_execute(&format!(
-            "CREATE TABLE IF NOT EXISTS bench_floor (id BIGINT PRIMARY KEY, body TEXT);
-             CREATE TABLE IF NOT EXISTS bench_floor_log (id BIGSERIAL PRIMARY KEY, body TEXT, at BIGINT);
-             INSERT INTO bench_floor SELECT n, 'a row' FROM generate_series(1, 1000) n ON CONFLICT DO NOTHING;
-             GRANT SELECT ON bench_floor TO \"{login}\"; GRANT INSERT ON bench_floor_log TO \"{login}\";
-             GRANT USAGE ON SEQUENCE bench_floor_log_id_seq TO \"{login}\""
-        ))
-        .await?;
-    Ok(())
-}
-
-fn floor() -> Request {
-    let body = r#"{"username":"michel.ranu","password":"x","2FA_code":"123456"}"#;
-    post(FLOOR, Arc::new(move |_| Some(body.to_owned())))
-}
-
-/// Logs accounts in, each once.
-fn login(accounts: Arc<Accounts>) -> Request {
-    post("/function/authenticate-user-v2", Arc::new(move |now| accounts.login(now)))
-}
-
-fn post(path: &'static str, body: client::Body) -> Request {
-    Request { method: "POST", path, status: 200, header: String::new(), body }
-}
-
-/// A request for each function that is worth a number, with the status of its success.
-fn requests(accounts: &Arc<Accounts>, run: &str) -> Vec<(&'static str, Request)> {
-    let get = |path| Request {
-        method: "GET",
-        path,
-        status: 200,
-        header: String::new(),
-        body: Arc::new(|_| Some(String::new())),
-    };
-    vec![
-        ("authenticate-user-v2", login(Arc::clone(accounts))),
-        ("generate-password-v2", post("/function/generate-password-v2", numbered("g", run))),
-        ("generate-2fa-v2", post("/function/generate-2fa-v2", numbered("g", run))),
-        ("health", get("/function/health")),
-        ("jwks", get("/.well-known/jwks.json")),
-    ]
-}
-
-/// Names that count up: what is generated for them first is enrolled later, in the same order.
-fn numbered(prefix: &'static str, run: &str) -> client::Body {
-    let (next, run) = (AtomicU64::new(0), run.to_owned());
-    Arc::new(move |_| {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        Some(format!(r#"{{"username":"{prefix}{run}{number}"}}"#))
-    })
-}
-
 /// The server's first process, if it is on this machine and says so.
 async fn postmaster(client: &Client) -> Option<u32> {
     let file: String = client.query_one("SELECT pg_read_file('postmaster.pid')", &[]).await.ok()?.get(0);
     file.lines().next()?.parse().ok()
-}
-
-async fn connect(config: &tokio_postgres::Config) -> Result<Client> {
-    Authorities::default().connect(config).await
-}
-
-fn free_address() -> Result<SocketAddr> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -1,7 +1,8 @@
 //! Other programs, run in the project's root with their output in the open.
 
-use crate::checkout;
+use crate::checkout::checkout;
 use anyhow::{Context, Result, bail};
+use cofrap_database::say;
 use std::process::{Command, Stdio};
 
 /// The Cargo that runs this.
@@ -55,7 +56,7 @@ pub(crate) fn ensure_target(target: &str) -> Result<()> {
     if has_target(target) {
         return Ok(());
     }
-    crate::say(&format!("adding the Rust target {target}"));
+    say(&format!("adding the Rust target {target}"));
     run(command("rustup").args(["target", "add", target]))
         .with_context(|| format!("the Rust target {target} is missing: add it with `rustup target add {target}`"))
 }

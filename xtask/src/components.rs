@@ -1,8 +1,9 @@
 //! The components: which there are, and how they are built.
 
 use crate::cargo::{cargo, ensure_target, run};
-use crate::{checkout, say};
+use crate::checkout::checkout;
 use anyhow::{Context, Result, bail};
+use cofrap_database::say;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,8 @@
 //! The database that a command works with: one that is named, or a private one.
 
-use crate::{checkout, say};
+use crate::checkout::checkout;
 use anyhow::{Context, Result};
+use cofrap_database::say;
 use cofrap_database::{DATABASE, Database, DatabaseArgs};
 use cofrap_host::{LocalPostgres, PostgresHome};
 use std::ops::{Deref, DerefMut};

@@ -1,6 +1,7 @@
 //! What `deploy/` says of routes, from their table: which application runs which components, and which paths lead where.
 
-use crate::{checkout, dashboards};
+use crate::checkout::checkout;
+use crate::dashboards;
 use anyhow::{Context, Result};
 use cofrap_api::routes::ROUTES;
 use cofrap_api::{Application, Audience, Route};

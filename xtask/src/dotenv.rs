@@ -1,9 +1,9 @@
 //! The checkout's `.env`: what `spin up` and `cargo xtask up` read variables from.
 
 use crate::former_variables::{former_names, with_present_names};
-use crate::say;
 use anyhow::{Context, Result, anyhow};
 use cofrap_crypto::Keyring;
+use cofrap_database::say;
 use cofrap_database::{VariableSource, random_key};
 use cofrap_host::read_dotenv;
 use std::fmt::Write as _;

@@ -1,8 +1,9 @@
 //! The fuzz targets, run briefly where a nightly toolchain is: longer runs are `cargo +nightly fuzz run NAME`.
 
 use crate::cargo::{command, run};
-use crate::{checkout, say};
+use crate::checkout::checkout;
 use anyhow::{Context, Result};
+use cofrap_database::say;
 use std::fs;
 use std::process::Stdio;
 

@@ -6,11 +6,12 @@
 mod application;
 mod artifact;
 
+use crate::checkout::checkout;
 use crate::components;
-use crate::{checkout, say};
 use anyhow::{Context, Result, anyhow};
 use artifact::Artifact;
 use clap::Subcommand;
+use cofrap_database::say;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::Reference;
 use oci_client::RegistryOperation;

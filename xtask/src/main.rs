@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod cargo;
 mod check;
+mod checkout;
 mod components;
 mod dashboards;
 mod database;
@@ -24,9 +25,9 @@ mod up;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use cofrap_database::{DatabaseArgs, Treatment, say};
-use cofrap_migrations::Expire;
-use std::path::{Path, PathBuf};
+use cofrap_database::{DatabaseArgs, Treatment};
+use cofrap_take_over::Expire;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -184,9 +185,4 @@ fn run(command: Command) -> Result<()> {
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
-}
-
-/// The project's root.
-fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the project's root")
 }

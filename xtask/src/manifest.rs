@@ -1,12 +1,14 @@
 //! `manifest`: writes `spin.toml` from the table of routes, so that a component is granted what its code reads.
 
+use crate::checkout::checkout;
 use crate::components::names;
-use crate::{checkout, deployment, say};
+use crate::deployment;
 use anyhow::{Context, Result};
 use cofrap_api::Route;
 use cofrap_api::routes::{
     ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN, ROUTES, SETTINGS,
 };
+use cofrap_database::say;
 use std::fmt::Write;
 use std::fs;
 

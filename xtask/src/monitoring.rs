@@ -1,6 +1,6 @@
 //! `up --with-monitoring`: Prometheus and Alertmanager of this machine, scraping what `up` serves, so that alerts can be watched for real.
 
-use crate::checkout;
+use crate::checkout::checkout;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};

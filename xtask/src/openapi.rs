@@ -1,8 +1,9 @@
 //! `openapi`: writes the contract down, for programs and for people.
 
-use crate::{checkout, say};
+use crate::checkout::checkout;
 use anyhow::{Context, Result};
 use cofrap_api::openapi::{document, page};
+use cofrap_database::say;
 use std::fs;
 
 pub(crate) fn write() -> Result<()> {

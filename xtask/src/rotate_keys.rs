@@ -1,10 +1,10 @@
 //! `rotate-keys`: seals every stored secret under the first key of the list, by the same function that a cluster calls.
 
 use crate::database::OpenDatabase;
-use crate::say;
 use crate::up::{Project, shutdown_signal};
 use anyhow::{Context, Result, bail};
 use cofrap_api::rotate_keys::Response;
+use cofrap_database::say;
 use cofrap_database::{DatabaseArgs, random_key};
 use cofrap_host::{App, serve};
 use std::net::SocketAddr;

@@ -1,9 +1,11 @@
 //! `test`: everything a contributor must see green.
 
 use crate::cargo::{cargo, command, run};
-use crate::{checkout, components, say};
+use crate::checkout::checkout;
+use crate::components;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use cofrap_database::say;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

@@ -1,19 +1,21 @@
 //! `up` and `migrate`: from a fresh clone to functions that answer.
 
 use crate::cargo::run_until;
+use crate::checkout::checkout;
+use crate::components;
 use crate::database::OpenDatabase;
 use crate::dotenv::Dotenv;
 use crate::former_variables::refuse_former_names;
 use crate::monitoring::{self, Monitoring};
 use crate::readable_log::readable;
-use crate::{checkout, components, say};
 use anyhow::{Result, anyhow, bail};
 use cofrap_accounts::{Policy, Registration};
 use cofrap_crypto::{Keyring, SharedSecret};
+use cofrap_database::say;
 use cofrap_database::{DatabaseArgs, VariableSource, from_environment, operator_token, random_key};
 use cofrap_edge::{ConfigError, DatabaseUrl, OperatorSettings, ReadKeys, Variables, check_variables};
 use cofrap_host::{Ambient, App, Engine, Manifest, Options, read_dotenv, serve};
-use cofrap_migrations::Expire;
+use cofrap_take_over::Expire;
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};

@@ -1,6 +1,7 @@
 //! `GET /function/health`: whether the functions can work.
 
 use crate::Problem;
+use crate::health_parts::Parts;
 use cofrap_accounts::{Health, Part};
 use serde::Serialize;
 use std::fmt::Display;
@@ -14,30 +15,6 @@ pub struct Response {
     status: &'static str,
     #[serde(flatten)]
     parts: Parts,
-}
-
-/// What the functions need: `ok`, `unavailable`, or `unknown` where another part must be there first.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "openapi", schemars(rename = "HealthParts"))]
-pub struct Parts {
-    /// The database answers.
-    database: &'static str,
-    /// The database has the functions of the version that these components call.
-    schema: &'static str,
-    /// The schema of the functions that these components call.
-    expected_schema: String,
-    /// The schemas of functions that the database has, one for each version.
-    schemas: Vec<String>,
-    /// `ok`, or the tables whose numbers lag behind what is stored or are nearly used up: `migrate` mends the first; nothing else is
-    /// the worse for it yet.
-    sequences: String,
-    /// The keys can be used, and fit what is stored.
-    keys: &'static str,
-    /// `strict` or `legacy`; `unavailable` if the settings cannot be used.
-    policy: &'static str,
-    /// Every setting that is in force, as `settings` takes them; if they cannot be used, which one and why.
-    settings: String,
 }
 
 /// The answer: a success if every part is there. The cause of what is not is for the log; what is wrong with the settings is said

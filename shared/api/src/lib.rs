@@ -18,6 +18,7 @@ pub mod generate_mfa_v2;
 pub mod generate_password;
 pub mod generate_password_v2;
 pub mod health;
+mod health_parts;
 pub mod jwks;
 pub mod maintain;
 pub mod metrics;

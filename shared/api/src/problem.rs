@@ -1,6 +1,6 @@
 //! Every answer that is not a success: the codes, their statuses and their texts.
 
-use crate::health::Parts;
+use crate::health_parts::Parts;
 use cofrap_accounts::{
     CreateAccountError, IssuePasswordError, IssueSecondFactorError, LoginError, MetricsError, OperatorError, Reason,
     RenewalToken, SessionError, Stopped, StoreError, UnfitUsername,

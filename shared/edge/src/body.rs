@@ -1,6 +1,6 @@
 //! Reading a body without keeping more of it than the contract allows.
 
-use crate::request_head::values;
+use crate::headers::values;
 use futures_util::StreamExt;
 use spin_sdk::http::IncomingRequest;
 use zeroize::Zeroizing;

@@ -8,6 +8,7 @@ mod body;
 mod client_address;
 mod config;
 mod database_url;
+mod headers;
 mod operator_settings;
 mod pg_store;
 mod platform;

@@ -1,11 +1,12 @@
 //! What is known of a request before its body is read.
 
 use crate::client_address::client_address;
+use crate::headers::{last, values};
 use crate::session_cookie;
 use crate::trace::Trace;
 use cofrap_accounts::{Bearer, Caller, UserAgent};
 use cofrap_api::SessionUse;
-use spin_sdk::http::{Headers, IncomingRequest};
+use spin_sdk::http::IncomingRequest;
 use zeroize::Zeroizing;
 
 /// A request's head.
@@ -110,16 +111,6 @@ fn is_bearer(authorization: &str) -> bool {
 fn bearer_token(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// What a header says, as often as it came.
-pub(crate) fn values(headers: &Headers, name: &str) -> Vec<String> {
-    headers.get(name).into_iter().map(|value| String::from_utf8_lossy(&value).into_owned()).collect()
-}
-
-/// Spin adds its own headers after the client's: of several, only the last is Spin's.
-fn last(headers: &Headers, name: &str) -> Option<String> {
-    values(headers, name).pop()
 }
 
 fn declares_json(content_types: &[String]) -> bool {

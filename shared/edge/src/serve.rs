@@ -2,10 +2,11 @@
 
 use crate::body::{self, Body};
 use crate::config::{ConfigError, ReadKeys, SpinVariables, checked_connection_string, connection_string};
+use crate::headers::values;
 use crate::operator_settings::OperatorSettings;
 use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
-use crate::request_head::{RequestHead, values};
+use crate::request_head::RequestHead;
 use crate::send::send_response;
 use crate::session_cookie;
 use crate::trace;

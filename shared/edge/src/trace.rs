@@ -1,6 +1,6 @@
 //! What a log line says of a request besides its answer: which it is, when it came, and how long it and its statements took.
 
-use crate::request_head::values;
+use crate::headers::values;
 use cofrap_accounts::UnixTime;
 use getrandom::SysRng;
 use rand_core::{Rng, UnwrapErr};

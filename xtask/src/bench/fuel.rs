@@ -1,10 +1,14 @@
 //! `bench --fuel`: how much of a component's own code one request of each function runs. The same code counts the same on every
 //! machine, so two runs may be compared.
 
+use super::accounts::Accounts;
 use super::client::once;
-use super::{Accounts, Prepared, requests};
-use crate::{checkout, components, say};
+use super::prepared::Prepared;
+use super::requests::requests;
+use crate::checkout::checkout;
+use crate::components;
 use anyhow::Result;
+use cofrap_database::say;
 use cofrap_host::{Ambient, App, Authorities, Engine, LocalPostgres, Manifest, Measured, Options, PostgresHome, serve};
 use std::path::Path;
 use std::sync::{Arc, Mutex};

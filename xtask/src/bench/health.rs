@@ -1,8 +1,10 @@
 //! `bench --health`: how long answers take that need no database, and whether health answers while clients have bcrypt computed.
 
 use super::latency;
-use crate::{checkout, components, say};
+use crate::checkout::checkout;
+use crate::components;
 use anyhow::{Context, Result};
+use cofrap_database::say;
 use cofrap_database::{Authorities, VariableSource, database_variables, random_key};
 use cofrap_host::{Ambient, App, Engine, LocalPostgres, Manifest, Options, PostgresHome, serve};
 use std::io::{BufRead, BufReader, Read, Write};

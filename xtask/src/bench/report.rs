@@ -1,8 +1,8 @@
 //! What a benchmark says: a table as it goes, then JSON and a plot.
 
 use super::client::Round;
-use crate::say;
 use anyhow::Result;
+use cofrap_database::say;
 use serde_json::{Value, json};
 use std::fmt::{self, Write as _};
 use std::fs;

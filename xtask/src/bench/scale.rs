@@ -1,15 +1,19 @@
 //! `bench --scale`: what a login, and a start, cost in a small database and in a large one.
 
+use super::accounts::Accounts;
 use super::client::{Round, round};
 use super::cpu::Watched;
-use super::{Accounts, Host, Prepared, floor, free_address, login};
-use crate::{components, say};
+use super::prepared::Prepared;
+use super::process::{Host, free_address};
+use super::requests::{floor, login, make_floor};
+use crate::components;
 use anyhow::Result;
 use cofrap_accounts::Clock;
 use cofrap_crypto::SecretColumn;
+use cofrap_database::say;
 use cofrap_edge::SystemClock;
 use cofrap_host::{LocalPostgres, PostgresHome};
-use cofrap_migrations::Expire;
+use cofrap_take_over::Expire;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +39,7 @@ async fn measure(server: &LocalPostgres, manifest: &Path, times: i64) -> Result<
     let address = free_address()?;
     let mut host = Host::start(manifest, address, &prepared.variables, false)?;
     host.wait(address)?;
-    super::make_floor(&prepared.client).await?;
+    make_floor(&prepared.client).await?;
     println!(
         "{:>10} {:>11} {:>12} {:>12} {:>7} {:>9}",
         "accounts", "audit rows", "login p50", "floor p50", "ratio", "a start"
@@ -74,7 +78,7 @@ fn log_in(address: SocketAddr, people: Accounts) -> Result<(Round, Round)> {
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's time")]
 async fn time_of_a_start(prepared: &mut Prepared) -> Result<Duration> {
     let began = Instant::now();
-    cofrap_migrations::plan_take_over(&prepared.client, &prepared.keyring, SystemClock.now(), Expire::Nobody).await?;
+    cofrap_take_over::plan_take_over(&prepared.client, &prepared.keyring, SystemClock.now(), Expire::Nobody).await?;
     cofrap_migrations::migrate(&mut prepared.client, say).await?;
     Ok(began.elapsed())
 }

@@ -1,9 +1,10 @@
 //! The functions' native twin, in a process of its own: `bench/twin`.
 
-use super::{Host, free_address};
+use super::process::{Host, free_address};
 use crate::cargo::{cargo, run};
-use crate::{checkout, say};
+use crate::checkout::checkout;
 use anyhow::Result;
+use cofrap_database::say;
 use cofrap_host::VariableSource;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};

@@ -1,6 +1,6 @@
 //! Writes the document from the types that requests and answers are made of.
 
-use crate::health;
+use crate::health_parts;
 use crate::problem::{Expired, Locked, NotAuthenticated, Weak};
 use crate::route::{BearerOf, BodyIs, Operation, Parameter, Route, SessionUse};
 use crate::routes::ROUTES;
@@ -23,7 +23,7 @@ pub fn document() -> Value {
     });
     let mut types = settings.into_generator();
     let error = error_schema(&mut types);
-    let parts = types.subschema_for::<health::Parts>();
+    let parts = types.subschema_for::<health_parts::Parts>();
     let expired = types.subschema_for::<Expired>();
     let locked = types.subschema_for::<Locked>();
     let (weak, not_authenticated) = (types.subschema_for::<Weak>(), types.subschema_for::<NotAuthenticated>());

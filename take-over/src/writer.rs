@@ -1,35 +1,35 @@
-//! Carries a plan out, many rows at a time.
+//! Carries out a plan, many rows at a time.
 
-use super::tables::columns;
-use super::{Import, Protection};
-use crate::refused;
+use crate::plan::{Import, Protection};
+use crate::tables::columns;
 use anyhow::{Context, Result};
 use cofrap_accounts::{AccountId, AccountStatus, UnixTime};
 use cofrap_crypto::{KeyId, Keyring, RowMac, Sealed, SecretColumn};
+use cofrap_migrations::refused;
 use std::collections::HashMap;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 
-/// Rows that are written at once.
+/// How many rows a statement writes.
 const BATCH: usize = 1_000;
 
-/// Of a row of `users_v2`: it was taken over, and has a credential of then.
+/// Whether a row of `users_v2` was taken over and still has a credential from before.
 const IS_EXPIRABLE: &str = "imported_from IS NOT NULL AND expired_since IS NULL
                             AND (password_generation = 0 OR mfa_generation = 0 AND nullif(mfa, '') IS NOT NULL)";
 
-/// Marks an account as expired since the moment that follows, as an operator's `expire` does: its sessions and tokens end.
+/// Marks an account as expired, as an operator's `expire` does: its sessions and tokens end. The time follows.
 const MARK: &str =
     "session_epoch = session_epoch + 1, security_counter = security_counter + 1, previous_password = NULL,
      previous_password_key = NULL, previous_password_binding = NULL, previous_password_ends = NULL, pending_mfa = NULL,
      pending_mfa_key = NULL, pending_mfa_binding = NULL, pending_mfa_gendate = NULL, expired = TRUE, expired_since =";
 
-/// What is taken over, with its secrets as they are stored from now on.
-pub(super) type Imported<'a> = (&'a Import<'a>, (Sealed, Option<Sealed>));
+/// An account to take over, with its secrets as they are stored from now on.
+pub(crate) type Imported<'a> = (&'a Import<'a>, (Sealed, Option<Sealed>));
 
-pub(super) struct Writer<'a> {
-    pub(super) transaction: &'a Transaction<'a>,
-    pub(super) keyring: &'a Keyring,
-    pub(super) now: UnixTime,
+pub(crate) struct Writer<'a> {
+    pub(crate) transaction: &'a Transaction<'a>,
+    pub(crate) keyring: &'a Keyring,
+    pub(crate) now: UnixTime,
 }
 
 /// Secrets as their three columns.
@@ -57,15 +57,16 @@ impl Writer<'_> {
         self.transaction.execute(statement, parameters).await.map_err(refused)
     }
 
-    /// Puts protected secrets in the place of those that were found, unless they were replaced meanwhile.
-    pub(super) async fn protect(&self, protections: &[(&Protection<'_>, Sealed)]) -> Result<()> {
-        for slot in [SecretColumn::Password, SecretColumn::SecondFactor, SecretColumn::PastPassword] {
+    /// Stores protected secrets, unless others replaced the found ones meanwhile.
+    pub(crate) async fn protect(&self, protections: &[(&Protection<'_>, Sealed)]) -> Result<()> {
+        for kind in [SecretColumn::Password, SecretColumn::SecondFactor, SecretColumn::PastPassword] {
             for must_change in [false, true] {
-                let is_of_kind =
-                    |(place, _): &&(&Protection<'_>, Sealed)| place.slot == slot && place.must_change == must_change;
+                let is_of_kind = |(protection, _): &&(&Protection<'_>, Sealed)| {
+                    protection.column == kind && protection.must_change == must_change
+                };
                 let of_kind: Vec<_> = protections.iter().filter(is_of_kind).collect();
                 for batch in of_kind.chunks(BATCH) {
-                    self.protect_batch(slot, must_change, batch).await?;
+                    self.protect_batch(kind, must_change, batch).await?;
                 }
             }
         }
@@ -74,11 +75,11 @@ impl Writer<'_> {
 
     async fn protect_batch(
         &self,
-        slot: SecretColumn,
+        kind: SecretColumn,
         must_change: bool,
         batch: &[&(&Protection<'_>, Sealed)],
     ) -> Result<()> {
-        let (table, column) = match slot {
+        let (table, column) = match kind {
             SecretColumn::Password => ("users_v2", "password"),
             SecretColumn::SecondFactor | SecretColumn::PendingSecondFactor => ("users_v2", "mfa"),
             SecretColumn::PastPassword => ("password_history_v2", "password"),
@@ -89,7 +90,7 @@ impl Writer<'_> {
              FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS n (id, old, token, key, binding)
              WHERE t.id = n.id AND t.{column} = n.old AND t.{column}_key IS NULL RETURNING t.id::bigint"
         );
-        let (ids, old): (Vec<_>, Vec<_>) = batch.iter().map(|(place, _)| (place.id, place.old)).unzip();
+        let (ids, old): (Vec<_>, Vec<_>) = batch.iter().map(|(protection, _)| (protection.id, protection.old)).unzip();
         let secrets: Columns<'_> = batch.iter().map(|(_, secret)| Some(secret)).collect();
         let now = self.now.seconds();
         let parameters: [&(dyn ToSql + Sync); 6] =
@@ -98,12 +99,11 @@ impl Writer<'_> {
         let protected = self.transaction.query(&update, &parameters[..given]).await.map_err(refused);
         let protected = protected.with_context(|| format!("cannot protect {table}, rows {}", between(&ids)))?;
         let marked: Vec<i64> = protected.iter().map(|row| row.get(0)).collect();
-        if must_change { self.note_expired(&marked).await } else { Ok(()) }
+        if must_change { self.record_expired(&marked).await } else { Ok(()) }
     }
 
-    /// Gives accounts of the first generation their rows; the numbers of those that have not come, because somebody took their name
-    /// meanwhile.
-    pub(super) async fn import(&self, imports: &[Imported<'_>]) -> Result<Vec<i64>> {
+    /// Inserts rows for accounts of API version 1. Returns the numbers of those whose name somebody took meanwhile.
+    pub(crate) async fn import(&self, imports: &[Imported<'_>]) -> Result<Vec<i64>> {
         let mut left = Vec::new();
         for batch in imports.chunks(BATCH) {
             let ids: Vec<_> = batch.iter().map(|(import, _)| import.id).collect();
@@ -114,7 +114,7 @@ impl Writer<'_> {
         Ok(left)
     }
 
-    /// The new number of each row that came.
+    /// Returns the new number of each inserted row.
     async fn import_batch(&self, batch: &[Imported<'_>], ids: &[i64]) -> Result<HashMap<i64, i64>> {
         let insert = "
             INSERT INTO users_v2 (username, username_key, password, password_key, password_binding, mfa, mfa_key, mfa_binding,
@@ -124,16 +124,16 @@ impl Writer<'_> {
                         $9::bigint[], $10::bool[], $11::bigint[], $12::bigint[]) AS n
             ON CONFLICT DO NOTHING
             RETURNING imported_from, id::bigint";
-        let (standing, now) = (AccountStatus::of_taken_over(), self.now.seconds());
+        let (status, now) = (AccountStatus::of_taken_over(), self.now.seconds());
         let imports = || batch.iter().map(|(import, _)| *import);
         let names: Vec<_> = imports().map(|import| import.username).collect();
         let keys: Vec<_> = imports().map(|import| import.sameness_key.as_deref()).collect();
         let passwords: Columns<'_> = batch.iter().map(|(_, (password, _))| Some(password)).collect();
         let factors: Columns<'_> = batch.iter().map(|(_, (_, factor))| factor.as_ref()).collect();
-        let births: Vec<_> = imports().map(|import| import.gendate).collect();
+        let issued_at: Vec<_> = imports().map(|import| import.gendate).collect();
         let expired: Vec<_> = imports().map(|import| import.expired || import.must_change).collect();
         let since: Vec<_> = imports().map(|import| import.must_change.then_some(now)).collect();
-        let (state, origin) = (standing.state.as_str(), standing.origin.as_str());
+        let (state, origin) = (status.state.as_str(), status.origin.as_str());
         let rows: [&(dyn ToSql + Sync); 15] = [
             &names,
             &keys,
@@ -143,7 +143,7 @@ impl Writer<'_> {
             &factors.tokens,
             &factors.keys,
             &factors.bindings,
-            &births,
+            &issued_at,
             &expired,
             &since,
             &ids,
@@ -153,23 +153,23 @@ impl Writer<'_> {
         ];
         let come = self.transaction.query(insert, &rows).await.map_err(refused)?;
         let come: HashMap<i64, i64> = come.iter().map(|row| (row.get(0), row.get(1))).collect();
-        self.bind_and_note(batch, &come).await?;
+        self.add_macs_and_history(batch, &come).await?;
         Ok(come)
     }
 
-    /// What a new row needs besides: its standing bound to it, its password in the history, a row of the audit.
-    async fn bind_and_note(&self, batch: &[Imported<'_>], come: &HashMap<i64, i64>) -> Result<()> {
-        let (standing, now) = (AccountStatus::of_taken_over(), self.now.seconds());
+    /// Adds what a new row needs besides: the MAC of its status, its password in the history, an audit row.
+    async fn add_macs_and_history(&self, batch: &[Imported<'_>], come: &HashMap<i64, i64>) -> Result<()> {
+        let (status, now) = (AccountStatus::of_taken_over(), self.now.seconds());
         let (mut ids, mut names, mut bound, mut past) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (import, (password, _)) in batch {
             let Some(&id) = come.get(&import.id) else { continue };
             ids.push(id);
             names.push(import.username);
-            bound.push(standing.mac_for(AccountId(id), import.username, self.keyring));
+            bound.push(status.mac_for(AccountId(id), import.username, self.keyring));
             if password.mac().is_some() {
-                let place = SecretColumn::PastPassword.of(import.username);
+                let context = SecretColumn::PastPassword.of(import.username);
                 let is_expired = import.expired || import.must_change;
-                past.push((id, self.keyring.seal_for_history(password, place), import.gendate, is_expired));
+                past.push((id, self.keyring.seal_for_history(password, context), import.gendate, is_expired));
             }
         }
         let bind = "UPDATE users_v2 u SET standing_key = $1, standing_binding = n.bound
@@ -182,10 +182,10 @@ impl Writer<'_> {
             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bool[]) AS n";
         let secrets: Columns<'_> = past.iter().map(|(_, secret, ..)| Some(secret)).collect();
         let owners: Vec<_> = past.iter().map(|(id, ..)| *id).collect();
-        let births: Vec<_> = past.iter().map(|(_, _, birth, _)| *birth).collect();
+        let issued_at: Vec<_> = past.iter().map(|(_, _, birth, _)| *birth).collect();
         let expired: Vec<_> = past.iter().map(|(.., is_expired)| *is_expired).collect();
         let rows: [&(dyn ToSql + Sync); 7] =
-            [&owners, &secrets.tokens, &secrets.keys, &secrets.bindings, &births, &expired, &now];
+            [&owners, &secrets.tokens, &secrets.keys, &secrets.bindings, &issued_at, &expired, &now];
         self.execute(history, &rows).await?;
         let audit = "
             INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
@@ -195,20 +195,20 @@ impl Writer<'_> {
         self.execute(audit, &[&ids, &names, &now]).await?;
         let renewing = batch.iter().filter(|(import, _)| import.must_change);
         let renewing: Vec<i64> = renewing.filter_map(|(import, _)| come.get(&import.id).copied()).collect();
-        self.note_expired(&renewing).await
+        self.record_expired(&renewing).await
     }
 
-    /// Has whoever was taken over, and still has a credential of then, renew.
-    pub(super) async fn expire(&self) -> Result<u64> {
+    /// Marks as expired whoever was taken over and still has a credential from before.
+    pub(crate) async fn expire(&self) -> Result<u64> {
         let update = format!("UPDATE users_v2 SET {MARK} $1::bigint WHERE {IS_EXPIRABLE} RETURNING id::bigint");
         let marked = self.transaction.query(&update, &[&self.now.seconds()]).await.map_err(refused)?;
         let ids: Vec<i64> = marked.iter().map(|row| row.get(0)).collect();
-        self.note_expired(&ids).await?;
+        self.record_expired(&ids).await?;
         Ok(ids.len() as u64)
     }
 
-    /// Adds the rows of the audit that an operator's `expire` has.
-    async fn note_expired(&self, ids: &[i64]) -> Result<()> {
+    /// Adds the audit rows of an operator's `expire`.
+    async fn record_expired(&self, ids: &[i64]) -> Result<()> {
         let audit = "
             INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
             SELECT u.id, 'account_expired', TRUE, jsonb_build_object('username', u.username, 'known', TRUE, 'proof', 'operator'),
@@ -218,8 +218,8 @@ impl Writer<'_> {
     }
 }
 
-/// How many [`Writer::expire`] would have renew; none before there is the column that says who was taken over.
-pub(super) async fn count_expirable(client: &Client) -> Result<u64> {
+/// How many accounts [`Writer::expire`] would mark; 0 before the column `imported_from` exists.
+pub(crate) async fn count_expirable(client: &Client) -> Result<u64> {
     if !columns(client, "users_v2").await?.iter().any(|column| column == "imported_from") {
         return Ok(0);
     }

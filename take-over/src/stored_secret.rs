@@ -1,4 +1,4 @@
-//! How a secret is kept where it is found, and how it is kept from now on.
+//! How other programs stored a secret, and how it is stored from now on.
 
 use cofrap_accounts::{PasswordStorage, UnixTime};
 use cofrap_crypto::{Keyring, Password, PasswordHash, SealContext, Sealed};
@@ -10,38 +10,37 @@ use zeroize::Zeroizing;
 const COLUMN_LENGTH: usize = 255;
 
 /// Bytes of the longest text whose Fernet token fits such a column.
-pub(super) const LONGEST_SEALED: usize = 127;
+pub(crate) const LONGEST_SEALED: usize = 127;
 
 /// How every Fernet token starts: its version, and a time before the year 2106.
 const TOKEN_START: &str = "gAAAAA";
 
-/// Characters of the shortest Fernet token, which says nothing: it also stands in the place of a second factor that fits no column.
-pub(super) const SHORTEST_TOKEN: usize = 100;
+/// Characters of the token of an empty text, which also replaces a second factor that does not fit its column.
+pub(crate) const SHORTEST_TOKEN: usize = 100;
 
-/// How a secret is kept where it is found.
-pub(super) enum Kept<'a> {
-    /// A Fernet token that a key opens: what it says.
+/// A secret as another program stored it.
+pub(crate) enum StoredSecret<'a> {
+    /// A Fernet token that a key decrypts, with its clear text.
     Sealed(Zeroizing<String>),
     /// A bcrypt hash.
     Hashed(Cow<'a, str>),
     InClear(&'a str),
-    /// What nobody can read; it stays as it is.
+    /// A text that no key decrypts and no program verifies. It stays.
     Unreadable(&'a str),
 }
 
-impl<'a> Kept<'a> {
-    /// A password. Programs that wrote bytes where text belongs left hashes and tokens in their own spelling; that is what they
-    /// are all the same.
-    pub(super) fn password(text: &'a str, keyring: &Keyring) -> Self {
-        let plain = plain_spelling(text);
+impl<'a> StoredSecret<'a> {
+    /// A password. Some programs stored the printed form of the bytes of a hash or token; it counts as the hash or token.
+    pub(crate) fn password(text: &'a str, keyring: &Keyring) -> Self {
+        let plain = from_printed_bytes(text);
         if PasswordHash::is_claimed_by(&plain) {
             return if PasswordHash::parse(&plain).is_ok() { Self::Hashed(plain) } else { Self::Unreadable(text) };
         }
         if looks_like_a_hash(&plain) { Self::Unreadable(text) } else { Self::secret(text, keyring) }
     }
 
-    pub(super) fn secret(text: &'a str, keyring: &Keyring) -> Self {
-        let plain = plain_spelling(text);
+    pub(crate) fn secret(text: &'a str, keyring: &Keyring) -> Self {
+        let plain = from_printed_bytes(text);
         if text.is_empty() {
             Self::Unreadable(text)
         } else if plain.starts_with(TOKEN_START) {
@@ -51,8 +50,8 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// What it says, as far as that can be read.
-    pub(super) fn clear(&self) -> Option<&str> {
+    /// The clear text, if it can be read.
+    pub(crate) fn clear(&self) -> Option<&str> {
         match self {
             Self::Sealed(clear) => Some(clear),
             Self::InClear(clear) => Some(clear),
@@ -60,8 +59,8 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Whether what it should be stored as is not what stands there.
-    pub(super) fn differs_from(&self, stored: &str) -> bool {
+    /// Whether it should be stored in another form than it is.
+    pub(crate) fn differs_from(&self, stored: &str) -> bool {
         match self {
             Self::InClear(_) => true,
             Self::Sealed(_) => !stored.starts_with(TOKEN_START),
@@ -70,41 +69,41 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Whether it is a password that only fits its column as a hash, or that is longer than any request may give.
-    pub(super) fn is_long(&self) -> bool {
+    /// Whether the password fits its column only as a hash, or is longer than a request may give.
+    pub(crate) fn is_long(&self) -> bool {
         self.clear().is_some_and(|clear| clear.len() > LONGEST_SEALED || clear.chars().count() > Password::MAX_LENGTH)
     }
 
-    fn is_hashed_under(&self, scheme: PasswordStorage) -> bool {
-        self.is_long() || (scheme == PasswordStorage::Hashed && matches!(self, Self::InClear(_)))
+    fn is_hashed_under(&self, storage: PasswordStorage) -> bool {
+        self.is_long() || (storage == PasswordStorage::Hashed && matches!(self, Self::InClear(_)))
     }
 
-    /// How a password is stored from now on: what was in clear as `scheme` says, unless it is too long to be anything but a hash.
-    pub(super) fn protect_password(
+    /// How the password is stored from now on: clear text as `storage` says, but always hashed if it is too long.
+    pub(crate) fn protect_password(
         &self,
-        scheme: PasswordStorage,
+        storage: PasswordStorage,
         keyring: &Keyring,
         rng: &mut impl CryptoRng,
         now: UnixTime,
-        place: SealContext<'_>,
+        context: SealContext<'_>,
     ) -> Sealed {
         match self {
-            Self::Hashed(hash) => keyring.protect_hash(hash.clone().into_owned(), place),
-            Self::InClear(_) | Self::Sealed(_) if self.is_hashed_under(scheme) => {
+            Self::Hashed(hash) => keyring.protect_hash(hash.clone().into_owned(), context),
+            Self::InClear(_) | Self::Sealed(_) if self.is_hashed_under(storage) => {
                 let clear = self.clear().unwrap_or_default();
-                keyring.protect_hash(PasswordHash::of_taken_over(clear, rng, || {}), place)
+                keyring.protect_hash(PasswordHash::of_taken_over(clear, rng, || {}), context)
             }
-            // One that does not fit its column leaves nothing there: an empty one opens nothing.
+            // One that does not fit its column is replaced by an empty text, which no password matches.
             Self::Unreadable(text) if text.chars().count() > COLUMN_LENGTH => {
                 Sealed::from_stored(String::new(), None, None)
             }
-            Self::Sealed(_) | Self::InClear(_) | Self::Unreadable(_) => self.protect(keyring, now, place),
+            Self::Sealed(_) | Self::InClear(_) | Self::Unreadable(_) => self.protect(keyring, now, context),
         }
     }
 
-    /// How a secret is stored from now on. One that does not fit its column leaves a token there that says nothing, so that nobody
-    /// takes the account for one without.
-    pub(super) fn protect(&self, keyring: &Keyring, now: UnixTime, place: SealContext<'_>) -> Sealed {
+    /// How the secret is stored from now on. One that does not fit its column is replaced by the token of an empty text, so that the account
+    /// does not count as one without a second factor.
+    pub(crate) fn protect(&self, keyring: &Keyring, now: UnixTime, context: SealContext<'_>) -> Sealed {
         let clear = match self {
             Self::Unreadable(text) if text.chars().count() <= COLUMN_LENGTH => {
                 return Sealed::from_stored((*text).to_owned(), None, None);
@@ -114,7 +113,7 @@ impl<'a> Kept<'a> {
                 self.clear().filter(|clear| clear.len() <= LONGEST_SEALED).unwrap_or("")
             }
         };
-        keyring.seal(clear, now.unsigned_seconds(), place)
+        keyring.seal(clear, now.unsigned_seconds(), context)
     }
 }
 
@@ -133,15 +132,15 @@ fn looks_like_a_hash(text: &str) -> bool {
     is_digest || is_named || is_crypt
 }
 
-/// Whether there are Fernet tokens, and no key opens any of them.
-pub(super) fn opens_none<'a>(keyring: &Keyring, texts: impl Iterator<Item = &'a str>) -> bool {
+/// Whether there are Fernet tokens, and no key decrypts any of them.
+pub(crate) fn opens_none<'a>(keyring: &Keyring, texts: impl Iterator<Item = &'a str>) -> bool {
     let is_token = |text: &Cow<'_, str>| text.starts_with(TOKEN_START) && text.len() >= SHORTEST_TOKEN;
-    let mut openers = texts.map(plain_spelling).filter(is_token).map(|token| keyring.opener(&token)).peekable();
+    let mut openers = texts.map(from_printed_bytes).filter(is_token).map(|token| keyring.opener(&token)).peekable();
     openers.peek().is_some() && openers.all(|opener| opener.is_none())
 }
 
-/// A hash or a token as text, where it was stored as the bytes that make it up: `b'...'` as Python shows them, `\x...` as PostgreSQL does.
-fn plain_spelling(text: &str) -> Cow<'_, str> {
+/// The hash or token in the printed form of its bytes: Python's `b'...'` or PostgreSQL's `\x...`.
+fn from_printed_bytes(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     let shown = ["b'", "b\""].iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(&quote[1..]));
     let bytes = || -> Option<String> {

@@ -1,19 +1,19 @@
-//! What the tables hold that a take-over has to look at: rows that another program wrote, and that nobody has taken over yet.
+//! Reads the rows that a take-over has to look at: other programs wrote them, and no take-over has treated them.
 
-use super::kept::SHORTEST_TOKEN;
-use crate::refused;
+use crate::stored_secret::SHORTEST_TOKEN;
 use anyhow::{Context, Result, anyhow};
 use cofrap_accounts::{UnixTime, sameness_key};
+use cofrap_migrations::refused;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashSet;
 use tokio_postgres::Client;
 
-/// The columns by which the first generation's table is told from another program's `users`.
+/// The columns of API version 1's table `users`. A table without them belongs to another program.
 const FIRST_GENERATION: [&str; 6] = ["expired", "gendate", "id", "mfa", "password", "username"];
 
-/// Rows that are read at once.
+/// How many rows a statement reads.
 const BATCH: i64 = 5_000;
 
 /// A bcrypt hash as it is stored, of a cost that no remark is due to: there is nothing to do about it.
@@ -21,60 +21,60 @@ const ORDINARY_HASH: &str = r"^\$2[aby]\$(0[4-9]|1[0-2])\$[./A-Za-z0-9]{53}$";
 
 /// A row of `users`.
 #[derive(Deserialize)]
-pub(super) struct FirstGenerationRow {
-    pub(super) id: i64,
-    pub(super) username: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) mfa: Option<String>,
-    pub(super) gendate: Option<i64>,
-    pub(super) expired: Option<bool>,
+pub(crate) struct VersionOneRow {
+    pub(crate) id: i64,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) mfa: Option<String>,
+    pub(crate) gendate: Option<i64>,
+    pub(crate) expired: Option<bool>,
 }
 
 /// A row of `users_v2`, as much of it as there is by now.
 #[derive(Deserialize)]
-pub(super) struct AccountRow {
-    pub(super) id: i64,
-    pub(super) username: String,
-    pub(super) password: String,
-    pub(super) mfa: Option<String>,
-    pub(super) gendate: i64,
-    pub(super) password_key: Option<String>,
-    pub(super) mfa_key: Option<String>,
-    pub(super) username_key: Option<String>,
+pub(crate) struct AccountRow {
+    pub(crate) id: i64,
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) mfa: Option<String>,
+    pub(crate) gendate: i64,
+    pub(crate) password_key: Option<String>,
+    pub(crate) mfa_key: Option<String>,
+    pub(crate) username_key: Option<String>,
 }
 
 /// A row of `password_history_v2`.
 #[derive(Deserialize)]
-pub(super) struct HistoryRow {
-    pub(super) id: i64,
-    pub(super) password: String,
+pub(crate) struct HistoryRow {
+    pub(crate) id: i64,
+    pub(crate) password: String,
     /// Its account's name.
-    pub(super) owner: Option<String>,
+    pub(crate) owner: Option<String>,
 }
 
 /// What the tables hold.
 #[derive(Default)]
-pub(super) struct Tables {
+pub(crate) struct Tables {
     /// Those that were not taken over yet.
-    pub(super) first_generation: Vec<FirstGenerationRow>,
+    pub(crate) version_one: Vec<VersionOneRow>,
     /// Those with something in them that is not ours.
-    pub(super) accounts: Vec<AccountRow>,
+    pub(crate) accounts: Vec<AccountRow>,
     /// Those that are not protected.
-    pub(super) history: Vec<HistoryRow>,
+    pub(crate) history: Vec<HistoryRow>,
     /// How many were taken over before.
-    pub(super) before: u64,
+    pub(crate) before: u64,
     /// Rows of `users` whose number was taken over under another name.
-    pub(super) renamed: Vec<i64>,
-    pub(super) has_foreign_users: bool,
+    pub(crate) renamed: Vec<i64>,
+    pub(crate) has_foreign_users: bool,
     /// Whether some passwords are hashes about which there is nothing to do.
-    pub(super) has_hashes: bool,
+    pub(crate) has_hashes: bool,
     /// Of the names above, those that accounts have, and the keys that names in `users_v2` have.
-    pub(super) taken_names: HashSet<String>,
-    pub(super) taken_keys: HashSet<String>,
+    pub(crate) taken_names: HashSet<String>,
+    pub(crate) taken_keys: HashSet<String>,
 }
 
 impl Tables {
-    pub(super) async fn read(client: &Client, latest_birth: UnixTime) -> Result<Self> {
+    pub(crate) async fn read(client: &Client, latest_plausible: UnixTime) -> Result<Self> {
         let of_users = columns(client, "users").await?;
         let is_ours = FIRST_GENERATION.iter().all(|name| of_users.iter().any(|column| column == name));
         let of_accounts = columns(client, "users_v2").await?;
@@ -85,7 +85,7 @@ impl Tables {
         if has("password_key") && has("mfa_key") && has("username_key") {
             let something = format!(
                 "t.username_key IS NULL OR t.username ~ '[[:cntrl:]]' OR {unkeyed} AND NOT {ordinary} OR t.mfa <> '' AND (t.mfa_key IS NULL OR length(t.mfa) <= {SHORTEST_TOKEN}) OR t.gendate > {}",
-                latest_birth.seconds()
+                latest_plausible.seconds()
             );
             tables.accounts = rows(client, "users_v2", "to_jsonb(t)", &something).await?;
             let question = format!("SELECT EXISTS (SELECT FROM users_v2 t WHERE {unkeyed} AND {ordinary})");
@@ -104,14 +104,14 @@ impl Tables {
 
         if is_ours && has("imported_from") {
             let missing = "NOT EXISTS (SELECT FROM users_v2 u WHERE u.imported_from = t.id)";
-            tables.first_generation = rows(client, "users", "to_jsonb(t)", missing).await?;
+            tables.version_one = rows(client, "users", "to_jsonb(t)", missing).await?;
             let taken = "SELECT count(*), coalesce(array_agg(t.id::bigint ORDER BY t.id)
                              FILTER (WHERE t.username IS DISTINCT FROM u.username::text), '{}')
                          FROM users t JOIN users_v2 u ON u.imported_from = t.id";
             let taken = client.query_one(taken, &[]).await.map_err(refused)?;
             (tables.before, tables.renamed) = (taken.get::<_, i64>(0).unsigned_abs(), taken.get(1));
         } else if is_ours {
-            tables.first_generation = rows(client, "users", "to_jsonb(t)", "TRUE").await?;
+            tables.version_one = rows(client, "users", "to_jsonb(t)", "TRUE").await?;
         }
         if !of_accounts.is_empty() {
             tables.look_up_names(client, has("username_key")).await?;
@@ -125,7 +125,7 @@ impl Tables {
             let rows = client.query(&question, &[&wanted]).await.map_err(refused).context("cannot look for names")?;
             Ok(rows.iter().map(|row| row.get(0)).collect())
         };
-        let names: Vec<String> = self.first_generation.iter().filter_map(|row| row.username.clone()).collect();
+        let names: Vec<String> = self.version_one.iter().filter_map(|row| row.username.clone()).collect();
         let unkeyed = self.accounts.iter().filter(|account| account.username_key.is_none());
         let keys: Vec<String> =
             unkeyed.map(|account| &account.username).chain(&names).map(|name| sameness_key(name)).collect();
@@ -138,7 +138,7 @@ impl Tables {
 }
 
 /// The names of a table's columns; none if there is no such table.
-pub(super) async fn columns(client: &Client, table: &str) -> Result<Vec<String>> {
+pub(crate) async fn columns(client: &Client, table: &str) -> Result<Vec<String>> {
     let question = "SELECT attname::text FROM pg_attribute
                     WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
     let columns = client.query(question, &[&table]).await.map_err(refused)?;
@@ -162,7 +162,7 @@ async fn rows<T: DeserializeOwned>(client: &Client, table: &'static str, row: &s
             let row: Value = serde_json::from_str(text)?;
             read.push(
                 serde_json::from_value(row)
-                    .map_err(|_| anyhow!("{table}:{id} has not the types of its generation's columns"))?,
+                    .map_err(|_| anyhow!("{table}:{id} has columns of other types than expected"))?,
             );
         }
     }
