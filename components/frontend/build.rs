@@ -1,4 +1,4 @@
-//! Puts the site together: `pages/` in each language of `texts/`, with `static/` beside, each as it is and compressed.
+//! Puts the site together: `pages/` in each language of `texts/`, the style sheet of `styles/`, and `static/`, each plain and compressed.
 //!
 //! A sentence that is missing in a language, or a page that names one that there is not, stops the build.
 
@@ -28,7 +28,7 @@ const PAGES: [(&str, &str, &str); 8] = [
 ];
 
 fn main() {
-    for folder in ["pages", "static", "texts"] {
+    for folder in ["pages", "static", "styles", "texts"] {
         println!("cargo::rerun-if-changed={folder}");
     }
     let texts = LANGUAGES.map(read_texts);
@@ -37,6 +37,7 @@ fn main() {
     let (modules, mut assets): (Vec<_>, Vec<_>) =
         read_folder("static").into_iter().partition(|(name, _)| is_of_every_page(name));
     assets.push(("app.js".to_owned(), bundle(modules).into_bytes()));
+    assets.push(("style.css".to_owned(), style()));
     assets.push(("icon.png".to_owned(), icon()));
     for (language, texts) in LANGUAGES.iter().zip(&texts) {
         assets.push((format!("texts.{language}.js"), format!("export default {texts};\n").into_bytes()));
@@ -92,6 +93,13 @@ fn templates() -> Environment<'static> {
         templates.add_template_owned(name, text).unwrap_or_else(|error| panic!("{error:#}"));
     }
     templates
+}
+
+/// The style sheet: the files of `styles/` in the order of their names.
+fn style() -> Vec<u8> {
+    let mut files = read_folder("styles");
+    files.sort();
+    files.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>().join(&b"\n"[..])
 }
 
 /// Whether a file is a script that every page needs; others are asked for when they are.

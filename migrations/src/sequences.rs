@@ -6,6 +6,9 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
 /// Sets each sequence behind the highest number that is taken. One that is further stays.
+///
+/// # Errors
+/// When the database refuses a statement.
 pub async fn catch_up(client: &Client) -> Result<()> {
     for table in NUMBERED {
         if let Some(sequence) = sequence_of(client, table).await? {

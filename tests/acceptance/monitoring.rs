@@ -137,18 +137,21 @@ async fn up_starts_prometheus_and_alertmanager_beside_the_functions() {
         .stderr(Stdio::null());
     let mut up = command.spawn().unwrap();
     let lines = BufReader::new(up.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let watched = tokio::task::spawn_blocking(move || {
+    // Who stops listening ends what still says something.
+    let (watched, _listening) = tokio::task::spawn_blocking(move || {
         let mut lines = lines;
-        lines.find(|line| line.trim_start().starts_with("watch: ")).expect("it says where to watch")
+        (lines.find(|line| line.trim_start().starts_with("watch: ")).expect("it says where to watch"), lines)
     })
     .await
     .unwrap();
     let address = watched.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     let is_up = async {
         loop {
-            let answer = Command::new("promtool")
+            let answer = tokio::process::Command::new("promtool")
                 .args(["query", "instant", &format!("http://{address}"), "up{job=\"cofrap\"} == 1"])
+                .kill_on_drop(true)
                 .output()
+                .await
                 .unwrap();
             if String::from_utf8_lossy(&answer.stdout).contains("=> 1") {
                 return;

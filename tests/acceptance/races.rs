@@ -4,7 +4,7 @@ use cofrap_tests::{Answer, MAX_AGE, TestApp, Wire};
 use serde_json::json;
 
 /// Only calls that do something have as many parameters.
-const DEED: &str = "$7";
+const CHANGE: &str = "$7";
 
 /// Changes that other requests, operators and programs make between two statements, to the only account.
 const ACTIVATED: &str = "UPDATE users_v2 SET state = 'active'";
@@ -22,11 +22,11 @@ async fn make(app: &TestApp, change: &str) {
     app.database.client.batch_execute(&change.replace("{step}", &step.to_string())).await.unwrap();
 }
 
-/// Runs a request with a change before its deed; the change must be all that happened, and the audit must know.
+/// Runs a request with another change before its own; the change must be all that happened, and the audit must know.
 async fn interrupted(app: &TestApp, wire: &Wire, change: &str, request: impl Future<Output = Answer>) -> Answer {
     let accounts = "SELECT coalesce(string_agg(to_jsonb(u)::text, E'\\n'), '') FROM users_v2 u";
     let history = "SELECT count(*) FROM password_history_v2 WHERE NOT expired";
-    let answer = wire.interrupt(DEED, request, make(app, change)).await;
+    let answer = wire.interrupt(CHANGE, request, make(app, change)).await;
     let (after, kept) = (app.database.text(accounts).await, app.database.count(history).await);
 
     assert!(
@@ -102,7 +102,7 @@ async fn a_creation_is_overtaken_by_another_of_the_same_name_in_any_case() {
             "INSERT INTO users_v2 (username, username_key, password, gendate) VALUES ('{other}', 'michel.ranu', 'x', 0)"
         );
         let request = app.generate_password("michel.ranu");
-        let answer = wire.interrupt(DEED, request, app.database.client.batch_execute(&insert)).await;
+        let answer = wire.interrupt(CHANGE, request, app.database.client.batch_execute(&insert)).await;
         answer.problem(409, "overtaken");
         assert_eq!(stored(&app, "password").await, "x");
         assert_eq!(app.database.count("SELECT count(*) FROM password_history_v2").await, 0);
@@ -114,13 +114,13 @@ async fn a_refusal_of_an_account_that_is_gone_by_now_keeps_its_audit_row() {
     let (app, wire) = TestApp::start_on_a_wire().await;
     app.active_account("michel.ranu").await;
     let request = app.authenticate("michel.ranu", "wrong", "123456");
-    let answer = wire.interrupt(DEED, request, app.database.client.batch_execute(DELETED)).await;
+    let answer = wire.interrupt(CHANGE, request, app.database.client.batch_execute(DELETED)).await;
     answer.problem(401, "invalid_credentials");
     let rows = "SELECT count(*) FROM auth_logs_v2 WHERE user_id IS NULL AND details ->> 'reason' = 'wrong_password'";
     assert_eq!(app.database.count(rows).await, 1);
 }
 
-/// Runs a generation by proof with a change before its deed: 409, and nothing of the credentials changed.
+/// Runs a generation by proof with another change before its own: 409, and nothing of the credentials changed.
 async fn overtaken_generation(function: &str, proof: &str, change: &str) {
     let (app, wire) = TestApp::start_on_a_wire().await;
     let mut michel = app.active_account("michel.ranu").await;
@@ -133,7 +133,7 @@ async fn overtaken_generation(function: &str, proof: &str, change: &str) {
     let before = stored(&app, columns).await;
     let bearer = if proof == "session" { session.as_str() } else { "" };
     let request = app.call_as(bearer, function, body);
-    wire.interrupt(DEED, request, make(&app, change)).await.problem(409, "overtaken");
+    wire.interrupt(CHANGE, request, make(&app, change)).await.problem(409, "overtaken");
     assert_eq!(stored(&app, columns).await, before, "{function} by {proof}: {change}");
 }
 
@@ -184,17 +184,17 @@ async fn a_right_login_beside_a_rotation_is_judged_once_more_and_right() {
         let change = app.database.client.batch_execute(&sealed_anew);
         let attempts = app.database.count("SELECT count(*) FROM auth_logs_v2").await;
         match way {
-            "at once" => drop(wire.interrupt(DEED, michel.log_in(), change).await.ok()),
+            "at once" => drop(wire.interrupt(CHANGE, michel.log_in(), change).await.ok()),
             "first step" => {
-                drop(wire.interrupt(DEED, app.begin_login("michel.ranu", &michel.password), change).await.ok());
+                drop(wire.interrupt(CHANGE, app.begin_login("michel.ranu", &michel.password), change).await.ok());
             }
             "second step" => {
                 let code = michel.fresh_code();
-                drop(wire.interrupt(DEED, app.verify_code("michel.ranu", &code), change).await.ok());
+                drop(wire.interrupt(CHANGE, app.verify_code("michel.ranu", &code), change).await.ok());
             }
             _ => {
                 app.clock.advance(MAX_AGE + 1);
-                wire.interrupt(DEED, michel.log_in(), change).await.problem(403, "password_expired");
+                wire.interrupt(CHANGE, michel.log_in(), change).await.problem(403, "password_expired");
             }
         }
         assert_eq!(app.database.count("SELECT count(*) FROM auth_logs_v2").await, attempts + 1, "{way}");
@@ -211,7 +211,9 @@ async fn a_waiting_second_factor_is_not_put_in_force_when_another_one_waits_by_n
     let mut other = michel.with_second_factor(&uri);
     let change = "UPDATE users_v2 SET pending_mfa = 'x'";
     let request = other.log_in();
-    wire.interrupt(DEED, request, app.database.client.batch_execute(change)).await.problem(401, "invalid_credentials");
+    wire.interrupt(CHANGE, request, app.database.client.batch_execute(change))
+        .await
+        .problem(401, "invalid_credentials");
     assert_eq!(stored(&app, "pending_mfa").await, "x");
 }
 
@@ -220,7 +222,7 @@ async fn a_late_login_never_makes_an_active_account_provisional_again() {
     let (app, wire) = TestApp::start_on_a_wire().await;
     let mut michel = app.provisional_account("michel.ranu").await;
     app.clock.advance(MAX_AGE + 1);
-    wire.interrupt(DEED, michel.log_in(), app.database.client.batch_execute(ACTIVATED))
+    wire.interrupt(CHANGE, michel.log_in(), app.database.client.batch_execute(ACTIVATED))
         .await
         .problem(403, "password_expired");
     assert_eq!(stored(&app, "state").await, "active");
@@ -233,7 +235,7 @@ async fn a_session_that_ends_meanwhile_is_neither_renewed_nor_ended_again() {
             let (app, wire) = TestApp::start_on_a_wire().await;
             let session = app.active_account("michel.ranu").await.session().await;
             let request = app.request_as(&session, method.clone(), "/function/session");
-            wire.interrupt(DEED, request, app.database.client.batch_execute(change))
+            wire.interrupt(CHANGE, request, app.database.client.batch_execute(change))
                 .await
                 .problem(401, "invalid_token");
         }
@@ -256,7 +258,7 @@ async fn a_rotation_never_writes_over_what_changed_meanwhile() {
         app.database.client.batch_execute(unkeyed).await.unwrap();
         let both = format!("{change}; UPDATE password_history_v2 SET password = 'x'");
         let request = app.call_as(cofrap_tests::ADMIN_TOKEN, "rotate-keys", json!({}));
-        let answer = wire.interrupt(DEED, request, app.database.client.batch_execute(&both)).await.ok().0;
+        let answer = wire.interrupt(CHANGE, request, app.database.client.batch_execute(&both)).await.ok().0;
         assert_eq!(answer["moved"], 0, "{change}");
         assert_eq!(stored(&app, "coalesce(standing_key, 'none')").await, "none", "{change}");
         assert_eq!(app.database.count("SELECT count(*) FROM password_history_v2 WHERE password = 'x'").await, 1);
@@ -304,7 +306,7 @@ async fn a_challenge_completes_one_login_also_with_two_codes_at_once() {
     let [earlier, later] = [0, 30].map(|ahead| michel.code_at(app.clock.now() + ahead));
     let first = async { app.complete_login("michel.ranu", &earlier, &challenge).await.ok() };
     let second = app.complete_login("michel.ranu", &later, &challenge);
-    wire.interrupt(DEED, second, first).await.problem(401, "invalid_credentials");
+    wire.interrupt(CHANGE, second, first).await.problem(401, "invalid_credentials");
     assert_eq!(stored(&app, "login_counter").await, "1");
 }
 
@@ -322,6 +324,6 @@ async fn a_challenge_gives_one_renewal_also_with_two_codes_at_once() {
         app.database.client.batch_execute("UPDATE users_v2 SET expired = FALSE, expired_since = NULL").await.unwrap();
     };
     let second = app.complete_login("michel.ranu", &later, &challenge);
-    wire.interrupt(DEED, second, first).await.problem(401, "invalid_credentials");
+    wire.interrupt(CHANGE, second, first).await.problem(401, "invalid_credentials");
     assert_eq!(stored(&app, "login_counter").await, "2");
 }

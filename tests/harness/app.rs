@@ -23,6 +23,7 @@ use rand_core::SeedableRng;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// The test run's keys: made up here, for nothing else.
@@ -40,6 +41,9 @@ pub const CHOSEN_PASSWORD: &str = "Kalt-Regen-42";
 /// One engine serves every test: components are compiled once.
 pub(crate) static ENGINE: LazyLock<Engine> =
     LazyLock::new(|| Engine::new(&checkout().join("target/wasmtime-cache")).expect("wasmtime can be set up"));
+
+/// How long a request may take on a machine that has much else to do.
+const LONGEST_ANSWER: Duration = Duration::from_mins(3);
 
 /// The application of one test.
 pub struct TestApp {
@@ -257,13 +261,16 @@ impl TestApp {
         self.send(request.body(Full::new(body.into())).expect("a request")).await
     }
 
-    /// Sends a request, and takes whatever bytes come back.
+    /// Sends a request, and takes whatever bytes come back. One that is never answered fails its test, instead of holding up all of them.
     pub async fn fetch(&self, mut request: Request<Full<Bytes>>) -> (http::response::Parts, Bytes) {
         if let Some(address) = &self.address_header {
             request.headers_mut().append("x-forwarded-for", address.parse().expect("an address is ASCII"));
         }
-        let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
-        (parts, body.collect().await.expect("a body").to_bytes())
+        let answered = async {
+            let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
+            (parts, body.collect().await.expect("a body").to_bytes())
+        };
+        tokio::time::timeout(LONGEST_ANSWER, Box::pin(answered)).await.expect("an answer in time")
     }
 
     /// Sends a request. What comes back is what `openapi.json` says.

@@ -5,8 +5,9 @@ use crate::components::names;
 use crate::deployment;
 use anyhow::{Context, Result};
 use cofrap_api::Route;
-use cofrap_api::routes::{
-    ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN, ROUTES, SETTINGS,
+use cofrap_api::routes::ROUTES;
+use cofrap_api::variables::{
+    ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN, SETTINGS,
 };
 use cofrap_database::say;
 use std::fmt::Write;

@@ -6,12 +6,18 @@ use crate::components;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use cofrap_database::say;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// The acceptance tests that need no control of clock and variables; one after the other, since some end everybody's connections.
 const ANYWHERE: [&str; 5] = ["--test", "acceptance", "--", "anywhere::directly::", "--test-threads=1"];
+
+/// How long the tests may say nothing, compilation included. A test that never ends is named then.
+const LONGEST_SILENCE: Duration = Duration::from_mins(15);
 
 /// Functions that run elsewhere, on any Spin.
 #[derive(Args)]
@@ -51,11 +57,28 @@ pub(crate) fn test(elsewhere: &Elsewhere, arguments: &[String]) -> Result<()> {
         .spawn()
         .context("cannot run `cargo test`")?;
 
-    let mut total = Totals::default();
-    for line in BufReader::new(child.stdout.take().context("the output is piped")?).lines() {
-        let line = line?;
-        println!("{line}");
-        total.add(&line);
+    let (lines, output) = mpsc::channel();
+    let stdout = BufReader::new(child.stdout.take().context("the output is piped")?);
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+    let (mut total, mut slow) = (Totals::default(), BTreeSet::new());
+    loop {
+        match output.recv_timeout(LONGEST_SILENCE) {
+            Ok(line) => {
+                println!("{line}");
+                total.add(&line);
+                note_slow(&mut slow, &line);
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill()?;
+                let slow: Vec<_> = slow.into_iter().collect();
+                bail!(
+                    "no test ended for {} minutes; still running: {}",
+                    LONGEST_SILENCE.as_secs() / 60,
+                    slow.join(", ")
+                );
+            }
+        }
     }
     let status = child.wait()?;
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.ignored);
@@ -75,6 +98,16 @@ fn install_browser_rules() -> Result<()> {
     say("installing what the browser tests need from npm");
     run(command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))
         .context("the browser tests need npm, chromium and chromedriver: see CONTRIBUTING.md")
+}
+
+/// Keeps the names of the tests that have run for over a minute and not ended.
+fn note_slow(slow: &mut BTreeSet<String>, line: &str) {
+    let Some(rest) = line.strip_prefix("test ") else { return };
+    if let Some((name, _)) = rest.split_once(" has been running for over ") {
+        slow.insert(name.to_owned());
+    } else if let Some((name, _)) = rest.split_once(" ... ") {
+        slow.remove(name);
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -104,6 +137,17 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_is_slow_from_its_first_minute_to_its_end() {
+        let mut slow = BTreeSet::new();
+        for line in ["test a::b has been running for over 60 seconds", "test c::d has been running for over 60 seconds"]
+        {
+            note_slow(&mut slow, line);
+        }
+        note_slow(&mut slow, "test a::b ... ok");
+        assert_eq!(slow, BTreeSet::from(["c::d".to_owned()]));
+    }
 
     #[test]
     fn result_lines_are_added_up() {

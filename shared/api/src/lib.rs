@@ -10,6 +10,7 @@ pub mod administer_account;
 pub mod audit_log;
 pub mod authenticate_user_v2;
 pub mod authentication;
+mod code;
 pub mod create_account_secure;
 mod field;
 pub mod frontend;
@@ -33,10 +34,12 @@ pub mod routes;
 pub mod second_factor;
 pub mod session;
 pub mod sessions;
+pub mod variables;
 pub mod verify_mfa;
 
+pub use code::Code;
 pub use field::Field;
-pub use problem::{Code, Problem};
+pub use problem::Problem;
 pub use route::{
     Application, Audience, BearerOf, BodyIs, Call, Endpoint, JsonBody, Operation, Parameter, Reply, Route, SchemaOf,
     SessionChange, SessionToken, SessionUse,

@@ -1,6 +1,7 @@
 //! What a route is: how it is described, and how it reads a request.
 
-use crate::problem::{Code, Problem};
+use crate::code::Code;
+use crate::problem::Problem;
 use cofrap_accounts::Bearer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,12 +67,14 @@ pub struct SchemaOf(#[cfg(feature = "openapi")] pub(crate) fn(&mut schemars::Sch
 
 /// The schema of a type.
 #[cfg(feature = "openapi")]
+#[expect(clippy::unnecessary_wraps, reason = "the table's fields are optional")]
 pub(crate) const fn schema_of<T: schemars::JsonSchema>() -> Option<SchemaOf> {
     Some(SchemaOf(schemars::SchemaGenerator::subschema_for::<T>))
 }
 
 /// The schema of a type, which only the documents need.
 #[cfg(not(feature = "openapi"))]
+#[expect(clippy::extra_unused_type_parameters, clippy::unnecessary_wraps, reason = "the same signature with `openapi`")]
 pub(crate) const fn schema_of<T>() -> Option<SchemaOf> {
     Some(SchemaOf())
 }
@@ -132,6 +135,25 @@ pub enum Application {
     First,
     /// In each.
     Both,
+}
+
+impl Operation {
+    pub(crate) const fn get(summary: &'static str, errors: &'static [u16], answer: Option<SchemaOf>) -> Self {
+        Self { method: "GET", summary, query: &[], errors, request: None, answer }
+    }
+
+    pub(crate) const fn post(
+        summary: &'static str,
+        errors: &'static [u16],
+        request: Option<SchemaOf>,
+        answer: Option<SchemaOf>,
+    ) -> Self {
+        Self { method: "POST", summary, query: &[], errors, request, answer }
+    }
+
+    pub(crate) const fn delete(summary: &'static str, errors: &'static [u16], answer: Option<SchemaOf>) -> Self {
+        Self { method: "DELETE", summary, query: &[], errors, request: None, answer }
+    }
 }
 
 impl Route {

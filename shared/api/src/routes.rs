@@ -1,35 +1,13 @@
 //! The table of all routes. `spin.toml`, what `deploy/` says of routes, `openapi.json`, `docs/api.md`, the envelope around each function and
 //! the tests' lists come from it.
 
-use crate::route::{
-    Application, Audience, BearerOf, BodyIs, Operation, Parameter, Route, SchemaOf, SessionUse, schema_of,
-};
+use crate::route::{Application, Audience, BearerOf, BodyIs, Operation, Parameter, Route, SessionUse, schema_of};
+use crate::variables::{ADMIN_TOKEN, DATABASE_HOST, DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN};
 use crate::{
     activity, administer_account, audit_log, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
     generate_mfa_v2, generate_password, generate_password_v2, health, jwks, maintain, rotate_keys, second_factor,
     session, sessions, verify_mfa,
 };
-
-/// The variable that every component reads.
-pub const SETTINGS: &str = "settings";
-
-/// The URL of the database. A component that reads it may connect there.
-pub const DATABASE_URL: &str = "database_url";
-
-/// The only host and port that components may connect to.
-pub const DATABASE_HOST: &str = "database_host";
-
-/// The keys that encrypt stored secrets.
-pub const ENCRYPTION_KEY: &str = "encryption_key";
-
-/// The keys that sign tokens.
-pub const JWT_SECRET: &str = "jwt_secret";
-
-/// The operator's token.
-pub const ADMIN_TOKEN: &str = "admin_token";
-
-/// The monitoring system's token.
-pub const METRICS_TOKEN: &str = "metrics_token";
 
 const LOGIN: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET];
 const ISSUANCE: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN];
@@ -60,6 +38,10 @@ const PLAIN: Route = Route {
 /// A function that takes a JSON body.
 const JSON: Route = Route { body: BodyIs::Json, ..PLAIN };
 
+/// A function that issues a credential.
+const ISSUING: Route =
+    Route { session: SessionUse::Accepted, bearer: BearerOf::SessionOrOperator, variables: ISSUANCE, ..JSON };
+
 /// A function that takes a session and no body.
 const OF_SESSION: Route =
     Route { session: SessionUse::Accepted, bearer: BearerOf::Session, variables: SESSIONS, ..PLAIN };
@@ -68,39 +50,19 @@ const OF_SESSION: Route =
 const OF_OPERATOR: Route =
     Route { bearer: BearerOf::Operator, variables: ADMINISTRATION, audience: Audience::Operators, ..JSON };
 
-const fn get(summary: &'static str, errors: &'static [u16], answer: Option<SchemaOf>) -> Operation {
-    Operation { method: "GET", summary, query: &[], errors, request: None, answer }
-}
-
-const fn post(
-    summary: &'static str,
-    errors: &'static [u16],
-    request: Option<SchemaOf>,
-    answer: Option<SchemaOf>,
-) -> Operation {
-    Operation { method: "POST", summary, query: &[], errors, request, answer }
-}
-
-const fn delete(summary: &'static str, errors: &'static [u16], answer: Option<SchemaOf>) -> Operation {
-    Operation { method: "DELETE", summary, query: &[], errors, request: None, answer }
-}
-
 /// `generate-password-v2`
 pub const GENERATE_PASSWORD_V2: Route = Route {
     component: "generate-password-v2",
     paths: function!("generate-password-v2"),
     summary: "Gives an account a generated password, as a QR code",
-    operations: &[post(
+    operations: &[Operation::post(
         "A new account's password, a fresh start for an account that never logged in, or with proof an active \
          account's new password",
         &[401, 403, 409, 429],
         schema_of::<generate_password_v2::Request>(),
         schema_of::<generate_password_v2::Response>(),
     )],
-    session: SessionUse::Accepted,
-    bearer: BearerOf::SessionOrOperator,
-    variables: ISSUANCE,
-    ..JSON
+    ..ISSUING
 };
 
 /// `generate-2fa-v2`
@@ -108,16 +70,13 @@ pub const GENERATE_MFA_V2: Route = Route {
     component: "generate-mfa-v2",
     paths: function!("generate-2fa-v2"),
     summary: "Gives an account the secret of its one-time codes, as a QR code",
-    operations: &[post(
+    operations: &[Operation::post(
         "The secret of an account's one-time codes; on an active account it waits for its first code",
         &[401, 403, 404, 409, 429],
         schema_of::<generate_mfa_v2::Request>(),
         schema_of::<generate_mfa_v2::Response>(),
     )],
-    session: SessionUse::Accepted,
-    bearer: BearerOf::SessionOrOperator,
-    variables: ISSUANCE,
-    ..JSON
+    ..ISSUING
 };
 
 /// `authenticate-user-v2`
@@ -125,7 +84,7 @@ pub const AUTHENTICATE_USER_V2: Route = Route {
     component: "authenticate-user-v2",
     paths: function!("authenticate-user-v2"),
     summary: "Logs in with password and code",
-    operations: &[post(
+    operations: &[Operation::post(
         "Checks a password and a code together",
         &[401, 403, 429],
         schema_of::<authenticate_user_v2::Request>(),
@@ -141,7 +100,7 @@ pub const CREATE_ACCOUNT_SECURE: Route = Route {
     component: "create-account-secure",
     paths: function!("create-account-secure"),
     summary: "Creates an account with a chosen password (API version 1)",
-    operations: &[post(
+    operations: &[Operation::post(
         "An account with a password that its owner chose; the operator's token is only needed where only they create \
          accounts",
         &[403, 409, 429],
@@ -159,7 +118,7 @@ pub const AUTHENTICATION: Route = Route {
     component: "authentication",
     paths: function!("authentication"),
     summary: "Checks a password, the first step of a login (API version 1)",
-    operations: &[post(
+    operations: &[Operation::post(
         "The first step of a login: checks a password, and issues a challenge for the second step",
         &[401, 403, 429],
         schema_of::<authentication::Request>(),
@@ -175,17 +134,14 @@ pub const GENERATE_PASSWORD: Route = Route {
     component: "generate-password",
     paths: function!("generate-password"),
     summary: "Gives an account a generated password (API version 1)",
-    operations: &[post(
+    operations: &[Operation::post(
         "As `generate-password-v2`, for accounts that exist; the password is in the answer",
         &[401, 403, 404, 409, 429],
         schema_of::<generate_password_v2::Request>(),
         schema_of::<generate_password::Response>(),
     )],
-    session: SessionUse::Accepted,
-    bearer: BearerOf::SessionOrOperator,
-    variables: ISSUANCE,
     application: Application::First,
-    ..JSON
+    ..ISSUING
 };
 
 /// `generate-2fa`
@@ -193,17 +149,14 @@ pub const GENERATE_MFA: Route = Route {
     component: "generate-mfa",
     paths: function!("generate-2fa"),
     summary: "Gives an account the secret of its one-time codes (API version 1)",
-    operations: &[post(
+    operations: &[Operation::post(
         "As `generate-2fa-v2`, with the issuer `MSPR-App` whatever `issuer` says; the secret is in the answer",
         &[401, 403, 404, 409, 429],
         schema_of::<generate_mfa_v2::Request>(),
         schema_of::<generate_mfa::Response>(),
     )],
-    session: SessionUse::Accepted,
-    bearer: BearerOf::SessionOrOperator,
-    variables: ISSUANCE,
     application: Application::First,
-    ..JSON
+    ..ISSUING
 };
 
 /// `verify-2fa`
@@ -211,7 +164,7 @@ pub const VERIFY_MFA: Route = Route {
     component: "verify-mfa",
     paths: function!("verify-2fa"),
     summary: "Checks a code, the second step of a login (API version 1)",
-    operations: &[post(
+    operations: &[Operation::post(
         "Checks a code, and uses it up; with a challenge, that is the second step of a login",
         &[401, 403, 429],
         schema_of::<verify_mfa::Request>(),
@@ -229,8 +182,8 @@ pub const SESSION: Route = Route {
     paths: function!("session"),
     summary: "Shows, renews and ends sessions",
     operations: &[
-        get("Whose session it is", &[401], schema_of::<session::Current>()),
-        post(
+        Operation::get("Whose session it is", &[401], schema_of::<session::Current>()),
+        Operation::post(
             "Renews a session, until 12 hours after its login at most",
             &[401, 403, 413, 415],
             None,
@@ -242,7 +195,7 @@ pub const SESSION: Route = Route {
                 kind: "integer",
                 meaning: "`1`: this one alone; any other value is refused",
             }],
-            ..delete(
+            ..Operation::delete(
                 "Ends all sessions of the account, or this one alone",
                 &[400, 401, 403, 413, 415],
                 schema_of::<session::Ended>(),
@@ -257,7 +210,11 @@ pub const SESSIONS_LIST: Route = Route {
     component: "sessions",
     paths: function!("sessions"),
     summary: "The account's sessions that may still be valid",
-    operations: &[get("The account's sessions that may still be valid", &[401], schema_of::<sessions::Response>())],
+    operations: &[Operation::get(
+        "The account's sessions that may still be valid",
+        &[401],
+        schema_of::<sessions::Response>(),
+    )],
     ..OF_SESSION
 };
 
@@ -266,7 +223,7 @@ pub const SECOND_FACTOR: Route = Route {
     component: "second-factor",
     paths: function!("second-factor"),
     summary: "Drops a new second factor that waits for its first code",
-    operations: &[delete(
+    operations: &[Operation::delete(
         "Drops a new second factor that waits for its first code; the session's login is at most 5 minutes ago",
         &[401, 403, 413, 415],
         schema_of::<second_factor::Response>(),
@@ -279,7 +236,11 @@ pub const ACTIVITY: Route = Route {
     component: "activity",
     paths: function!("activity"),
     summary: "The last attempts on the bearer's own account",
-    operations: &[get("The last attempts on the bearer's own account", &[401], schema_of::<activity::Response>())],
+    operations: &[Operation::get(
+        "The last attempts on the bearer's own account",
+        &[401],
+        schema_of::<activity::Response>(),
+    )],
     ..OF_SESSION
 };
 
@@ -288,7 +249,7 @@ pub const ADMINISTER_ACCOUNT: Route = Route {
     component: "administer-account",
     paths: function!("administer-account"),
     summary: "An operator's actions on an account",
-    operations: &[post(
+    operations: &[Operation::post(
         "An operator's action on an account; 404 where no operator's token is configured",
         &[401, 404, 409, 429],
         schema_of::<administer_account::Request>(),
@@ -308,7 +269,7 @@ pub const AUDIT_LOG: Route = Route {
             Parameter { name: "limit", kind: "integer", meaning: "At most so many, 1 to 500; 100 if absent" },
             Parameter { name: "before", kind: "integer", meaning: "Older than the entry of this number" },
         ],
-        ..get(
+        ..Operation::get(
             "The attempts, the newest first; 404 where no operator's token is configured",
             &[400, 401, 404, 429],
             schema_of::<audit_log::Response>(),
@@ -324,7 +285,7 @@ pub const ROTATE_KEYS: Route = Route {
     component: "rotate-keys",
     paths: function!("rotate-keys"),
     summary: "Encrypts stored secrets again under the first key of the list",
-    operations: &[post(
+    operations: &[Operation::post(
         "Encrypts a batch of stored secrets again under the first key; 404 where no operator's token is configured",
         &[401, 404, 429],
         schema_of::<rotate_keys::Request>(),
@@ -338,7 +299,7 @@ pub const MAINTAIN: Route = Route {
     component: "maintain",
     paths: function!("maintain"),
     summary: "Maintains the database, a batch at a time",
-    operations: &[post(
+    operations: &[Operation::post(
         "A batch of maintenance: partitions of the audit, expired rows, counts; 404 where no operator's token is \
          configured",
         &[401, 404, 429],
@@ -353,7 +314,7 @@ pub const METRICS: Route = Route {
     component: "metrics",
     paths: &["/metrics"],
     summary: "The metrics for a monitoring system",
-    operations: &[get(
+    operations: &[Operation::get(
         "The metrics in the text format of Prometheus; 404 unless the monitoring system's token is configured and shown",
         &[404],
         None,
@@ -369,7 +330,7 @@ pub const HEALTH: Route = Route {
     component: "health",
     paths: function!("health"),
     summary: "Whether the functions can work",
-    operations: &[get(
+    operations: &[Operation::get(
         "Whether the functions can work, and which part is missing if they cannot",
         &[],
         schema_of::<health::Response>(),
@@ -385,7 +346,11 @@ pub const JWKS: Route = Route {
     component: "jwks",
     paths: &["/.well-known/jwks.json"],
     summary: "The public keys of sessions",
-    operations: &[get("The public keys of sessions, the one that signs first", &[], schema_of::<jwks::Response>())],
+    operations: &[Operation::get(
+        "The public keys of sessions, the one that signs first",
+        &[],
+        schema_of::<jwks::Response>(),
+    )],
     variables: &[JWT_SECRET],
     ..PLAIN
 };
@@ -395,7 +360,7 @@ pub const OPENAPI: Route = Route {
     component: "openapi",
     paths: &["/openapi.json"],
     summary: "The contract, as an OpenAPI document",
-    operations: &[get("This document", &[], None)],
+    operations: &[Operation::get("This document", &[], None)],
     ..PLAIN
 };
 
@@ -413,32 +378,17 @@ pub const FRONTEND: Route = Route {
     component: "frontend",
     paths: &["/..."],
     summary: "The web interface",
-    operations: &[get("A page", &[], None), Operation { method: "HEAD", ..get("The headers of a page", &[], None) }],
+    operations: &[
+        Operation::get("A page", &[], None),
+        Operation { method: "HEAD", ..Operation::get("The headers of a page", &[], None) },
+    ],
     ..PLAIN
 };
 
 /// All of them.
+#[rustfmt::skip]
 pub const ROUTES: [Route; 22] = [
-    GENERATE_PASSWORD_V2,
-    GENERATE_MFA_V2,
-    AUTHENTICATE_USER_V2,
-    CREATE_ACCOUNT_SECURE,
-    AUTHENTICATION,
-    GENERATE_PASSWORD,
-    GENERATE_MFA,
-    VERIFY_MFA,
-    SESSION,
-    SESSIONS_LIST,
-    SECOND_FACTOR,
-    ACTIVITY,
-    ADMINISTER_ACCOUNT,
-    AUDIT_LOG,
-    ROTATE_KEYS,
-    MAINTAIN,
-    METRICS,
-    HEALTH,
-    JWKS,
-    OPENAPI,
-    NOT_FOUND,
-    FRONTEND,
+    GENERATE_PASSWORD_V2, GENERATE_MFA_V2, AUTHENTICATE_USER_V2, CREATE_ACCOUNT_SECURE, AUTHENTICATION,
+    GENERATE_PASSWORD, GENERATE_MFA, VERIFY_MFA, SESSION, SESSIONS_LIST, SECOND_FACTOR, ACTIVITY, ADMINISTER_ACCOUNT,
+    AUDIT_LOG, ROTATE_KEYS, MAINTAIN, METRICS, HEALTH, JWKS, OPENAPI, NOT_FOUND, FRONTEND,
 ];

@@ -106,7 +106,7 @@ pub(crate) struct Lifetime {
 #[cfg(feature = "openapi")]
 #[derive(schemars::JsonSchema)]
 #[schemars(rename = "SessionToken")]
-#[expect(dead_code, reason = "the schema is all that is used")]
+#[expect(dead_code, clippy::struct_field_names, reason = "the schema is all that is used; RFC 6749's names")]
 pub(crate) struct Token {
     /// A JSON Web Token, signed with a key of `/.well-known/jwks.json`; not where it is in a cookie.
     token: Option<String>,

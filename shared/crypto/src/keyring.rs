@@ -28,7 +28,7 @@ pub struct Keyring {
 struct Key {
     id: KeyId,
     fernet: Fernet,
-    mac_key: Zeroizing<[u8; 32]>,
+    for_macs: Zeroizing<[u8; 32]>,
 }
 
 /// Whether a stored secret without a MAC is accepted. Other programs write secrets without one.
@@ -261,7 +261,7 @@ fn token_parts<'a>(context: SealContext<'a>, token: &'a str) -> [&'a str; 3] {
 impl Key {
     fn new(key: &SecretKey) -> Self {
         let fernet = Fernet::new(&Zeroizing::new(URL_SAFE.encode(key.bytes()))).expect("32 bytes are a Fernet key");
-        Self { id: key.id(), fernet, mac_key: key.derive("cofrap binding v1") }
+        Self { id: key.id(), fernet, for_macs: key.derive("cofrap binding v1") }
     }
 
     fn token_mac(&self, context: SealContext<'_>, token: &str) -> RowMac {
@@ -278,7 +278,7 @@ impl Key {
 
     /// Each part follows its length, so that no two lists of parts give the same MAC input.
     fn mac(&self, parts: &[&str]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.mac_key).expect("HMAC takes keys of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.for_macs).expect("HMAC takes keys of any length");
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());

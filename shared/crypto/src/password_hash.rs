@@ -164,7 +164,7 @@ impl fmt::Debug for PasswordHash {
 }
 
 /// bcrypt over as much of the password, and the NUL that ends it, as it reads. The `bcrypt` crate, which the tests compare with,
-/// does the same without pauses. Provos and Mazières, "A Future-Adaptable Password PasswordStorage", figure 3.
+/// does the same without pauses. Provos and Mazières, "A Future-Adaptable Password Scheme", figure 3.
 fn compute(cost: u32, salt: [u8; SALT_BYTES], password: &str, pause: Pause) -> [u8; DIGEST_BYTES] {
     let text = password.as_bytes();
     let length = text.len().min(PasswordHash::MAX_BYTES);

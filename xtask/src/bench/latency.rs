@@ -2,7 +2,8 @@
 //! the client's delayed acknowledgement, 25 to 45 ms.
 
 use anyhow::{Context, Result, bail};
-use cofrap_api::routes::{DATABASE_URL, ROUTES};
+use cofrap_api::routes::ROUTES;
+use cofrap_api::variables::DATABASE_URL;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};

@@ -59,14 +59,14 @@ impl Crate {
         let mut modules = Self::default();
         for root in ["lib.rs", "main.rs"] {
             if folder.join(root).is_file() {
-                modules.read_file(&folder.join(root), Module::new(), folder)?;
+                modules.read_file(&folder.join(root), &Module::new(), folder)?;
             }
         }
         Ok(modules)
     }
 
     /// Reads a file, and the files of the modules that it declares, which lie in `children`.
-    fn read_file(&mut self, file: &Path, module: Module, children: &Path) -> Result<()> {
+    fn read_file(&mut self, file: &Path, module: &Module, children: &Path) -> Result<()> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let parsed = syn::parse_file(&text).with_context(|| format!("cannot parse {}", file.display()))?;
         for item in &parsed.items {
@@ -77,9 +77,9 @@ impl Crate {
             let name = ident.to_string();
             let (flat, nested) = (children.join(format!("{name}.rs")), children.join(&name).join("mod.rs"));
             let file = if flat.is_file() { flat } else { nested };
-            self.read_file(&file, [module.clone(), vec![name.clone()]].concat(), &children.join(&name))?;
+            self.read_file(&file, &[module.clone(), vec![name.clone()]].concat(), &children.join(&name))?;
         }
-        self.0.entry(module.clone()).or_default().read(&parsed.items, &module);
+        self.0.entry(module.clone()).or_default().read(&parsed.items, module);
         Ok(())
     }
 
@@ -165,7 +165,8 @@ fn flatten(tree: &UseTree, before: &mut Vec<String>, leaves: &mut Vec<(String, V
         }
         UseTree::Name(name) => {
             let name = name.ident.to_string();
-            let path = if name == "self" { before.clone() } else { [&before[..], &[name.clone()]].concat() };
+            let path =
+                if name == "self" { before.clone() } else { [&before[..], std::slice::from_ref(&name)].concat() };
             leaves.push((path.last().cloned().unwrap_or_default(), path));
         }
         UseTree::Rename(rename) => {

@@ -79,7 +79,7 @@ fn describe(route: &Route, operation: &Operation, types: &mut SchemaGenerator) -
     let json_answer = |description: &str, schema: &Value| json!({ "description": description, "content": { "application/json": { "schema": schema } } });
     let done = match operation.answer {
         Some(answer) => json_answer("Done", (answer.0)(types).as_value()),
-        None if path.ends_with(".json") => json_answer("Done", &json!({ "type": "object" })),
+        None if route.component == "openapi" => json_answer("Done", &json!({ "type": "object" })),
         None => json!({ "description": "Done", "content": { "text/plain": { "schema": { "type": "string" } } } }),
     };
     let mut responses = Map::from_iter([("200".to_owned(), done)]);
