@@ -34,7 +34,7 @@ async fn ask_everything(app: &TestApp) -> BTreeMap<String, Vec<VariableRead>> {
         "username": "michel.ranu", "password": CHOSEN_PASSWORD, "2FA_code": "123456", "token": "123456", "action": "unlock"
     });
     let mut reads = BTreeMap::new();
-    for route in &ROUTES {
+    for route in ROUTES {
         app.take_reads();
         let path = route.paths[0].replace("...", "nothing");
         if route.methods().next() == Some("POST") {

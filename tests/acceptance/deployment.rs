@@ -328,7 +328,7 @@ fn the_public_host_name_leads_to_what_is_for_everyone_and_to_nothing_else() {
         };
         let first = if overlay == "gke-scale-to-zero" { "keda-add-ons-http-interceptor-proxy" } else { "auth-v1" };
         let exact = |path: &&&str| !path.ends_with("...");
-        for route in &ROUTES {
+        for route in ROUTES {
             for path in route.paths.iter().filter(exact) {
                 let led = destination(path).unwrap();
                 if route.audience == Audience::Operators {
@@ -353,7 +353,7 @@ fn the_public_host_name_leads_to_what_is_for_everyone_and_to_nothing_else() {
 fn the_operators_host_name_leads_to_every_function_and_is_another_gateway_s() {
     for (overlay, objects) in overlays().filter(|(overlay, _)| *overlay != "nginx") {
         let matches = gateway_matches(&objects, "operators");
-        for route in &ROUTES {
+        for route in ROUTES {
             for path in route.paths.iter().filter(|path| !path.ends_with("...")) {
                 let led = lead(&matches, path).unwrap();
                 assert_eq!(led.path, **path, "{overlay}");

@@ -38,6 +38,7 @@ mod maintain;
 mod metrics;
 mod monitoring;
 mod names;
+mod new_endpoint;
 mod not_found;
 mod openapi;
 mod policy;

@@ -17,6 +17,7 @@ mod fuzz;
 mod image;
 mod manifest;
 mod monitoring;
+mod new_endpoint;
 mod openapi;
 mod readable_log;
 mod rotate_keys;
@@ -106,6 +107,8 @@ enum Command {
     Manifest,
     /// Writes openapi.json and its page from the types of shared/api
     Openapi,
+    /// Makes what a new function needs, and says what is left to write
+    NewEndpoint(new_endpoint::NewEndpoint),
     /// Measures each function beside what the platform itself costs, in one run: a table, `target/bench/bench.json` and `bench.svg`
     Bench(bench::BenchArgs),
     /// Prints how PostgreSQL carries out the statements inside the database's functions, on a filled database of its own
@@ -178,6 +181,7 @@ fn run(command: Command) -> Result<()> {
         Command::Image { command } => runtime()?.block_on(image::run(command)),
         Command::Manifest => manifest::write(),
         Command::Openapi => openapi::write(),
+        Command::NewEndpoint(arguments) => new_endpoint::make(&arguments),
         Command::Maintain { database } => runtime()?.block_on(up::maintain(&database)),
         Command::RotateKeys { database } => runtime()?.block_on(rotate_keys::rotate_keys(&database)),
     }

@@ -74,7 +74,7 @@ pub(crate) fn problems() -> Result<Vec<String>> {
             problems.push(format!("components/{folder} is not in the table of routes"));
         }
     }
-    for route in &ROUTES {
+    for route in ROUTES {
         if !folders.iter().any(|folder| folder == route.component) {
             problems.push(format!("the table of routes has {}, which is no folder of components", route.component));
         }
@@ -96,7 +96,7 @@ fn text() -> String {
     for (name, declaration, comment) in VARIABLES {
         let _ = write!(text, "# {comment}\n{name} = {declaration}\n");
     }
-    for route in &ROUTES {
+    for route in ROUTES {
         write_route(&mut text, route);
     }
     text

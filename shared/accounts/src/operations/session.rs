@@ -198,7 +198,7 @@ pub fn read_activity(
 }
 
 /// Checks a session. A token that these keys did not sign never reaches the database.
-fn verify(
+pub(crate) fn verify(
     env: &mut Env<impl SessionStore, impl Clock, impl CryptoRng, TokenKeys>,
     bearer: &Bearer,
     now: UnixTime,
