@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tries the second generation's functions wherever they run, as a program would that has nothing but their address.
+"""Tries API version 2's functions wherever they run, as a program would that has nothing but their address.
 
 usage: python3 test/test_v2_functions.py [--ca FILE] [URL]
 

@@ -15,7 +15,7 @@ pub(crate) fn say_taken_over(report: &TakenOver) {
     let left = count(What::LongName) + count(What::NoName) + count(What::Duplicate);
     if taken + left > 0 || report.before > 0 {
         say(&format!(
-            "first generation: {taken} accounts to take over, {} taken over before, {left} left; its table stays as it is",
+            "API version 1: {taken} accounts to take over, {} taken over before, {left} left; its table stays as it is",
             report.before
         ));
     }
@@ -35,9 +35,9 @@ pub(crate) fn say_taken_over(report: &TakenOver) {
         ));
     }
     if report.expired > 0 {
-        say(&format!("{} accounts of the first generation must renew at their next complete login", report.expired));
+        say(&format!("{} accounts of API version 1 must renew at their next complete login", report.expired));
     }
     if report.has(Remark::ForeignUsers) {
-        say("the table users is another program's: it has not the columns of the first generation");
+        say("the table users is another program's: it has not the columns of API version 1");
     }
 }

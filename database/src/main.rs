@@ -19,7 +19,7 @@ struct Arguments {
     /// Says what would be done, row by row, and does nothing
     #[arg(long)]
     dry_run: bool,
-    /// Has everybody who is, or was, taken over from the first generation renew at the next complete login
+    /// Has everybody who is, or was, taken over from API version 1 renew at the next complete login
     #[arg(long)]
     expire: bool,
     /// Takes away what only components of versions before use, once none of them runs any more

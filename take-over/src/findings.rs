@@ -71,7 +71,7 @@ pub struct TakenOver {
 pub enum Remark {
     /// Some passwords are bcrypt hashes.
     Hashes,
-    /// The second generation's tokens are opened by no key: then nothing is taken over.
+    /// API version 2's tokens are opened by no key: then nothing is taken over.
     WrongKeys,
     /// The sealed secrets of `users` are opened by no key: they are taken over, and nobody can read them yet.
     UnreadableSource,

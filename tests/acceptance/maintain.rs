@@ -188,7 +188,7 @@ async fn rows_of_other_programs_are_masked_or_left_and_stop_nothing() {
     }
 }
 
-/// Whoever uses an account by the first generation's functions alone, with a password and no code, uses it.
+/// Whoever uses an account by API version 1's functions alone, with a password and no code, uses it.
 #[tokio::test]
 async fn an_account_whose_password_was_right_since_stays() {
     let app = start().await;

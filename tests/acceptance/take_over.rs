@@ -1,4 +1,4 @@
-//! Taking over the databases of the functions before: the first generation's `users`, and `users_v2` with rows of every kind.
+//! Taking over the databases of the functions before: API version 1's `users`, and `users_v2` with rows of every kind.
 
 mod awkward;
 

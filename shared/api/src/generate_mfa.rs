@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 const ISSUER: &str = "MSPR-App";
 
-/// The same fields as the second generation's; `issuer` is not looked at.
+/// The same fields as API version 2's; `issuer` is not looked at.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Request(generate_mfa_v2::Request);

@@ -4,7 +4,7 @@ use crate::{Code, JsonBody, Problem, generate_password_v2};
 use cofrap_accounts::{Bearer, IssuePassword, IssuePasswordError, IssuedPassword, PasswordStorage, UnknownName};
 use serde::{Deserialize, Serialize};
 
-/// The same fields as the second generation's.
+/// The same fields as API version 2's.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Request(generate_password_v2::Request);

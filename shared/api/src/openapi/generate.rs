@@ -159,7 +159,7 @@ fn error_schema(types: &mut SchemaGenerator) -> Value {
         "type": "object",
         "description": "What every answer is that is no success.",
         "properties": {
-            "error": { "type": "string", "description": "For people: in French, but for the first generation's own texts." },
+            "error": { "type": "string", "description": "For people: in French, but for API version 1's own texts." },
             "code": types.subschema_for::<crate::Code>(),
         },
         "required": ["error", "code"],
