@@ -1,22 +1,22 @@
-//! A person at a screen: headless Chromium, driven over the W3C WebDriver protocol by the driver that comes with it.
+//! A person at a screen: headless Chromium, driven by `fantoccini` over the W3C WebDriver protocol.
 
 use crate::app::TestApp;
-use crate::checkout::checkout;
+use crate::language::Language;
 use crate::qr::find_qr_code;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::{Method, Request};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder};
+use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use url::Url;
 
 /// Runs the driver until standard input closes, which it does however a test ends. What browsers leave behind goes with it.
 /// They write while they end, so it goes more than once.
@@ -26,57 +26,12 @@ const DRIVER: &str = "export TMPDIR=$(mktemp -d); chromedriver --port=0 & driver
 /// What a page is given to show something.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The name of an element's reference. WebDriver, section 12.1.
-const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-
-/// A language of the interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// French
-    French,
-    /// English
-    English,
-}
-
-impl Language {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::French, Self::English];
-
-    /// Its tag.
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::French => "fr",
-            Self::English => "en",
-        }
-    }
-
-    /// All of its sentences, as JSON.
-    pub const fn texts(self) -> &'static str {
-        match self {
-            Self::French => include_str!("../../components/frontend/texts/fr.json"),
-            Self::English => include_str!("../../components/frontend/texts/en.json"),
-        }
-    }
-
-    /// The sentence of a key like `login.title`.
-    #[track_caller]
-    pub fn text(self, key: &str) -> String {
-        let texts: Value = serde_json::from_str(self.texts()).expect("JSON");
-        let text = texts.pointer(&format!("/{}", key.replace('.', "/"))).and_then(Value::as_str);
-        let text = text.unwrap_or_else(|| panic!("there is no text {key}"));
-        // Where no setting names anybody.
-        let helpdesk = texts.pointer("/layout/administrator").and_then(Value::as_str).expect("a text");
-        text.replace("{helpdesk}", helpdesk)
-    }
-}
-
 /// A browser, with nothing in it at first.
 pub struct Browser {
     /// The language that it asks for.
     pub language: Language,
     origin: String,
-    session: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client,
     _driver: Child,
 }
 
@@ -98,9 +53,6 @@ impl Browser {
                 break rest.trim_end_matches('.').to_owned();
             }
         };
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let driver_url = format!("http://127.0.0.1:{port}/session");
-        let mut browser = Self { language, origin: app.url(""), session: driver_url, client, _driver: driver };
         let mut args = vec![
             "--headless",
             // The browser ends when the driver does, however that ends.
@@ -117,12 +69,15 @@ impl Browser {
         if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
             args.push("--no-sandbox");
         }
-        let capabilities = json!({ "capabilities": { "alwaysMatch": {
+        let capabilities = json!({
             "goog:chromeOptions": { "args": args, "prefs": { "intl.accept_languages": language.tag() } },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
-        } } });
-        let opened = browser.send(Method::POST, "", Some(capabilities)).await.expect("a browser");
-        browser.session = format!("{}/{}", browser.session, opened["sessionId"].as_str().expect("a session"));
+        });
+        let Value::Object(capabilities) = capabilities else { unreachable!("an object") };
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let client = builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await;
+        let client = client.unwrap_or_else(|error| panic!("a browser: {error}"));
+        let browser = Self { language, origin: app.url(""), client, _driver: driver };
         browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
         browser
     }
@@ -134,18 +89,18 @@ impl Browser {
 
     /// Goes anywhere.
     pub async fn go_to(&self, url: &str) {
-        self.post("url", json!({ "url": url })).await;
+        within("going to a page", self.client.goto(url)).await;
     }
 
     /// Goes back, as with the browser's button.
     pub async fn go_back(&self) {
-        self.post("back", json!({})).await;
+        within("going back", self.client.back()).await;
     }
 
     /// The path of the page that is shown.
     pub async fn path(&self) -> String {
-        let url = self.get("url").await;
-        url.as_str().and_then(|url| url.strip_prefix(&self.origin)).expect("a page of the application").to_owned()
+        let url = within("the address", self.client.current_url()).await;
+        url.as_str().strip_prefix(&self.origin).expect("a page of the application").to_owned()
     }
 
     /// Waits until the page of that path is shown and has begun.
@@ -159,50 +114,57 @@ impl Browser {
     /// Types into the field of that name, in place of what is there.
     pub async fn fill(&self, field: &str, text: &str) {
         let css = format!("input[name={field}]");
-        self.act(&css, "clear", json!({}), async || self.find(&css).await).await;
-        self.act(&css, "value", json!({ "text": text }), async || self.find(&css).await).await;
+        self.act(&css, async || self.find(&css).await, async |element| element.clear().await).await;
+        self.act(&css, async || self.find(&css).await, async |element| element.send_keys(text).await).await;
     }
 
     /// Clicks on what a selector finds first, once it is to be seen.
     pub async fn click(&self, css: &str) {
-        self.act(css, "click", json!({}), async || self.find(css).await).await;
+        self.act(css, async || self.find(css).await, async |element| element.click().await).await;
     }
 
     /// Clicks on the visible button or link of that text.
     pub async fn press_on(&self, key: &str) {
         let text = self.language.text(key);
-        self.act(&text, "click", json!({}), async || self.find_by_text(&text).await).await;
+        self.act(&text, async || self.find_by_text(&text).await, async |element| element.click().await).await;
     }
 
     /// Does something with an element; again, if its page was replaced in between.
-    async fn act(&self, what: &str, action: &str, body: Value, find: impl AsyncFn() -> Option<String>) {
-        self.wait_for(what, async || {
-            let element = find().await?;
-            let done = self.send(Method::POST, &format!("/element/{element}/{action}"), Some(body.clone())).await;
-            match done {
-                Ok(_) => Some(()),
-                Err(error) if error["error"] == "stale element reference" => None,
-                Err(error) => panic!("{action} on {what}: {error:#}"),
-            }
+    async fn act(
+        &self,
+        what: &str,
+        find: impl AsyncFn() -> Option<Element>,
+        action: impl AsyncFn(&Element) -> Result<(), CmdError>,
+    ) {
+        self.wait_for(what, async || match action(&find().await?).await {
+            Ok(()) => Some(()),
+            Err(error) if error.is_stale_element_reference() => None,
+            Err(error) => panic!("{what}: {error}"),
         })
         .await;
     }
 
-    async fn find(&self, css: &str) -> Option<String> {
+    async fn find(&self, css: &str) -> Option<Element> {
         let script = "return [...document.querySelectorAll(arguments[0])].find((element) => element.checkVisibility())";
-        reference(&self.run(script, &[json!(css)]).await)
+        self.element(&self.run(script, &[json!(css)]).await)
     }
 
-    async fn find_by_text(&self, text: &str) -> Option<String> {
+    async fn find_by_text(&self, text: &str) -> Option<Element> {
         let script = "return [...document.querySelectorAll('main button, main a, header button')].find((element) =>
             element.textContent.trim() === arguments[0] && element.checkVisibility())";
-        reference(&self.run(script, &[json!(text)]).await)
+        self.element(&self.run(script, &[json!(text)]).await)
+    }
+
+    /// The element that a script returned, if it returned one.
+    fn element(&self, reference: &Value) -> Option<Element> {
+        let id = reference.as_object()?.values().next()?.as_str()?.to_owned();
+        Some(Element::from_element_id(self.client.clone(), id.into()))
     }
 
     /// The visible text of what a selector finds first, once it is to be seen.
     pub async fn text(&self, css: &str) -> String {
-        let element = self.see(css).await;
-        self.get(&format!("element/{element}/text")).await.as_str().expect("a text").to_owned()
+        let element = self.find_soon(css).await;
+        within("a text", element.text()).await
     }
 
     /// Waits until what a selector finds says a sentence.
@@ -244,10 +206,9 @@ impl Browser {
 
     /// Presses a key of the keyboard, by its WebDriver character.
     pub async fn press(&self, key: char) {
-        let actions = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": [
-            { "type": "keyDown", "value": key }, { "type": "keyUp", "value": key },
-        ] }] });
-        self.post("actions", actions).await;
+        let actions = KeyActions::new("keyboard".to_owned());
+        let actions = actions.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key });
+        within("a key", self.client.perform_actions(actions)).await;
     }
 
     /// Types a text where the focus is.
@@ -268,16 +229,15 @@ impl Browser {
             }
             // A picture of an element shows what of it is on the screen.
             self.run("document.querySelector('img[data-image]')?.scrollIntoView({ block: 'center' })", &[]).await;
-            let picture = self.send(Method::GET, &format!("/element/{element}/screenshot"), None).await.ok()?;
             // It may be loaded and not painted yet.
-            find_qr_code(&STANDARD.decode(picture.as_str()?).expect("base64"))
+            find_qr_code(&element.screenshot().await.ok()?)
         })
         .await
     }
 
     /// Runs the body of a function in the page.
     pub async fn run(&self, script: &str, arguments: &[Value]) -> Value {
-        self.post("execute/sync", json!({ "script": script, "args": arguments })).await
+        within(script, self.client.execute(script, arguments.to_vec())).await
     }
 
     /// Runs the body of an asynchronous function in the page; its result.
@@ -286,69 +246,17 @@ impl Browser {
             "const done = arguments[arguments.length - 1];
              (async (...arguments) => {{ {script} }})(...arguments).then(done, (error) => done(`${{error}}`));"
         );
-        self.post("execute/async", json!({ "script": script, "args": arguments })).await
+        within(&script, self.client.execute_async(&script, arguments.to_vec())).await
     }
 
     /// A command of the DevTools protocol.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.post("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
+        self.extension("goog/cdp/execute", Some(json!({ "cmd": command, "params": parameters }))).await
     }
 
     /// The cookies that the browser holds for the page, with their attributes.
     pub async fn cookies(&self) -> Vec<Value> {
-        self.get("cookie").await.as_array().expect("cookies").clone()
-    }
-
-    /// Checks what is shown: no rule of accessibility is broken, nothing is cut off on a phone or a screen, not with letters
-    /// twice as large either. In French also in the dark, and with pictures of it in `target/screenshots`.
-    pub async fn check_view(&self, name: &str) {
-        if self.run("return globalThis.axe === undefined", &[]).await == true {
-            self.run(&axe(), &[]).await;
-        }
-        let is_pictured = self.language == Language::French;
-        for scheme in if is_pictured { &["light", "dark"][..] } else { &["light"] } {
-            let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-            self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
-            let broken = self.run_async(AXE_RUN, &[]).await;
-            assert_eq!(broken, json!([]), "{name}, {scheme}, {}: {broken:#}", self.language.tag());
-            for width in [320, 768, 1440] {
-                self.resize(width).await;
-                self.check_width(name, width).await;
-                if is_pictured && (*scheme == "light" || width == 768) {
-                    self.keep_picture(&format!("{name}-{width}-{scheme}.png")).await;
-                }
-            }
-        }
-        self.run("document.documentElement.style.fontSize = '200%'", &[]).await;
-        for width in [320, 1280] {
-            self.resize(width).await;
-            self.check_width(name, width).await;
-        }
-        self.run("document.documentElement.style.fontSize = ''", &[]).await;
-        self.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
-        self.devtools("Emulation.setEmulatedMedia", json!({ "features": [] })).await;
-    }
-
-    async fn keep_picture(&self, file: &str) {
-        let folder = checkout().join("target/screenshots");
-        std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(folder.join(file), self.whole_page().await).expect("a file");
-    }
-
-    async fn resize(&self, width: u32) {
-        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
-    }
-
-    async fn check_width(&self, name: &str, width: u32) {
-        let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        let beyond = self.run(script, &[]).await;
-        assert_eq!(beyond, 0, "{name} at {width} is wider than the screen, {}", self.language.tag());
-    }
-
-    async fn whole_page(&self) -> Vec<u8> {
-        let picture = self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
-        STANDARD.decode(picture["data"].as_str().expect("base64")).expect("base64")
+        self.extension("cookie", None).await.as_array().expect("cookies").clone()
     }
 
     /// What the browser's console said since it was last asked that nobody wants to read there; a function's refusal is no error
@@ -389,11 +297,15 @@ impl Browser {
     }
 
     async fn log(&self, kind: &str) -> Vec<Value> {
-        self.post("se/log", json!({ "type": kind })).await.as_array().expect("entries").clone()
+        self.extension("se/log", Some(json!({ "type": kind }))).await.as_array().expect("entries").clone()
     }
 
-    /// Waits until what a selector finds first is to be seen; its reference.
-    pub async fn see(&self, css: &str) -> String {
+    /// Waits until what a selector finds first is to be seen.
+    pub async fn see(&self, css: &str) {
+        self.find_soon(css).await;
+    }
+
+    async fn find_soon(&self, css: &str) -> Element {
         self.wait_for(css, async || self.find(css).await).await
     }
 
@@ -418,43 +330,33 @@ impl Browser {
         panic!("waited for {what} on {}:\n{page}\n{:#?}", self.path().await, self.complaints().await)
     }
 
-    async fn get(&self, command: &str) -> Value {
-        let got = self.send(Method::GET, &format!("/{command}"), None).await;
-        got.unwrap_or_else(|error| panic!("{command}: {error:#}"))
-    }
-
-    async fn post(&self, command: &str, body: Value) -> Value {
-        let done = self.send(Method::POST, &format!("/{command}"), Some(body)).await;
-        done.unwrap_or_else(|error| panic!("{command}: {error:#}"))
-    }
-
-    /// The value of an answer, or its error.
-    async fn send(&self, method: Method, command: &str, body: Option<Value>) -> Result<Value, Value> {
-        let request = Request::builder().method(method).uri(format!("{}{command}", self.session));
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let request = request.body(Full::new(body.into())).expect("a request");
-        let answer = async {
-            let answer = self.client.request(request).await.expect("an answer of the driver");
-            let status = answer.status();
-            (status, answer.into_body().collect().await.expect("a body").to_bytes())
-        };
-        let answer = tokio::time::timeout(4 * PATIENCE, answer).await;
-        let (status, body) = answer.unwrap_or_else(|_| panic!("the browser does not answer {command}"));
-        let mut answer: Value = serde_json::from_slice(&body).expect("JSON");
-        let value = answer["value"].take();
-        if status.is_success() { Ok(value) } else { Err(value) }
+    /// A command that `fantoccini` does not know; a body makes it a POST.
+    async fn extension(&self, path: &'static str, body: Option<Value>) -> Value {
+        within(path, self.client.issue_cmd(Extension { path, body })).await
     }
 }
 
-fn reference(value: &Value) -> Option<String> {
-    value[ELEMENT].as_str().map(str::to_owned)
+/// The result of a command. A browser that does not answer, or refuses, fails the test.
+async fn within<T>(what: &str, command: impl Future<Output = Result<T, CmdError>>) -> T {
+    let done = tokio::time::timeout(4 * PATIENCE, command).await;
+    done.unwrap_or_else(|_| panic!("the browser does not answer: {what}"))
+        .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// Every rule that axe has, those that are only good advice included; what breaks one.
-const AXE_RUN: &str = "const { violations } = await axe.run(document, { resultTypes: ['violations'] });
-    return violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map(({ html, failureSummary }) => [html, failureSummary]) }));";
+/// A command of Chromium's driver beside the standard's.
+#[derive(Debug)]
+struct Extension {
+    path: &'static str,
+    body: Option<Value>,
+}
 
-fn axe() -> String {
-    let path = checkout().join("tests/browser/node_modules/axe-core/axe.min.js");
-    std::fs::read_to_string(path).expect("axe-core: `npm ci` in tests/browser, which `cargo xtask test` runs")
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let method = if self.body.is_some() { Method::POST } else { Method::GET };
+        (method, self.body.as_ref().map(Value::to_string))
+    }
 }

@@ -59,6 +59,7 @@ fn structure() -> Result<()> {
             problems.push(format!("the design card names {entry}, which is not there"));
         }
     }
+    problems.extend(long_files()?);
     for name in names()? {
         let source = read(&checkout().join("components").join(&name).join("src/lib.rs"))?;
         if source.lines().count() > DOOR_LINES {
@@ -98,13 +99,46 @@ fn structure() -> Result<()> {
     Ok(())
 }
 
+/// Folders of sources, with the most lines that a file there may have: a longer one holds two things.
+const LONGEST: [(&str, usize); 9] = [
+    ("bench", 400),
+    ("components", 400),
+    ("database", 400),
+    ("host", 400),
+    ("migrations", 400),
+    ("shared", 400),
+    ("take-over", 400),
+    ("tests", 500),
+    ("xtask", 400),
+];
+
+fn long_files() -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for (folder, most) in LONGEST {
+        for path in files_with(&["css", "js", "rs"], &checkout().join(folder))? {
+            let lines = read(&path)?.lines().count();
+            if lines > most {
+                let shown = path.strip_prefix(checkout()).unwrap_or(&path).display();
+                problems.push(format!("{shown} has {lines} lines, more than {most}: it holds two things"));
+            }
+        }
+    }
+    Ok(problems)
+}
+
 fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    files_with(&["rs"], folder)
+}
+
+fn files_with(extensions: &[&str], folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
-            files.extend(rust_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            if !path.ends_with("node_modules") {
+                files.extend(files_with(extensions, &path)?);
+            }
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known)) {
             files.push(path);
         }
     }

@@ -1,4 +1,4 @@
--- Does what an operator asked with an account: what that is follows from the action.
+-- Carries out an operator's action on an account.
 CREATE FUNCTION cofrap.administer(
     -- Attempt: who asked for what, and when.
     action text,

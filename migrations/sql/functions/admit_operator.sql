@@ -1,4 +1,4 @@
--- The same, in a function that writes: the first digest is kept, unless the caller needs none.
+-- As `is_operator.sql`, in a function that writes: the first digest is stored, unless the caller needs none.
 CREATE FUNCTION cofrap.admit_operator(operator_proof text) RETURNS bool
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

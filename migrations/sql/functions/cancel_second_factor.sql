@@ -1,4 +1,4 @@
--- Drops the second factor that waits, if the session still holds: the one in force stays alone. Says whether one waited.
+-- Drops the second factor that waits, if the session was not ended. Returns whether one waited.
 CREATE FUNCTION cofrap.cancel_second_factor(
     -- Attempt: who asked for what, and when.
     action text,

@@ -1,4 +1,4 @@
--- Sets the sequence of a table's numbers behind the highest that is taken: restored or copied rows may have left it back.
+-- Sets the sequence of a table behind its highest number: restored or copied rows may have left it behind.
 CREATE FUNCTION cofrap.catch_up(numbered text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

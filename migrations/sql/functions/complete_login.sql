@@ -1,5 +1,5 @@
--- Notes a complete login that changes more than counts: the first, the first with a new second factor, one whose secrets are sealed again,
--- one that clears a mark. The usual one is `complete_usual_login.sql`.
+-- Completes a login that changes more than counters: the first one, the first with a new second factor, one whose secrets are encrypted again,
+-- one that clears a mark. The usual case is `complete_usual_login.sql`.
 CREATE FUNCTION cofrap.complete_login(
     -- Attempt: who asked for what, and when.
     action text,

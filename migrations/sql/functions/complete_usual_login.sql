@@ -1,10 +1,10 @@
--- Notes a complete login that changes counts alone: the code's step is used up, failures in a row end. Every function that judges
--- locks the account first, so its name's count is only read here; so is the address's, which all logins from behind one proxy
--- would queue for.
+-- Completes a login that changes counters alone: uses up the code's time step, ends failures in a row. Every function that checks credentials
+-- locks the account first, so that the name's count is only read here; so is the address's, which all logins behind one proxy
+-- would wait for.
 --
--- It is what the functions do most: what is asked of the account is no more than what makes the login a usual one, and what
--- `note_attempt.sql` does stands here once more, since a call of a function with settings of its own costs as much as a statement; the
--- caller writes the row's details, which costs it less.
+-- This is the most frequent call. It checks only what makes a login a usual one, and repeats the steps of
+-- `note_attempt.sql`, because a call of a function with settings of its own costs as much as a statement. The
+-- caller formats the details of the audit row, which costs less there.
 CREATE FUNCTION cofrap.complete_usual_login(
     -- Attempt: who asked for what, and when.
     action text,

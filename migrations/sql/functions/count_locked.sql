@@ -1,5 +1,5 @@
--- Counts an attempt that was not judged, because a limit was reached before. What is locked has 16 counters a minute, of which each
--- request takes one that no other holds: none waits, and the audit gets one row a minute (`note_locked_attempts.sql`).
+-- Counts an attempt that was not checked, because a limit was reached before. A locked name or address has 16 counters a minute, of which each
+-- request takes one that no other request holds: none waits, and the audit gets one row a minute (`note_locked_attempts.sql`).
 CREATE FUNCTION cofrap.count_locked(
     -- Attempt: who asked for what, and when.
     action text,

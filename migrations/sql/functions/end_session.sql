@@ -1,4 +1,4 @@
--- Ends a session, if it still holds: all tokens that it was renewed with, and no other session of the account.
+-- Ends one session of an account, with all tokens that it was renewed with, if it was not ended.
 CREATE FUNCTION cofrap.end_session(
     -- Attempt: who asked for what, and when.
     action text,

@@ -1,4 +1,4 @@
--- Ends all sessions of an account, if this one still holds.
+-- Ends all sessions of an account, if this one was not ended.
 CREATE FUNCTION cofrap.end_sessions(
     -- Attempt: who asked for what, and when.
     action text,

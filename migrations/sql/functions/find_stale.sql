@@ -1,4 +1,4 @@
--- Rows with a secret that is not sealed under the first key, or is not bound, as JSON lists: accounts, and rows of the history.
+-- Rows with a secret that is not encrypted under the first key, or has no MAC, as JSON lists: accounts, and rows of the history.
 CREATE FUNCTION cofrap.find_stale(
     operator_proof text,
     first_key text,

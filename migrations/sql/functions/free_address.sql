@@ -1,4 +1,4 @@
--- Forgets what is counted of an address: an operator asked for it.
+-- Forgets the counts of an address, for an operator.
 CREATE FUNCTION cofrap.free_address(
     -- Attempt: who asked for what, and when.
     action text,

@@ -1,6 +1,6 @@
--- Locks an account, and says whether what the request saw of it is still so: 'stands'; 'resealed' if only its secrets were sealed anew;
--- 'session_ended' if the session that was shown was; 'overtaken'. It comes first in every function that judged an
--- account's credentials: the limits are locked after it, always in this order.
+-- Locks an account, and compares it with what the request read: 'stands' if it is the same; 'resealed' if only its secrets were encrypted again;
+-- 'session_ended' if the caller's session was ended; else 'overtaken'. Every function that checked an
+-- account's credentials calls it first: the limits are locked after it, always in this order.
 CREATE FUNCTION cofrap.lock_account(
     account int8,
     -- Seen: what the request's first statement read.

@@ -1,4 +1,4 @@
--- Locks the account of a session, and says whether the session still holds.
+-- Locks the account of a session, and returns whether the session is valid.
 CREATE FUNCTION cofrap.lock_session(account int8, seen_session_epoch int8, seen_session text) RETURNS bool
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

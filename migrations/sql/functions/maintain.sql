@@ -1,5 +1,5 @@
--- Does a batch of what a database needs from time to time: counts what was attempted, removes what is older than it is kept and what nobody
--- needs, and says what it did. It belongs to the audit's owner: no other function removes a row of the audit.
+-- Carries out a batch of maintenance: counts attempts, removes rows that are older than their retention or that nobody
+-- needs, and returns what it did. It belongs to the audit's owner: no other function removes an audit row.
 CREATE FUNCTION cofrap.maintain(
     -- Attempt: who asked for what, and when.
     action text,

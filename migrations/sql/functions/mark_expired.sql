@@ -1,4 +1,4 @@
--- Notes a login that was right and too late: the account is marked as expired, the code's step is used up. It is no success.
+-- Records a login whose right credentials are too old: marks the account as expired, uses up the code's time step. It is no success.
 CREATE FUNCTION cofrap.mark_expired(
     -- Attempt: who asked for what, and when.
     action text,

@@ -1,4 +1,4 @@
--- Puts digests in the place of names, as `find_names.sql` found them; how many rows it changed. It belongs to the audit's owner.
+-- Replaces the names that `find_names.sql` found by digests. Returns how many rows it changed. It belongs to the audit's owner.
 CREATE FUNCTION cofrap.mask_names(
     operator_proof text,
     moment int8,

@@ -1,5 +1,5 @@
--- Puts secrets that were sealed again, as JSON lists, in the place of those that were read, where those still stand. When nothing was
--- left to move, keys that no row needs any more are forgotten.
+-- Stores secrets that were encrypted again, given as JSON lists, where the rows still have the tokens that were read. If nothing was
+-- left to move, keys that no row needs are forgotten.
 CREATE FUNCTION cofrap.move_secrets(
     -- Attempt: who asked for what, and when.
     action text,

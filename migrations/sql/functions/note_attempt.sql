@@ -1,4 +1,4 @@
--- Adds an attempt's row to the audit. It says whether the name was an account's at the time, since an account may go.
+-- Adds the audit row of an attempt. The row says whether an account had the name at the time, since accounts may be removed.
 CREATE FUNCTION cofrap.note_attempt(
     -- Attempt: who asked for what, and when.
     action text,

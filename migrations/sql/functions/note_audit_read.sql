@@ -1,4 +1,4 @@
--- Notes that an operator looks at the audit.
+-- Records that an operator reads the audit.
 CREATE FUNCTION cofrap.note_audit_read(
     -- Attempt: who asked for what, and when.
     action text,

@@ -1,4 +1,4 @@
--- Notes that one factor was right, which is no complete login: a code's step is used up.
+-- Records one right factor, which is no complete login: uses up a code's time step.
 CREATE FUNCTION cofrap.note_factor(
     -- Attempt: who asked for what, and when.
     action text,

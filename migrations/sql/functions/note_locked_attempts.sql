@@ -1,6 +1,6 @@
--- Writes one row of the audit for everything that was locked in a minute that is over, and forgets its counters in the same transaction; how
--- many rows, at most 20. A minute is over 90 seconds after its first attempt, by the database's clock: those of the functions may differ. One
--- request at a time does so; the others go on.
+-- Writes one audit row for each locked name or address and minute that is over, and deletes its counters in the same transaction. Returns how
+-- many rows, at most 20. A minute is over 90 seconds after its first attempt, by the database's clock, because the functions' clocks may differ. One
+-- request at a time does this; the others go on.
 CREATE FUNCTION cofrap.note_locked_attempts() RETURNS int8
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,6 +1,6 @@
 -- Counts an attempt, and says whether the limits let it pass. Each limit is a conditional upsert in a statement of its own: of many at
--- once, each waits for the row and sees what the one before made of it. What is locked is always locked in this order. Times that no clock
--- of ours could have written by now do not count: 30 seconds is how far two clocks may be apart.
+-- once, each waits for the row and sees the result of the one before. The rows are always locked in this order. Times
+-- from the future are ignored: two clocks may differ by 30 seconds.
 CREATE FUNCTION cofrap.pass_limits(
     moment int8,
     -- Limits: what is counted, and how much of it there may be.

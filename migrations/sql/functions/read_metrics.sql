@@ -1,10 +1,10 @@
--- What a monitoring system asks for. Attempts are the totals, and what came since; and those on what is locked whose minute is not over. One
--- snapshot has all three, so that what moves from one to the other is counted once.
+-- The metrics. Attempts are the totals, the rows since then, and locked attempts whose minute is not over. One
+-- snapshot has all three, so that an attempt that moves between them is counted once.
 CREATE FUNCTION cofrap.read_metrics(
     moment int8,
     OUT answer text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
--- What is new is little, which no statistics say: without them whole tables would be read, and programs compiled for it.
+-- The new rows are few, which the statistics do not show: without these settings the planner would read whole tables, and compile the query.
 SET enable_seqscan = off SET jit = off AS $$
 BEGIN
     SELECT json_build_object(

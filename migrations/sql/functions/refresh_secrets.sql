@@ -1,4 +1,4 @@
--- Stores secrets that a right login sealed again; puts the second factor that waited in force, if the code was of that one.
+-- Stores secrets that a login encrypted again; puts the waiting second factor in force, if the code belongs to it.
 CREATE FUNCTION cofrap.refresh_secrets(
     account int8,
     promotes_pending bool,

@@ -1,4 +1,4 @@
--- Notes an attempt that was judged, or needed no judging, and was refused.
+-- Records a refusal.
 CREATE FUNCTION cofrap.refuse(
     -- Attempt: who asked for what, and when.
     action text,

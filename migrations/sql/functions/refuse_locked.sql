@@ -1,4 +1,4 @@
--- Notes an attempt that was not judged, because a limit was reached before.
+-- Records a refusal because a rate limit was reached before: nothing was checked.
 CREATE FUNCTION cofrap.refuse_locked(
     -- Attempt: who asked for what, and when.
     action text,

@@ -1,4 +1,4 @@
--- Notes which keys rows need from now on; the names have commas between them.
+-- Registers the keys that rows need from now on; the names are separated by commas.
 CREATE FUNCTION cofrap.register_keys(needed_keys text, moment int8) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

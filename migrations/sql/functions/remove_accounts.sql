@@ -1,5 +1,5 @@
--- Removes accounts that anybody made and nobody completed, 30 days after the last generation, unless their password or a code was right since then,
--- or another table refers to them; their names. A transaction of its own: an account is locked before everything else. It belongs to the
+-- Removes accounts that nobody has completed, 30 days after their last credential was issued, unless their password or a code was right since then,
+-- or another table refers to them. Returns their names. It is a transaction of its own, because an account is locked before everything else. It belongs to the
 -- audit's owner.
 CREATE FUNCTION cofrap.remove_accounts(
     -- Attempt: who asked for what, and when.

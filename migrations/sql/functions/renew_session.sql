@@ -1,4 +1,4 @@
--- Notes that a session lasts longer, if it still holds.
+-- Records the renewal of a session, if it was not ended.
 CREATE FUNCTION cofrap.renew_session(
     -- Attempt: who asked for what, and when.
     action text,

@@ -1,4 +1,4 @@
--- Replaces an account's second factor, or puts one beside it that waits for its first code.
+-- Replaces an account's second factor, or adds one that waits for its first code.
 CREATE FUNCTION cofrap.replace_second_factor(
     -- Attempt: who asked for what, and when.
     action text,

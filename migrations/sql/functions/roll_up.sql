@@ -1,11 +1,11 @@
--- Adds attempts to the totals, a batch at a time: how many rows of the audit, or nothing while another request does so.
+-- Adds attempts to the totals, a batch at a time. Returns how many audit rows, or NULL while another request does the same.
 --
 -- A row's number does not say whether rows before it are still to come: a transaction may hold a number for long before it commits. Its
 -- transaction does: everything before the oldest one that still runs is over, committed or not, so that no row comes to it any more. Up to
 -- there rows are counted, in the transaction that moves the mark; each is counted once, and none is missed.
 CREATE FUNCTION cofrap.roll_up(max_rows int8) RETURNS int8
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
--- What is new is little, which no statistics say: without them whole tables would be read, and programs compiled for it.
+-- The new rows are few, which the statistics do not show: without these settings the planner would read whole tables, and compile the query.
 SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     mark int8;

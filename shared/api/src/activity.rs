@@ -5,7 +5,7 @@ use crate::{Call, Endpoint, Problem};
 use cofrap_accounts::{AuditEntry, Bearer};
 use serde::Serialize;
 
-/// Nothing but the bearer.
+/// A session.
 #[derive(Debug)]
 pub struct Request;
 

@@ -1,4 +1,4 @@
-//! `POST /function/administer-account`: what an operator does with an account.
+//! `POST /function/administer-account`: an operator's action on an account or an address.
 
 use crate::{Field, JsonBody, Problem};
 use cofrap_accounts::{AccountAction, Administer, Bearer, FreeAddress, OperatorCommand};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 const MISSING: &str = "username (ou address) et action sont requis";
 
-/// The account, or the address, and what is to be done with it.
+/// The account or the address, and the action.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "AdministerRequest", extend("required" = ["action"])))]
@@ -19,7 +19,7 @@ pub struct Request {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     action: Field,
-    /// An address in the place of a name: with `unlock`, its failures and generations are forgotten; of an IPv6 address, those of its
+    /// An address instead of a name: `unlock` forgets its failures and the credentials that it asked for; of an IPv6 address, those of its
     /// /64.
     #[serde(default)]
     address: Field,
@@ -61,7 +61,7 @@ impl JsonBody for Request {
     }
 }
 
-/// What was done.
+/// The result.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "Administered", deny_unknown_fields))]
@@ -75,7 +75,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// What was done.
+    /// The result.
     #[must_use]
     pub fn of(command: &OperatorCommand) -> Self {
         let command = match command {

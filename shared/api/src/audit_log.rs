@@ -5,7 +5,7 @@ use crate::{Call, Endpoint, Problem};
 use cofrap_accounts::{AuditEntry, ReadAudit};
 use serde::Serialize;
 
-/// Rows when the request does not say how many.
+/// How many rows an answer has by default.
 const DEFAULT_LIMIT: i64 = 100;
 
 /// The most rows of one answer.
@@ -46,7 +46,7 @@ impl Endpoint for Request {
 #[cfg_attr(feature = "openapi", schemars(rename = "AuditLog", deny_unknown_fields))]
 pub struct Response {
     /// Each with `id`, `at` (seconds since the Unix epoch), `action`, `username`, `user_id`, `ip_address`, `user_agent`,
-    /// `success`, `reason`, `proof` and `route`; give the last `id` as `before` for what came earlier.
+    /// `success`, `reason`, `proof` and `route`; give the last `id` as `before` to read older entries.
     entries: Vec<Entry>,
 }
 
@@ -55,33 +55,33 @@ pub struct Response {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "AuditEntry", deny_unknown_fields))]
 pub(crate) struct Entry {
-    /// Its number; give the last one as `before` for what came earlier.
+    /// Its number; give the last one as `before` to read older entries.
     id: i64,
     /// When, in seconds since the Unix epoch.
     at: i64,
     /// What was asked: `login`, `password_generated`, ...
     action: String,
-    /// The name that was given, whether an account has it or not; of one that nobody has and that would do as a password, a digest.
+    /// The given name, whether an account has it or not; a digest if no account has it and it has the shape of a password.
     username: Option<String>,
     /// The account, if there is one.
     user_id: Option<i64>,
     ip_address: Option<String>,
     user_agent: Option<String>,
-    /// Whether it was done.
+    /// Whether it succeeded.
     success: bool,
-    /// Why not, if it was not.
+    /// The reason of a refusal.
     reason: Option<String>,
-    /// What was shown as proof, if anything.
+    /// The accepted proof, if one was shown.
     proof: Option<String>,
     /// Which function was asked.
     route: Option<String>,
-    /// How many attempts the row stands for, if it is the one row for what was locked in a minute.
+    /// How many attempts the row stands for, if it is the row of one locked minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<i64>,
-    /// The names that these gave, where there were several: 20 at most.
+    /// Up to 20 of their names, if there were several.
     #[serde(skip_serializing_if = "Option::is_none")]
     names: Option<Vec<String>>,
-    /// How many of the attempts gave further names.
+    /// How many of them had other names.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_names: Option<i64>,
 }

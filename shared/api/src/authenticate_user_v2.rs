@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 const MISSING: &str = "username et password sont requis";
 
-/// Who logs in, and with what.
+/// A login.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "LoginRequest", extend("required" = ["username", "password"])))]
@@ -37,7 +37,7 @@ impl JsonBody for Request {
     }
 }
 
-/// Who logged in, and their session.
+/// A complete login.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "LoggedIn"))]
@@ -54,11 +54,11 @@ pub struct Response {
     factors: Factors,
 }
 
-/// Which second factor a login was with, and whether another waits.
+/// The second factor of a login, and whether another one waits.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Factors {
-    /// `current` or `new`: which secret the code was of; `new` is the one in force from now on.
+    /// `current` or `new`: the second factor of the code; `new` is in force from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     second_factor: Option<&'static str>,
     /// Until when a new second factor waits for its first code, in seconds since the Unix epoch; absent when none waits.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 const MISSING: &str = "Missing username or password";
 
-/// Who begins to log in, and with which password.
+/// The first step of a login.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "AuthenticationRequest", extend("required" = ["username", "password"])))]
@@ -33,7 +33,7 @@ impl JsonBody for Request {
     }
 }
 
-/// The password is right; what follows.
+/// The password is right, and what follows.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "BegunLogin", deny_unknown_fields))]
@@ -48,7 +48,7 @@ pub struct Response {
     #[serde(rename = "2fa_setup_required", skip_serializing_if = "is_absent")]
     #[cfg_attr(feature = "openapi", schemars(default))]
     enrolment_required: bool,
-    /// Stands for the password, once and for 5 minutes; a new second factor ends it, too: then `authentication` gives another.
+    /// Replaces the password once, for 5 minutes. A new second factor ends it too; then `authentication` issues another.
     challenge: String,
 }
 
@@ -68,7 +68,7 @@ impl From<BegunLogin> for Response {
     }
 }
 
-/// A refusal, with this function's own field.
+/// A refusal with this function's additional field.
 #[must_use]
 pub fn refuse(error: LoginError) -> Problem {
     Problem::from(error).not_authenticated()

@@ -87,7 +87,7 @@ impl From<()> for Response {
     }
 }
 
-/// A refusal, in this function's words.
+/// A refusal with this function's texts.
 #[must_use]
 pub fn refuse(error: CreateAccountError) -> Problem {
     Problem::from(error)

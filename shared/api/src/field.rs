@@ -1,4 +1,4 @@
-//! One field of a request, before anyone knows whether it is well-formed.
+//! One field of a request, before it is checked.
 
 use crate::{Code, Problem};
 use cofrap_accounts::{SubmittedCode, Username};
@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A field as it came.
+/// A field, unchecked.
 #[derive(Default)]
 pub enum Field {
     /// Absent or `null`.
@@ -22,7 +22,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// Whether there is one, of whatever type.
+    /// Whether the field is present, of any type.
     #[must_use]
     pub const fn is_given(&self) -> bool {
         !matches!(self, Self::Absent)
@@ -82,7 +82,7 @@ impl Field {
         self.optional_text("password")?.filter(|text| !text.is_empty()).map(parse_password).transpose()
     }
 
-    /// A one-time code. What can be none is no ill-formed request: it is refused like a wrong one.
+    /// A one-time code. A text that is not six digits is no malformed request: it is refused like a wrong code.
     ///
     /// # Errors
     /// [`Code::InvalidField`] when it is no string.
@@ -105,7 +105,7 @@ pub(crate) fn parse_username(text: &str) -> Result<Username, Problem> {
     })
 }
 
-/// A password as somebody typed it.
+/// A submitted password.
 pub(crate) fn parse_password(text: Zeroizing<String>) -> Result<Password, Problem> {
     Password::submitted(text).map_err(|_| Problem::invalid_field("password", "100 caractères au plus"))
 }

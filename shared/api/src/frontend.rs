@@ -1,12 +1,12 @@
-//! The web interface: which page or asset a path is, in which language, and how a browser may keep it.
+//! The web interface: the page or asset of a path, in which language, and how a browser may cache it.
 
 use std::borrow::Cow;
 
 /// The methods of every page and asset.
 pub const METHODS: &[&str] = &["GET", "HEAD"];
 
-/// What a page may do: show what comes from this site, and QR codes that a function drew. Nothing inline, nobody frames it, no
-/// form is ever sent by itself, and no script writes markup.
+/// The pages' Content Security Policy: content of this site, and QR codes that a function drew. Nothing inline, no frames around it, no
+/// forms that are sent without script, and no markup written by scripts.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
                       trusted-types 'none'";
@@ -14,23 +14,23 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// Where password managers look for the page that changes a password. W3C, "A Well-Known URL for Changing Passwords".
 const CHANGE_PASSWORD: &str = "/.well-known/change-password";
 
-/// Whom people ask for help, as text; empty where no setting says.
+/// Whom users ask for help; empty without the setting.
 const HELPDESK: &str = "/helpdesk";
 
-/// The language that a visitor chose: a cookie that says nothing else.
+/// The cookie of the language that a visitor chose.
 const LANGUAGE_COOKIE: &str = "__Host-lang";
 
 /// A year, in seconds.
 const YEAR: &str = "31536000";
 
-/// Everything there is to serve, made when the component is built.
+/// Everything that the component serves, made when it is built.
 #[derive(Debug)]
 pub struct Site {
     /// The pages.
     pub pages: &'static [Page],
-    /// What is shown where there is no page.
+    /// The page for unknown paths.
     pub not_found: Page,
-    /// What pages are made of; their paths hold a digest of them all.
+    /// Scripts, styles and images. Their paths have a digest of all of them.
     pub assets: &'static [Asset],
 }
 
@@ -39,18 +39,18 @@ pub struct Site {
 pub struct Page {
     /// Where it is.
     pub path: &'static str,
-    /// What a browser may do with it.
+    /// How a browser may cache it.
     pub cache: CachePolicy,
     /// In each [`Language`].
     pub contents: [Content; 2],
 }
 
-/// What a browser may do with a page that it has shown.
+/// How a browser may cache a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CachePolicy {
-    /// Keep it, and ask whether it is still the same.
+    /// It may cache it, and asks whether it has changed.
     AndAskedFor,
-    /// Forget it: secrets, or what happened on an account, are shown in it.
+    /// It may not: the page shows secrets, or what happened on an account.
     Never,
 }
 
@@ -104,7 +104,7 @@ pub struct PageRequest<'a> {
     pub helpdesk: &'a str,
 }
 
-/// What a request is answered with.
+/// An answer.
 #[derive(Debug)]
 pub struct Reply {
     /// The status.
@@ -116,7 +116,7 @@ pub struct Reply {
 }
 
 impl Site {
-    /// Answers a request: the asset or the page of that path, or the page that says that there is none.
+    /// Answers a request with the asset or the page of its path, or the page for unknown paths.
     #[must_use]
     pub fn answer(&self, request: &PageRequest<'_>) -> Reply {
         if let Some(asset) = self.assets.iter().find(|asset| asset.path == request.path) {
@@ -172,14 +172,14 @@ impl Page {
     }
 }
 
-/// What is no file of the site.
+/// The answer for a path without a file.
 fn bare(status: u16, mut headers: Vec<(&'static str, String)>, body: Cow<'static, [u8]>) -> Reply {
     headers.push(("cache-control", "no-cache".to_owned()));
     headers.extend(common_headers());
     Reply { status, headers, body }
 }
 
-/// What every answer of the site says.
+/// The headers of every answer of the site.
 fn common_headers() -> [(&'static str, String); 6] {
     [
         ("content-security-policy", POLICY.to_owned()),
@@ -221,12 +221,12 @@ impl Language {
         Self::ALL.into_iter().find(|language| tag.eq_ignore_ascii_case(language.as_str()))
     }
 
-    /// What the visitor just chose: `?lang=`.
+    /// The language of `?lang=`.
     fn chosen(query: &str) -> Option<Self> {
         query.split('&').find_map(|pair| Self::named(pair.strip_prefix("lang=")?))
     }
 
-    /// What the visitor chose before, else what their browser likes most, else French.
+    /// The language of the cookie, else the browser's first choice, else French.
     fn of(request: &PageRequest<'_>) -> Self {
         let kept = request.cookies.split(';').find_map(|pair| match pair.trim().split_once('=') {
             Some((LANGUAGE_COOKIE, value)) => Self::named(value),
@@ -251,7 +251,7 @@ fn takes_gzip(encodings: &str) -> bool {
     encodings.split(',').map(weighted).any(|(coding, weight)| coding.eq_ignore_ascii_case("gzip") && weight > 0)
 }
 
-/// What is wished for, and how much, in thousandths. RFC 9110, section 12.4.2; a weight that is none counts as 1.
+/// The values of a header with their weights in thousandths. RFC 9110, section 12.4.2; a malformed weight counts as 1.
 fn weighted(wish: &str) -> (&str, u32) {
     let (wished, parameters) = wish.split_once(';').unwrap_or((wish, ""));
     let weight =

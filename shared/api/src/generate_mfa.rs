@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 const ISSUER: &str = "MSPR-App";
 
-/// The same fields as API version 2's; `issuer` is not looked at.
+/// The same fields as in API version 2; `issuer` is ignored.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Request(generate_mfa_v2::Request);
@@ -47,7 +47,7 @@ impl Response {
     }
 }
 
-/// A refusal, in this function's words.
+/// A refusal with this function's texts.
 #[must_use]
 pub fn refuse(error: IssueSecondFactorError) -> Problem {
     Problem::from(error).in_words_of(Code::UnknownUser, "User does not exist")

@@ -19,7 +19,7 @@ pub struct Request {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     username: Field,
-    /// Who issues the codes, as the authenticator shows it: 1 to 64 characters, no colon. `MSPR2-COFRAP` if absent.
+    /// The issuer that the authenticator app shows: 1 to 64 characters, no colon. `MSPR2-COFRAP` if absent.
     #[serde(default)]
     issuer: Field,
     /// The current password.
@@ -28,10 +28,10 @@ pub struct Request {
     /// The current code, six digits.
     #[serde(default, rename = "2FA_code")]
     code: Field,
-    /// The token of an expired login.
+    /// The renewal token of an expired login.
     #[serde(default)]
     renewal_token: Field,
-    /// The token of a right password.
+    /// The challenge of a right password.
     #[serde(default)]
     challenge: Field,
 }
@@ -46,7 +46,7 @@ impl JsonBody for Request {
 }
 
 impl Request {
-    /// Reads every field, for either generation.
+    /// Reads every field, for either API version.
     pub(crate) fn issue(
         self,
         if_missing: &'static str,

@@ -4,7 +4,7 @@ use crate::{Code, JsonBody, Problem, generate_password_v2};
 use cofrap_accounts::{Bearer, IssuePassword, IssuePasswordError, IssuedPassword, PasswordStorage, UnknownName};
 use serde::{Deserialize, Serialize};
 
-/// The same fields as API version 2's.
+/// The same fields as in API version 2.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Request(generate_password_v2::Request);
@@ -37,7 +37,7 @@ impl From<IssuedPassword> for Response {
     }
 }
 
-/// A refusal, in this function's words.
+/// A refusal with this function's texts.
 #[must_use]
 pub fn refuse(error: IssuePasswordError, issue: &IssuePassword) -> Problem {
     let text = format!("User '{}' not found in database", issue.username);

@@ -22,7 +22,7 @@ pub struct Request {
     /// The current code, six digits.
     #[serde(default, rename = "2FA_code")]
     code: Field,
-    /// The token of an expired login.
+    /// The renewal token of an expired login.
     #[serde(default)]
     renewal_token: Field,
 }
@@ -37,7 +37,7 @@ impl JsonBody for Request {
 }
 
 impl Request {
-    /// Reads every field, for either generation.
+    /// Reads every field, for either API version.
     pub(crate) fn issue(
         self,
         if_missing: &'static str,
@@ -61,7 +61,7 @@ pub struct Response {
     username: String,
     /// The password's QR code: a PNG in base64.
     qr_code: String,
-    /// The password's birth, in seconds since the Unix epoch.
+    /// When the password was issued, in seconds since the Unix epoch.
     gendate: i64,
     message: &'static str,
 }

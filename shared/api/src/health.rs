@@ -6,7 +6,7 @@ use cofrap_accounts::{Health, Part};
 use serde::Serialize;
 use std::fmt::Display;
 
-/// Every part is there.
+/// Every part works.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "Healthy", deny_unknown_fields))]
@@ -17,7 +17,7 @@ pub struct Response {
     parts: Parts,
 }
 
-/// The answer: a success if every part is there. The cause of what is not is for the log; what is wrong with the settings is said
+/// The answer: a success if every part works. The cause of a failure is for the log; a mistake in the settings is said
 /// here too, by name.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What the functions need: `ok`, `unavailable`, or `unknown` where another part must be there first.
+/// What the functions need: `ok`, `unavailable`, or `unknown` if it depends on a part that fails.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "HealthParts"))]
@@ -15,8 +15,8 @@ pub(crate) struct Parts {
     pub(crate) expected_schema: String,
     /// The schemas of functions that the database has, one for each version.
     pub(crate) schemas: Vec<String>,
-    /// `ok`, or the tables whose numbers lag behind what is stored or are nearly used up: `migrate` mends the first; nothing else is
-    /// the worse for it yet.
+    /// `ok`, or the tables whose numbers lag behind their rows or are nearly used up. `migrate` mends a lag; nothing else is
+    /// affected yet.
     pub(crate) sequences: String,
     /// The keys can be used, and fit what is stored.
     pub(crate) keys: &'static str,

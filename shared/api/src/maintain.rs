@@ -1,10 +1,10 @@
-//! `POST /function/maintain`: a batch of what the database needs from time to time.
+//! `POST /function/maintain`: a batch of maintenance.
 
 use crate::{JsonBody, Problem};
 use cofrap_accounts::{Bearer, Maintain, Maintained};
 use serde::{Deserialize, Serialize};
 
-/// `{}`: what there is to do, the database knows.
+/// `{}`: the database knows what is due.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "MaintainRequest"))]
@@ -19,36 +19,36 @@ impl JsonBody for Request {
     }
 }
 
-/// What was done.
+/// The result.
 #[derive(Deserialize, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "Maintained", deny_unknown_fields))]
 pub struct Response {
-    /// Whether another batch finds more to do.
+    /// Whether another batch is due.
     pub more: bool,
     /// Whether the clocks of the functions and of the database are more than five minutes apart: then nothing is removed.
     pub clocks_differ: bool,
-    /// Partitions of the audit that were made, for the months to come.
+    /// Partitions of the audit that were made for coming months.
     pub partitions_made: Vec<String>,
-    /// Partitions of the audit that were dropped, every row being older than it is kept.
+    /// Partitions of the audit that were dropped, because every row was older than its retention.
     pub partitions_dropped: Vec<String>,
-    /// Partitions that others were using: the next time.
+    /// Partitions that others were using, and that are left for the next run.
     pub partitions_busy: Vec<String>,
-    /// Rows of the audit that were written for what was locked, each for a minute.
+    /// Audit rows that were written for locked names and addresses, one for each minute.
     pub locked_minutes: i64,
-    /// Rows of the audit that were added to the totals of the metrics.
+    /// Audit rows that were added to the totals of the metrics.
     pub rows_counted: i64,
-    /// Rows of the audit that were removed: refused attempts.
+    /// Audit rows of refused attempts that were removed.
     pub refusals_removed: i64,
-    /// Rows of the audit that were removed: what was done.
+    /// Audit rows of successful actions that were removed.
     pub actions_removed: i64,
-    /// Rows of the audit in which names that no account had became digests.
+    /// Audit rows in which names that no account had were replaced by digests.
     pub names_masked: i64,
-    /// Counters of failures that were removed.
+    /// Rate-limit counts that were removed.
     pub counters_removed: i64,
     /// Marks of ended sessions that were removed.
     pub sessions_removed: i64,
-    /// Accounts that were removed: nobody had completed them within 30 days of their last generation.
+    /// Accounts that were removed: nobody had completed them within 30 days after their last credential was issued.
     pub accounts_removed: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what a monitoring system asks for, in the text format of Prometheus.
+//! `GET /metrics`: the metrics in the text format of Prometheus.
 
 use crate::Problem;
 use cofrap_accounts::{AttemptCount, Metrics};
@@ -10,7 +10,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The metrics as text.
 ///
 /// # Errors
-/// [`crate::Code::Unavailable`] where a metric is declared twice, which would be a mistake here.
+/// [`crate::Code::Unavailable`] if a metric is declared twice, which would be a mistake in this file.
 pub fn render(metrics: &Metrics, schema_version: i64) -> Result<String, Problem> {
     let page = Page::default();
     page.write(metrics, schema_version).map_err(Problem::unavailable)?;
@@ -22,7 +22,7 @@ pub fn render(metrics: &Metrics, schema_version: i64) -> Result<String, Problem>
 /// What an attempt may lock; `account_again` is an account's fourth lock in a row and each further one, beside `account`.
 const LOCKS: [&str; 4] = ["account", "account_again", "address", "codes"];
 
-/// What judges a password or a code, by the words of the audit and the path's last part.
+/// The actions that check a password or a code, with the last part of their path.
 const JUDGED: [(&str, &str); 9] = [
     ("login", "authenticate-user-v2"),
     ("login", "verify-2fa"),
@@ -35,7 +35,7 @@ const JUDGED: [(&str, &str); 9] = [
     ("account_created", "create-account-secure"),
 ];
 
-/// What an operator may meet an altered row by.
+/// The actions of an operator that an altered row refuses.
 const ADMINISTERED: [&str; 6] =
     ["account_unlocked", "account_expired", "account_disabled", "account_enabled", "2fa_reset", "sessions_ended"];
 
@@ -43,7 +43,7 @@ const ADMINISTERED: [&str; 6] =
 const REASONS: [&str; 6] =
     ["unknown_user", "wrong_password", "wrong_code", "unreadable_secret", "altered_row", "too_many_attempts"];
 
-/// What is written so far. Functions keep no counters: each page is made anew, of what the database says.
+/// The page. Functions keep no counters: every page is made from what the database says.
 #[derive(Default)]
 struct Page {
     registry: Registry,
@@ -80,7 +80,7 @@ impl Page {
             "Attempts that were refused without being judged, because a limit was reached before.",
             &["route"],
         )?;
-        // Series that are there from the start have a rate from their first event on.
+        // A series that exists from the start has a rate from its first event on.
         for credential in ["password", "second_factor"] {
             issuances.with_label_values(&[credential]);
         }

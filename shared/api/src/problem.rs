@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Display;
 
-/// An error body, and what is logged about it. Serializes to what the caller sees.
+/// The body of an error, and its cause for the log. Serializes to what the caller sees.
 #[derive(Debug, Serialize)]
 pub struct Problem {
     #[serde(rename = "error")]
@@ -18,15 +18,15 @@ pub struct Problem {
     code: Code,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     more: Option<Box<More>>,
-    /// Seconds to wait, for the header.
+    /// Seconds to wait, for `Retry-After`.
     #[serde(skip)]
     retry_after: Option<u64>,
-    /// Logged once at the edge, never sent.
+    /// Logged once, never sent.
     #[serde(skip)]
     cause: Option<String>,
 }
 
-/// What some errors say besides.
+/// Additional fields of some errors.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum More {
@@ -37,16 +37,16 @@ enum More {
     Locked(Locked),
 }
 
-/// Whose limit was reached, where that is the caller's to know.
+/// Whose limit was reached, if that reveals nothing about the name.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "LockedAddress"))]
 pub(crate) struct Locked {
-    /// `address`: the caller's own address waits, whatever the name.
+    /// `address`: the limit of the caller's address, whatever the name.
     scope: &'static str,
 }
 
-/// What a weak password is told besides.
+/// Additional field for a weak password.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "WeakPassword"))]
@@ -55,7 +55,7 @@ pub(crate) struct Weak {
     reasons: Vec<&'static str>,
 }
 
-/// What the first step of a login says besides when the credentials do not hold.
+/// Additional field of the first step of a login for wrong credentials.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "NotAuthenticated"))]
@@ -64,7 +64,7 @@ pub(crate) struct NotAuthenticated {
     authenticated: bool,
 }
 
-/// What an expired login is told besides.
+/// Additional fields for an expired login.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "ExpiredLogin"))]
@@ -72,11 +72,11 @@ pub(crate) struct NotAuthenticated {
 pub(crate) struct Expired {
     password_expired: bool,
     message: &'static str,
-    /// Leave to replace the password and the second factor, until the next complete login.
+    /// A token that permits replacing the password and the second factor, until the next complete login.
     renewal_token: String,
-    /// Seconds that it lasts.
+    /// Its lifetime in seconds.
     renewal_expires_in: i64,
-    /// What is to be replaced: `password`, `second_factor` or both.
+    /// What must be replaced: `password`, `second_factor` or both.
     renewal_due: Vec<&'static str>,
 }
 
@@ -87,13 +87,13 @@ impl Problem {
         Self { text: Cow::Borrowed(code.text()), code, more: None, retry_after: None, cause: None }
     }
 
-    /// The same in a route's own words.
+    /// The same with a route's own text.
     #[must_use]
     pub fn with_text(self, text: &'static str) -> Self {
         Self { text: Cow::Borrowed(text), ..self }
     }
 
-    /// The same in a route's own words, if it is this.
+    /// The same with a route's own text, if it has this code.
     #[must_use]
     pub(crate) fn in_words_of(self, code: Code, text: impl Into<Cow<'static, str>>) -> Self {
         if self.code == code { Self { text: text.into(), ..self } } else { self }
@@ -105,7 +105,7 @@ impl Problem {
         Self { more: Some(Box::new(More::Weak(Weak { reasons: reasons.collect() }))), ..self }
     }
 
-    /// The same, with a field for programs that look for no other, if the credentials do not hold.
+    /// The same with `authenticated: false` for wrong credentials, which old programs read.
     #[must_use]
     pub(crate) fn not_authenticated(self) -> Self {
         match self.code {
@@ -117,7 +117,7 @@ impl Problem {
         }
     }
 
-    /// An ill-formed field, named.
+    /// A malformed field, by name.
     #[must_use]
     pub fn invalid_field(name: &str, expectation: &str) -> Self {
         Self {
@@ -141,19 +141,19 @@ impl Problem {
         Self::invalid_field("username", expectation)
     }
 
-    /// Nothing could be done and nothing was changed; the cause is for the log.
+    /// Something that the functions need is missing, and nothing was changed. The cause is for the log.
     #[must_use]
     pub fn unavailable(cause: impl Display) -> Self {
         Self { cause: Some(cause.to_string()), ..Self::new(Code::Unavailable) }
     }
 
-    /// Its machine word.
+    /// Its code.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
     }
 
-    /// What the log says of it.
+    /// Its cause, for the log.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
@@ -185,7 +185,7 @@ impl Problem {
         Self { more: Some(Box::new(More::Expired(expired))), ..Self::new(Code::PasswordExpired) }
     }
 
-    /// A refused login, in the words that the policy allows.
+    /// A refused login, with the reason that the policy reveals.
     fn refused(public_reason: Option<Reason>) -> Self {
         let problem = Self::new(Code::InvalidCredentials);
         match public_reason {

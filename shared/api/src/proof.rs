@@ -1,9 +1,9 @@
-//! What a request that replaces a credential may show as proof.
+//! The fields of a request that replaces a credential in which the caller shows proof.
 
 use crate::{Field, Problem};
 use cofrap_accounts::{Bearer, Evidence};
 
-/// The fields of a proof, as they came.
+/// The fields, unchecked.
 #[derive(Debug)]
 pub(crate) struct ProofFields {
     pub(crate) password: Field,
@@ -13,7 +13,7 @@ pub(crate) struct ProofFields {
 }
 
 impl ProofFields {
-    /// Reads every field. A token that is empty is one that does not hold.
+    /// Reads every field. An empty token counts as an invalid one.
     pub(crate) fn present(self, bearer: Bearer) -> Result<Evidence, Problem> {
         Ok(Evidence {
             bearer,

@@ -4,7 +4,7 @@ use crate::{Call, Code, Endpoint, Problem};
 use cofrap_accounts::{Bearer, SessionError};
 use serde::Serialize;
 
-/// Nothing but the bearer.
+/// A session.
 #[derive(Debug)]
 pub struct Request;
 
@@ -42,7 +42,7 @@ impl Response {
     }
 }
 
-/// A refusal, in this function's words.
+/// A refusal with this function's texts.
 #[must_use]
 pub fn refuse(error: SessionError) -> Problem {
     let text = "Reconnectez-vous : la dernière connexion de cette session date de plus de 5 minutes";

@@ -5,7 +5,7 @@ use cofrap_accounts::{Bearer, OpenSession};
 use cofrap_crypto::SessionId;
 use serde::Serialize;
 
-/// Nothing but the bearer.
+/// A session.
 #[derive(Debug)]
 pub struct Request;
 

@@ -66,7 +66,7 @@ impl From<VerifiedCode> for Reply<Response> {
     }
 }
 
-/// A refusal, in this function's words.
+/// A refusal with this function's texts.
 #[must_use]
 pub fn refuse(error: LoginError) -> Problem {
     Problem::from(error).in_words_of(Code::InvalidCredentials, "❌ Invalid token")

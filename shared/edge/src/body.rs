@@ -5,17 +5,17 @@ use futures_util::StreamExt;
 use spin_sdk::http::IncomingRequest;
 use zeroize::Zeroizing;
 
-/// Bytes that a body may have.
+/// The most bytes of a body.
 const LIMIT: usize = 16 * 1024;
 
 /// Bytes that are read and thrown away, so that the client sees the refusal rather than a closed connection. Whoever sends more may see that.
 const DRAIN_LIMIT: usize = 1024 * 1024;
 
-/// A body, as far as it is kept.
+/// A body.
 pub(crate) enum Body {
     Whole(Zeroizing<Vec<u8>>),
     TooLarge,
-    /// The connection broke before its end: what came of it is not to be acted on.
+    /// The connection broke before the body's end. What arrived must not be used.
     Broken,
 }
 

@@ -1,10 +1,10 @@
-//! Who sent a request: the platform says who connected, and trusted proxies say for whom.
+//! The client's address: from the platform, or from the proxies that the operator trusts.
 
 use std::net::IpAddr;
 
 /// The address that a request came from.
 ///
-/// `peer` is the platform's word on who connected, as `address:port`. With `trusted_hops` proxies of one's own before the
+/// `peer` is the connection's other end as the platform gives it, `address:port`. With `trusted_hops` of the operator's proxies before the
 /// functions, the address that the outermost of them saw stands at that place of `X-Forwarded-For`, counted from the right:
 /// what clients write comes before. `forwarded` holds that header's values, in order. Where the list is too short or the place
 /// holds no address, the peer's counts.

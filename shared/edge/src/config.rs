@@ -8,7 +8,7 @@ use cofrap_crypto::{KeyListError, Keyring, SharedSecret, SharedSecretTooShort, T
 use spin_sdk::variables::Error;
 use zeroize::Zeroizing;
 
-/// A variable that cannot be used. Its value is never shown.
+/// Why a variable cannot be used. Its value is never shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It has no value.
@@ -19,19 +19,19 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
-    /// What the operator chose makes no sense.
+    /// `settings` cannot be used.
     #[error("variable settings: {0}")]
     Settings(#[from] SettingsError),
     /// The database's address cannot be used.
     #[error("variable database_url: {0}")]
     DatabaseUrl(#[from] DatabaseUrlError),
-    /// What components may connect to is not one place.
+    /// `database_host` is not exactly one host and port.
     #[error("variable database_host: write host:port, like 127.0.0.1:5432 (a name or an IPv4 address)")]
     DatabaseHost,
-    /// The two variables name different places.
+    /// `database_url` and `database_host` name different hosts.
     #[error("variable database_url: its host and port are not those of database_host")]
     OtherHost,
-    /// It holds no keys.
+    /// A list of keys is malformed.
     #[error("variable {name}: {error}")]
     Keys {
         /// Its name.
@@ -47,10 +47,10 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: SharedSecretTooShort,
     },
-    /// A token, which every request that it is for carries, is a key or another token as well.
+    /// One text is used for two secrets, of which one travels in requests.
     #[error("variable {0}: it is also a key or another token: make another with `openssl rand -base64 32`")]
     TokenIsKey(&'static str),
-    /// The same key would sign tokens and protect what is stored.
+    /// The same key would sign tokens and encrypt stored secrets.
     #[error("variable jwt_secret: it shares a key with encryption_key: make another with `openssl rand -base64 32`")]
     SharedKey,
 }
@@ -72,7 +72,7 @@ impl ConfigError {
     }
 }
 
-/// Where values come from: a variable's name to its value, or to why it has none.
+/// A source of variables.
 pub trait Variables {
     /// The value of a variable.
     ///
@@ -86,7 +86,7 @@ pub(crate) struct SpinVariables;
 
 impl Variables for SpinVariables {
     fn get(&self, name: &'static str) -> Result<Zeroizing<String>, ConfigError> {
-        // What the error would say of itself is its derived `Debug`, which brings the escaping of texts along.
+        // The error's derived `Debug` would add the code that escapes texts.
         spin_sdk::variables::get(name).map(Zeroizing::new).map_err(|error| match error {
             Error::InvalidName(problem)
             | Error::Undefined(problem)
@@ -96,7 +96,7 @@ impl Variables for SpinVariables {
     }
 }
 
-/// What one kind of operation is given besides the database: each reads the keys that it needs, and no others.
+/// Reads the keys of one kind of operation, and no others.
 pub trait ReadKeys: Sized {
     /// Reads them.
     ///
@@ -167,7 +167,7 @@ fn token(variables: &impl Variables, name: &'static str) -> Result<Option<Shared
 }
 
 impl OperatorSettings {
-    /// Reads what the operator chose.
+    /// Reads the settings.
     ///
     /// # Errors
     /// [`ConfigError::Settings`]
@@ -176,13 +176,13 @@ impl OperatorSettings {
     }
 }
 
-/// The database's address, as the platform takes it.
+/// The database's URL as the platform takes it.
 pub(crate) fn connection_string(variables: &impl Variables) -> Result<Zeroizing<String>, ConfigError> {
     Ok(DatabaseUrl::parse(&variables.get("database_url")?)?.connection_string())
 }
 
-/// The same, once it is the one place that `database_host` names, which Spin's allow-list is made of: a wildcard or a network there would
-/// let a component connect elsewhere. Health says so and every start; a request does not pay for one more variable.
+/// The same, if it leads to the host of `database_host`, from which Spin's allow-list is made: a wildcard or a network there would
+/// let a component connect elsewhere. Health and every start check this; a request saves the look-up.
 pub(crate) fn checked_connection_string(variables: &impl Variables) -> Result<Zeroizing<String>, ConfigError> {
     let url = DatabaseUrl::parse(&variables.get("database_url")?)?;
     let host = variables.get("database_host")?;
@@ -193,7 +193,7 @@ pub(crate) fn checked_connection_string(variables: &impl Variables) -> Result<Ze
     if is_same { Ok(url.connection_string()) } else { Err(ConfigError::OtherHost) }
 }
 
-/// Reads every variable that any function reads: what is wrong is said at the start, not at the first request.
+/// Reads every variable of any function, so that a mistake is reported at the start and not at the first request.
 ///
 /// # Errors
 /// The [`ConfigError`] of the first that cannot be used.

@@ -1,6 +1,6 @@
-//! The database's address: a URL in, the one that Spin takes out.
+//! The database's URL: parsed from the operator's form, written in Spin's form.
 //!
-//! It is parsed and written anew, never appended to: for the platform's parser a second `options` replaces the first,
+//! Nothing is appended to the operator's text: for the platform's parser a second `options` replaces the first,
 //! and `&name=value` without a `?` belongs to the database's name.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -23,7 +23,7 @@ struct Parameter {
     takes: Takes,
 }
 
-/// What a parameter may be.
+/// A type that a parameter may have.
 enum Takes {
     OneOf(&'static [&'static str]),
     Number(RangeInclusive<u32>),
@@ -70,7 +70,7 @@ static PARAMETERS: [Parameter; 10] = [
 /// The port of a URL that names none.
 const DEFAULT_PORT: u16 = 5432;
 
-/// What is wrong with an address. Says no part of it.
+/// Why a URL cannot be used. The text has no part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// It is no URL of PostgreSQL.

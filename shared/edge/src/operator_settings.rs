@@ -1,4 +1,4 @@
-//! What an operator may choose, in the one variable `settings`: `name=value` pairs with white space between them.
+//! The variable `settings`: `name=value` pairs separated by white space.
 
 use cofrap_accounts::{Age, Policy, Registration, Retention, Settings};
 use cofrap_crypto::Unbound;
@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// Every setting with its value unless another is given. `policy` must be given: an empty or lost `settings` must not quietly
+/// Every setting with its default. `policy` has none: an empty or lost `settings` must not quietly
 /// reopen what an operator had closed.
 const DEFAULTS: [(&str, &str); 13] = [
     ("policy", "strict"),
@@ -21,10 +21,10 @@ const DEFAULTS: [(&str, &str); 13] = [
     ("ip_failures_limit", "30"),
     ("ip_failures_window_seconds", "300"),
     ("ip_generations_limit", "100"),
-    // Whom people ask for help; empty: "your administrator".
+    // Whom users ask for help; empty: "your administrator".
     ("helpdesk", ""),
     ("audit_refusals_days", "90"),
-    // More than a year, so that a year can be looked at.
+    // More than a year, so that a whole year can be read.
     ("audit_actions_days", "400"),
 ];
 
@@ -34,7 +34,7 @@ const REQUIRED: &str = "policy";
 /// Ten years, in seconds. An age of 0 would expire everybody for good.
 const AGES: RangeInclusive<u64> = 1..=315_360_000;
 
-/// Proxies of one's own.
+/// The most of the operator's proxies.
 const HOPS: RangeInclusive<u64> = 0..=32;
 
 /// 0 turns a limit off.
@@ -81,14 +81,14 @@ fn names() -> String {
     DEFAULTS.map(|(name, _)| name).join(", ")
 }
 
-/// What an operator chose, all of it in force.
+/// The settings in force.
 #[derive(Clone, Debug)]
 pub struct OperatorSettings {
-    /// What the rules need of it.
+    /// The settings that the rules need.
     pub rules: Settings,
-    /// Proxies of one's own before the functions, whose `X-Forwarded-For` counts.
+    /// How many of the operator's proxies are before the functions. Their entries in `X-Forwarded-For` are trusted.
     pub trusted_proxy_hops: usize,
-    /// Whether secrets that other programs wrote open without a binding to their row.
+    /// Whether secrets without a MAC, which other programs write, are decrypted.
     pub unbound_rows: Unbound,
     /// Whom people ask for help, in the words of a sentence; empty: nobody in particular.
     pub helpdesk: String,
@@ -164,7 +164,7 @@ impl OperatorSettings {
         self.values.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// The policy, and whatever is not at its default: enough to know all of them.
+    /// The policy and every setting that differs from its default.
     #[must_use]
     pub fn brief(&self) -> String {
         let is_said = |(name, value): &(&str, &str)| *name == REQUIRED || !DEFAULTS.contains(&(*name, *value));
@@ -190,7 +190,7 @@ fn one_of<T>(name: &'static str, value: &str, words: [(&str, T); 2]) -> Result<T
     }
 }
 
-/// Digits alone: `+5`, `05` and `5.0` are mistakes that a reader would see otherwise.
+/// Digits alone: `+5`, `05` and `5.0` are refused as likely mistakes.
 fn parse_number(name: &'static str, value: &str, range: RangeInclusive<u64>) -> Result<u64, SettingsError> {
     let is_plain = value.bytes().all(|byte| byte.is_ascii_digit()) && (value == "0" || !value.starts_with('0'));
     let number = if is_plain { value.parse().ok() } else { None };
@@ -207,7 +207,7 @@ fn parse_text(name: &'static str, value: &str) -> Result<String, SettingsError> 
         .ok_or_else(|| wrong_value(name, value, format!("at most {LONGEST_TEXT} characters, a space as %20")))
 }
 
-/// Whoever put another sign between two entries is told so.
+/// A hint for somebody who separated entries by another character.
 fn wrong_value(name: &'static str, value: &str, mut expected: String) -> SettingsError {
     if value.contains([',', ';', '\u{a0}']) {
         expected.push_str(" (entries are separated by white space alone)");

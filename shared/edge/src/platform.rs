@@ -1,4 +1,4 @@
-//! Time and randomness, as the platform gives them.
+//! The platform's clock and random source.
 
 use crate::pg_store::release_connection;
 use cofrap_accounts::{Clock, UnixTime};
@@ -21,7 +21,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// What a hash does between two slices of its work: it gives back what others wait for. Nothing interrupts a guest, so its thread
+/// Called between two slices of a hash. Nothing interrupts a guest, so that its thread
 /// would serve nobody else; a sleep, however short, hands the thread on for a moment. A connection would be kept from others, and
 /// ended by the server's `idle_session_timeout`: the store opens another when it needs one.
 pub(crate) fn release_while_hashing() {

@@ -1,4 +1,4 @@
-//! What is known of a request before its body is read.
+//! The head of a request.
 
 use crate::client_address::client_address;
 use crate::headers::{last, values};
@@ -12,27 +12,27 @@ use zeroize::Zeroizing;
 /// A request's head.
 pub(crate) struct RequestHead {
     pub(crate) method: String,
-    /// The path with what follows it.
+    /// The path and the query.
     target: String,
     /// Whether the body is declared as JSON.
     pub(crate) declares_json: bool,
     /// The route of the manifest that the platform matched.
     pub(crate) route: String,
-    /// Which request it is, and since when.
+    /// The request's id and the time of its arrival.
     pub(crate) trace: Trace,
     peer: Option<String>,
     forwarded: Vec<String>,
     user_agent: Option<UserAgent>,
     bearers: Zeroizing<Vec<String>>,
-    /// The session of a browser; none where a bearer token comes too, or the route has nothing to do with sessions.
+    /// The session of a browser's cookie; none if a bearer token is present, or the route ignores sessions.
     cookie: Option<Zeroizing<String>>,
-    /// Whether the session comes in a cookie, or is to go out in one.
+    /// Whether the session is in a cookie, or the client asks for one.
     pub(crate) uses_cookie: bool,
-    /// Whether a page of this site sent it, as the browser says; asked only of what uses a cookie.
+    /// Whether a page of this site sent the request, according to the browser. Checked only with a cookie.
     pub(crate) is_from_this_site: bool,
 }
 
-/// With the value `cookie`, a login answers with a cookie instead of a token.
+/// The header that asks a login for a cookie instead of a token, by the value `cookie`.
 const WANTS_COOKIE: &str = "cofrap-session";
 
 impl RequestHead {
@@ -65,7 +65,7 @@ impl RequestHead {
         }
     }
 
-    /// What follows the question mark.
+    /// The query.
     pub(crate) fn query(&self) -> &str {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
@@ -75,17 +75,17 @@ impl RequestHead {
         self.target.starts_with("//")
     }
 
-    /// Whether it changes something, or may, by the cookie that it bears or asks for.
+    /// Whether it may change something through a cookie.
     pub(crate) fn writes_by_cookie(&self) -> bool {
         self.uses_cookie && self.method != "GET"
     }
 
-    /// Whether a proxy says for whom it asks, and none is trusted: then everybody behind it counts as one.
+    /// Whether a proxy names its client though no proxy is trusted. All clients behind it share one rate limit then.
     pub(crate) fn is_forwarded_in_vain(&self, trusted_hops: usize) -> bool {
         trusted_hops == 0 && !self.forwarded.is_empty()
     }
 
-    /// Who asks, behind so many proxies of one's own.
+    /// The caller, behind so many trusted proxies.
     pub(crate) fn caller(&self, trusted_hops: usize) -> Caller {
         let address = client_address(self.peer.as_deref(), &self.forwarded, trusted_hops);
         let route = self.route.rsplit('/').next().filter(|name| !name.is_empty());
@@ -102,7 +102,7 @@ impl RequestHead {
     }
 }
 
-/// Whether a bearer token is meant, even if there is none.
+/// Whether the header is of the bearer scheme, with or without a token.
 fn is_bearer(authorization: &str) -> bool {
     authorization.trim().split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
 }

@@ -13,7 +13,7 @@ pub(crate) fn send_response(out: ResponseOutparam, response: OutgoingResponse, b
     let stream = handle.write().expect("the stream is taken once");
     let budget = stream.check_write().unwrap_or(0);
     let (before, after) = body.split_at(body.len().min(usize::try_from(budget).unwrap_or(usize::MAX)));
-    // Where writing fails, nobody reads.
+    // If writing fails, the client is gone.
     let _ = stream.write(before);
     if after.is_empty() {
         drop(stream);

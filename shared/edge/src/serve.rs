@@ -24,7 +24,7 @@ use spin_sdk::http::{Headers, IncomingRequest, OutgoingResponse, ResponseOutpara
 use std::borrow::Cow;
 use std::io::Write;
 
-/// What operations run in: the platform's clock and random source, the database, and the keys that they need.
+/// An operation's environment on Spin.
 pub type SpinEnv<K> = Env<PgStore, SystemClock, SystemRng, K>;
 
 /// The headers of every answer in JSON.
@@ -37,7 +37,7 @@ const HEADERS: [(&str, &str); 6] = [
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
 ];
 
-/// What a request is answered with.
+/// An answer.
 struct Answer {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
@@ -112,7 +112,7 @@ pub async fn serve_not_found(request: IncomingRequest, out: ResponseOutparam) {
     .await;
 }
 
-/// Serves what the functions need, and whether it is there.
+/// Serves the health of the functions.
 pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
     respond(request, out, &routes::HEALTH, |_, settings, _| {
         let snapshot = match checked_connection_string(&SpinVariables) {
@@ -131,7 +131,7 @@ pub async fn serve_health(request: IncomingRequest, out: ResponseOutparam) {
     .await;
 }
 
-/// Serves what a monitoring system asks for, as its text.
+/// Serves the metrics as text.
 pub async fn serve_metrics(request: IncomingRequest, out: ResponseOutparam) {
     respond(request, out, &routes::METRICS, |head, settings, _| {
         let mut env = open_env(head, usable(settings)?)?;
@@ -156,7 +156,7 @@ pub async fn serve_key_set(request: IncomingRequest, out: ResponseOutparam) {
     .await;
 }
 
-/// Serves the contract.
+/// Serves the OpenAPI document.
 pub async fn serve_openapi(request: IncomingRequest, out: ResponseOutparam) {
     respond(request, out, &routes::OPENAPI, |_, settings, _| {
         usable(settings)?;
@@ -192,10 +192,10 @@ pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &
     .await;
 }
 
-/// Which paths a component answers of those that the platform leads to it.
+/// Which of the paths that the platform routes to a component it answers.
 #[derive(PartialEq, Eq)]
 enum Paths {
-    /// Those with one slash at the beginning. The platform does not count them, and a gateway that closes a path would not have known it.
+    /// Paths with one leading slash. The platform ignores further slashes, and a gateway that closes a path would not have matched this one.
     AsWritten,
     /// All.
     Any,
@@ -220,7 +220,7 @@ async fn respond_at(
 ) {
     let head = RequestHead::of(&request, route.session);
     let body = body::read(request).await;
-    // Read once: each read costs the platform.
+    // Read once: each read costs time.
     let settings = OperatorSettings::read(&SpinVariables);
     let answer = if paths == Paths::AsWritten && head.has_more_slashes() {
         Err(not_found::problem())
@@ -232,12 +232,12 @@ async fn respond_at(
     send(out, &head, &settings, route, answer);
 }
 
-/// What the operator chose. Where it cannot be read, nothing is served: a default could reopen what an operator had closed.
+/// The settings. If they cannot be read nothing is served: a default could reopen what an operator had closed.
 fn usable(settings: &Result<OperatorSettings, ConfigError>) -> Result<&OperatorSettings, Problem> {
     settings.as_ref().map_err(Problem::unavailable)
 }
 
-/// The order of the checks is part of the contract. What is written by cookie is declared as JSON, which no form can.
+/// Checks media type and size, in the contract's order. A change by cookie must be declared as JSON, which no HTML form can.
 fn accept(rule: BodyIs, head: &RequestHead, body: Body) -> Result<zeroize::Zeroizing<Vec<u8>>, Problem> {
     if (rule == BodyIs::Json || head.writes_by_cookie()) && !head.declares_json {
         return Err(Problem::new(Code::UnsupportedMediaType));
@@ -249,7 +249,7 @@ fn accept(rule: BodyIs, head: &RequestHead, body: Body) -> Result<zeroize::Zeroi
     }
 }
 
-/// What is written by cookie, only a page of this site may ask for.
+/// Only a page of this site may change something by cookie.
 fn check_origin(head: &RequestHead) -> Result<(), Problem> {
     if head.writes_by_cookie() && !head.is_from_this_site {
         return Err(Problem::new(Code::CrossSiteRequest));
@@ -271,7 +271,7 @@ fn open_env<K: ReadKeys>(head: &RequestHead, settings: &OperatorSettings) -> Res
 }
 
 fn to_json(body: &impl Serialize) -> Result<Answer, Problem> {
-    // What the error could say weighs 2 kB, and no response has anything that is no JSON.
+    // Every response can be written as JSON; the error's text would add 2 kB.
     let body = serde_json::to_vec(body).map_err(|_| Problem::unavailable("the response is no JSON"))?;
     Ok(Answer::json(200, body))
 }
@@ -285,7 +285,7 @@ fn refuse(problem: &Problem, head: &RequestHead, route: &Route) -> Answer {
     if let Some(seconds) = problem.retry_after() {
         answer.add("retry-after", seconds.to_string());
     }
-    // A browser would go on to send a session that is over.
+    // Otherwise the browser would go on sending a session that has ended.
     if head.uses_cookie && problem.code() == Code::InvalidToken {
         answer.add("set-cookie", session_cookie::CLEARED.to_owned());
     }
@@ -305,22 +305,22 @@ fn send(
     };
     log(head, settings, answer.status, problem.as_ref());
 
-    // Of one that came with none, the log alone has it: like answers are alike to the byte.
+    // An id that the client did not give is in the log alone, so that equal answers are equal to the byte.
     if let Some(id) = &head.trace.given {
         answer.add("x-request-id", id.clone());
     }
-    // RFC 9110, section 8.6: what is not sent again would have another length.
+    // RFC 9110, section 8.6: a 304 would have to give the length of the body that it leaves out.
     if answer.status != 304 {
         answer.add("content-length", answer.body.len().to_string());
     }
     let headers = Headers::from_list(&answer.headers).expect("the names and values above are well-formed");
     let response = OutgoingResponse::new(headers);
     response.set_status_code(answer.status).expect("every status is between 100 and 599");
-    // Who does not wait for the answer has it in the log line above.
+    // If the client is gone, the log line above has the result.
     send_response(out, response, &answer.body);
 }
 
-/// One line for each request, as JSON, so that nothing in it can look like another line. No names, no secrets.
+/// The log line of a request, as JSON, so that no value can look like another line. It has no names and no secrets.
 #[derive(Serialize)]
 struct LogLine<'a> {
     time: String,
@@ -331,24 +331,24 @@ struct LogLine<'a> {
     method: &'a str,
     status: u16,
     code: Option<Code>,
-    /// What the audit has of it: the action, the account's number, and the real reason of a refusal.
+    /// As in the audit: the action, the account's number, the real reason of a refusal.
     action: Option<&'static str>,
     outcome: Option<&'static str>,
     reason: Option<&'static str>,
     account: Option<i64>,
     client: Option<String>,
     duration_us: u64,
-    /// How long the database took for each statement.
+    /// The duration of each statement.
     statements_us: Vec<u64>,
     cause: Option<&'a str>,
-    /// What is odd about the request, and is the operator's to mend.
+    /// A likely mistake in the deployment.
     notice: Option<&'static str>,
-    /// What is in force, as far as it is not the default: said of every request, since each is a start of its own.
+    /// The settings that differ from their defaults. Every request logs them, since every request starts a fresh instance.
     settings: Option<String>,
 }
 
 fn log(head: &RequestHead, settings: &Result<OperatorSettings, ConfigError>, status: u16, problem: Option<&Problem>) {
-    // What is refused before the settings are looked at says that they are wrong, too.
+    // A request that is refused before the settings are used reports wrong settings too.
     let wrong = settings.as_ref().err().map(ToString::to_string);
     let settings = settings.as_ref().ok();
     let cause = problem.and_then(Problem::cause).or(wrong.as_deref());

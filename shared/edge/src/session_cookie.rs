@@ -1,15 +1,15 @@
-//! The session of a browser: a cookie that only the functions read, for pages of this site alone.
+//! The session cookie of a browser.
 
 use zeroize::Zeroizing;
 
-/// Kept over TLS and for loopback only, for this host and all of its paths, out of every script's reach.
+/// Its attributes: only over TLS (or on loopback), for this host and all of its paths, invisible to scripts.
 /// RFC 6265bis, section 4.1.3.2.
 const NAME: &str = "__Host-session";
 
-/// What takes the cookie away.
+/// The header value that deletes the cookie.
 pub(crate) const CLEARED: &str = "__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict";
 
-/// What sets the cookie, for as long as its session lasts.
+/// The header value that sets the cookie for the lifetime of its session.
 pub(crate) fn set(token: &str, seconds: u64) -> String {
     format!("{NAME}={token}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Strict")
 }
@@ -26,7 +26,7 @@ pub(crate) fn read(headers: &[String]) -> Option<Zeroizing<String>> {
     found.filter(|value| !value.is_empty()).map(|value| Zeroizing::new(value.to_owned()))
 }
 
-/// Whether a page of this site sent a request. Browsers say so themselves (Fetch Metadata, section 2.3); of those that do not,
+/// Whether a page of this site sent a request. Browsers say so (Fetch Metadata, section 2.3); for older ones
 /// the page's origin must be the host that was asked.
 pub(crate) fn is_from_this_site(fetch_site: &[String], origin: &[String], host: Option<&str>) -> bool {
     match (fetch_site, origin, host) {

@@ -1,4 +1,4 @@
-//! What a log line says of a request besides its answer: which it is, when it came, and how long it and its statements took.
+//! What a log line says besides the answer: ids, times, durations.
 
 use crate::headers::values;
 use cofrap_accounts::UnixTime;
@@ -8,44 +8,44 @@ use spin_sdk::http::Headers;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
-/// The most characters of an id that somebody else gave.
+/// The most characters of an id from a client.
 const MAX_ID: usize = 64;
 
 thread_local! {
     /// How long each statement of the request took. An instance serves one request on one thread.
     static STATEMENTS: RefCell<Vec<Duration>> = const { RefCell::new(Vec::new()) };
 
-    /// What the request came to.
+    /// The recorded attempt of this request.
     static ATTEMPTED: Cell<Option<Attempted>> = const { Cell::new(None) };
 }
 
-/// What a request came to, as the audit has it.
+/// An attempt as the audit records it.
 #[derive(Clone, Copy)]
 pub(crate) struct Attempted {
-    /// What was asked.
+    /// The action.
     pub(crate) action: &'static str,
-    /// The account that it led to.
+    /// The account's number.
     pub(crate) account: Option<i64>,
-    /// Why it was refused, if it was: the real reason, which the caller is not told.
+    /// The real reason of a refusal, which the caller does not learn.
     pub(crate) reason: Option<&'static str>,
 }
 
-/// Notes what the request came to; the last word counts.
+/// Records the attempt; the last call counts.
 pub(crate) fn note_attempt(attempted: Attempted) {
     ATTEMPTED.set(Some(attempted));
 }
 
-/// What the request came to, if it was an attempt.
+/// The recorded attempt, if there was one.
 pub(crate) fn attempted() -> Option<Attempted> {
     ATTEMPTED.get()
 }
 
-/// A request on its way.
+/// The ids and the time of a request.
 pub(crate) struct Trace {
-    /// The id that it came with, if that was one.
+    /// The client's id, if it is well-formed.
     pub(crate) given: Option<String>,
     own: Option<String>,
-    /// The trace that it belongs to, where who sent it says so (W3C Trace Context).
+    /// The trace id of its `traceparent` header (W3C Trace Context).
     pub(crate) parent: Option<String>,
     started: Instant,
 }
@@ -54,7 +54,7 @@ impl Trace {
     #[expect(clippy::disallowed_methods, reason = "how long things take is for the log alone")]
     pub(crate) fn of(headers: &Headers) -> Self {
         let started = Instant::now();
-        // A host that used an instance again would have the request before in there.
+        // A host that reuses an instance would leave the previous request's here.
         STATEMENTS.take();
         ATTEMPTED.take();
         let given = values(headers, "x-request-id").pop().filter(|id| is_id(id));
@@ -63,18 +63,18 @@ impl Trace {
         Self { given, own, parent, started }
     }
 
-    /// What the request is called.
+    /// The request's id.
     pub(crate) fn id(&self) -> &str {
         self.given.as_deref().or(self.own.as_deref()).unwrap_or_default()
     }
 
-    /// Microseconds since it came.
+    /// Microseconds since its arrival.
     pub(crate) fn microseconds(&self) -> u64 {
         microseconds(self.started.elapsed())
     }
 }
 
-/// Times what `statement` does.
+/// Measures a statement.
 #[expect(clippy::disallowed_methods, reason = "how long things take is for the log alone")]
 pub(crate) fn timed<T>(statement: impl FnOnce() -> T) -> T {
     let started = Instant::now();
@@ -88,7 +88,7 @@ pub(crate) fn statements() -> Vec<u64> {
     STATEMENTS.with_borrow(|statements| statements.iter().copied().map(microseconds).collect())
 }
 
-/// Whole ones: what writes fractions weighs more than all of this.
+/// Whole microseconds: formatting fractions would add more code than this module has.
 fn microseconds(duration: Duration) -> u64 {
     duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
 }
@@ -120,7 +120,7 @@ const fn civil(day: i64) -> (i64, i64, i64) {
     (year + era * 400 + is_next as i64, if is_next { month - 9 } else { month + 3 }, day)
 }
 
-/// What can stand in a line of a log and in a header without being taken for anything else.
+/// Whether a text is safe in a log line and in a header.
 fn is_id(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=MAX_ID).contains(&text.len()) && text.bytes().all(is_letter)

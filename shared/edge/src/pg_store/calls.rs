@@ -6,15 +6,15 @@ use spin_sdk::pg4::ParameterValue;
 pub(super) trait Call {
     /// Its name.
     const NAME: &'static str;
-    /// As it is sent; its name comes first, for who looks at the server or at a trace.
+    /// Its text. The name comes first, for people who read the server's log or a trace.
     const TEXT: &'static str;
-    /// Whether it changes nothing, so that it may be made once more.
+    /// Whether it only reads, so that it may be repeated.
     const IS_READ_ONLY: bool;
 
     fn parameters(self) -> Vec<ParameterValue>;
 }
 
-/// What a parameter may be.
+/// A type that a parameter may have.
 trait Parameter {
     fn push(self, parameters: &mut Vec<ParameterValue>);
 }

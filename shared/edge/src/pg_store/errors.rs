@@ -1,4 +1,4 @@
-//! What the log may say of a database error: its class and SQLSTATE, never a value; the server's message where it speaks of the server
+//! What is logged of a database error: its class and SQLSTATE, never a value; the server's message only if it is about the server
 //! or the schema.
 //!
 //! The platform's own texts can hold parts of the address, values of a row, and with `RUST_BACKTRACE` a trace of the stack.
@@ -35,7 +35,7 @@ const CLASSES: [(&str, &str); 17] = [
     ("losed", "closed"),
 ];
 
-/// A statement that failed, as the domain knows it.
+/// The store's error for a failed statement.
 pub(super) fn failed(error: PgError) -> StoreError {
     StoreError::Unavailable(match error {
         PgError::ConnectionFailed(text) => format!("connection failed: {}", class_of(&text)),
@@ -52,13 +52,13 @@ pub(super) fn failed(error: PgError) -> StoreError {
     })
 }
 
-/// Whether a statement that was sent may have been carried out: the connection was lost before the server said what came of it.
+/// Whether a sent statement may have been carried out: the connection was lost before the server's answer.
 pub(super) fn is_outcome_unknown(error: &PgError) -> bool {
     // What the server says in the driver's words is of that kind; then nothing was done.
     matches!(error, PgError::QueryFailed(QueryError::Text(text)) if !text.contains("kind: Db") && !text.starts_with("db error"))
 }
 
-/// Whether the connection broke, so that another one may do: the server ended it, or it was closed on the way.
+/// Whether the connection broke, so that a new one may succeed.
 pub(super) fn is_broken(error: &PgError) -> bool {
     match error {
         // Operator intervention, the end of an idle session (57P05) among it.

@@ -1,4 +1,4 @@
-//! What the database's functions are given, where several are given the same.
+//! Parameters that several functions of the database have in common.
 
 use super::calls;
 use super::rows::NamesRow;
@@ -11,7 +11,7 @@ use cofrap_crypto::{KeyId, RowMac, Sealed, TotpStep};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// An attempt, as its audit row and the limits have it.
+/// An attempt, as the parameters of audit row and rate limits.
 #[derive(Clone)]
 pub(super) struct Noted<'a> {
     attempt: &'a Attempt<'a>,
@@ -26,17 +26,17 @@ impl<'a> Noted<'a> {
         Self { attempt, account, address, refused_for: None }
     }
 
-    /// The same, refused.
+    /// The same as a refusal.
     pub(super) fn because(&self, reason: Reason) -> Self {
         Self { refused_for: Some(reason), ..self.clone() }
     }
 
-    /// Why it is refused, if it is.
+    /// The reason of the refusal.
     pub(super) const fn refused_for(&self) -> Option<Reason> {
         self.refused_for
     }
 
-    /// What is asked, and the number of the account that it is about.
+    /// The action, and the account's number.
     pub(super) fn what(&self) -> (&'static str, Option<i64>) {
         (self.attempt.action.as_str(), self.account.map(|account| account.0))
     }
@@ -55,12 +55,12 @@ impl<'a> Noted<'a> {
         }
     }
 
-    /// The same of an attempt that was refused: its name may be one that must not stand there.
+    /// The same for a refusal, whose name may have to be replaced by a digest.
     pub(super) fn refused(&self) -> calls::Attempt<'_> {
         calls::Attempt { given_name: self.attempt.alias.or(self.attempt.username), ..self.attempt() }
     }
 
-    /// Which limits the attempt must pass, and what it adds to their counts.
+    /// The rate limits of the attempt, and what it adds to their counts.
     pub(super) fn limits(&self) -> calls::Limits<'_> {
         let Attempt { rate_limit_keys, limits, .. } = *self.attempt;
         let counts_issuance = self.attempt.action.is_issuance() && limits.address_issuances > 0;
@@ -94,7 +94,7 @@ impl<'a> Noted<'a> {
     }
 }
 
-/// What must still be so of an account whose credentials were judged.
+/// What must not have changed of an account whose credentials were checked.
 fn seen<'a>(account: &'a Account, step: Option<TotpStep>, attempt: &Attempt<'_>) -> calls::Seen<'a> {
     calls::Seen {
         seen_password_generation: account.counters.password_version,
@@ -113,7 +113,7 @@ fn seen<'a>(account: &'a Account, step: Option<TotpStep>, attempt: &Attempt<'_>)
     }
 }
 
-/// A right password alone does not help who guesses codes.
+/// The limit of wrong codes holds for a right password alone, too.
 pub(super) fn seen_by_factor<'a>(factor: &'a ProvenFactor<'_>, attempt: &Attempt<'_>) -> calls::Seen<'a> {
     calls::Seen { otp_limit: attempt.limits.otp_failures, ..seen(factor.account(), factor.step(), attempt) }
 }
@@ -129,7 +129,7 @@ pub(super) fn seen_by_login<'a>(login: &'a ProvenLogin<'_>, attempt: &Attempt<'_
     }
 }
 
-/// What a grant was given on. Not the tokens: a rotation may seal them again meanwhile.
+/// What a grant depends on. Not the tokens: a rotation may encrypt them again meanwhile.
 pub(super) fn seen_by_grant<'a>(
     grant: &'a Grant<'_>,
     session: Option<&'a str>,
@@ -176,7 +176,7 @@ pub(super) fn change<'a>(
     }
 }
 
-/// What a login that was right changes, in time or too late.
+/// What a login with right credentials changes.
 pub(super) fn login<'a>(login: &'a ProvenLogin<'_>, attempt: &'a Attempt<'_>) -> calls::Login<'a> {
     let (again_password, again_password_key, again_password_binding) = columns(login.password());
     let (again_mfa, again_mfa_key, again_mfa_binding) = columns(login.second_factor());
@@ -193,7 +193,7 @@ pub(super) fn login<'a>(login: &'a ProvenLogin<'_>, attempt: &'a Attempt<'_>) ->
     }
 }
 
-/// What the audit row of a complete login says besides, as `note_attempt.sql` and `complete_login.sql` write it.
+/// The details of a complete login's audit row, as `note_attempt.sql` and `complete_login.sql` write them.
 #[derive(Serialize)]
 struct Details<'a> {
     username: Option<&'a str>,
@@ -208,7 +208,7 @@ struct Details<'a> {
     epoch: Option<i64>,
 }
 
-/// The same as JSON, of a login that leaves the session epoch what it is.
+/// The same as JSON, for a login that does not change the session epoch.
 pub(super) fn details(attempt: &Attempt<'_>, session: Option<&str>, epoch: i64) -> String {
     json(&Details {
         username: attempt.username,

@@ -12,7 +12,7 @@ pub(super) use account::{SessionRow, SnapshotRow, StaleRow};
 pub(super) use audit::{EntryRow, MaintenanceRow, NamesRow, OpenSessionRow, PartitionsRow};
 pub(super) use observation::{HealthRow, MetricsRow};
 
-/// What a writing function came to.
+/// The result of a writing function.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome<T> {
@@ -37,7 +37,7 @@ impl<T> Outcome<T> {
     }
 }
 
-/// What a reading function answers the operator.
+/// The answer of a reading function that checks the operator's proof.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Admitted<T> {
@@ -62,7 +62,7 @@ pub(super) struct CountersRow {
     login_counter: i64,
     security_counter: i64,
     session_epoch: i64,
-    /// The account's and the database's, one after the other; where it may be new.
+    /// The identity of the account and of the database, if it may be new.
     #[serde(default)]
     identity: Option<String>,
 }
