@@ -156,7 +156,7 @@ pub async fn serve_key_set(request: IncomingRequest, out: ResponseOutparam) {
     .await;
 }
 
-/// Serves the OpenAPI document.
+/// Serves the `OpenAPI` document.
 pub async fn serve_openapi(request: IncomingRequest, out: ResponseOutparam) {
     respond(request, out, &routes::OPENAPI, |_, settings, _| {
         usable(settings)?;
