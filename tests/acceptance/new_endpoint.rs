@@ -6,11 +6,11 @@ use std::process::Command;
 #[test]
 fn a_new_endpoint_is_built_as_it_is_made() {
     let folder = Folder::new("new-endpoint");
-    let copied = Command::new("bash")
-        .args(["-euc", "git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents -t \"$0\""])
-        .arg(folder.path())
-        .current_dir(checkout())
-        .status();
+    // What was deleted and not committed is in the list, too.
+    let copy = "git ls-files --cached --others --exclude-standard -z | while IFS= read -r -d '' file; do
+        if [ -e \"$file\" ]; then printf '%s\\0' \"$file\"; fi; done | xargs -0 cp --parents -t \"$0\"";
+    let copied =
+        Command::new("bash").args(["-euo", "pipefail", "-c", copy]).arg(folder.path()).current_dir(checkout()).status();
     assert!(copied.unwrap().success());
     let made = xtask().args(["new-endpoint", "account-history", "--in"]).arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&made.stderr);
