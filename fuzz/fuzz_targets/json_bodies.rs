@@ -4,12 +4,12 @@
 
 use cofrap_accounts::Bearer;
 use cofrap_api::{
-    Call, Route, administer_account, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
+    Call, Endpoint, administer_account, authenticate_user_v2, authentication, create_account_secure, generate_mfa,
     generate_mfa_v2, generate_password, generate_password_v2, rotate_keys, verify_mfa,
 };
 use libfuzzer_sys::fuzz_target;
 
-fn read<R: Route>(body: &[u8]) {
+fn read<R: Endpoint>(body: &[u8]) {
     if let Err(problem) = R::read(Call { method: "POST", query: "", bearer: Bearer::default(), body }) {
         assert_eq!(problem.code().status(), 400);
     }

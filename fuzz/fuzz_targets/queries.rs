@@ -3,7 +3,7 @@
 #![no_main]
 
 use cofrap_accounts::Bearer;
-use cofrap_api::{Call, Route, audit_log};
+use cofrap_api::{Call, Endpoint, audit_log};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|query: &str| {

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use cofrap_crypto::{RowMac, KeyId, Keyring, PasswordHash, Sealed, SecretColumn, StoredPassword};
+use cofrap_crypto::{KeyId, Keyring, PasswordHash, RowMac, Sealed, SecretColumn, StoredPassword};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
@@ -19,7 +19,9 @@ fuzz_target!(|parts: (&str, &str, &str)| {
     let tampered = Sealed::from_stored(sealed.token().to_owned(), Some(KeyId::from_stored(key.to_owned())), bound);
     assert!(KEYRING.open(&tampered, place).is_err());
     if let Ok(read) = KEYRING.read_password(&Sealed::from_stored(token.to_owned(), None, None), place) {
-        assert!(matches!(read, StoredPassword::Hashed { .. }) && token.len() == 60 && PasswordHash::is_claimed_by(token));
+        assert!(
+            matches!(read, StoredPassword::Hashed { .. }) && token.len() == 60 && PasswordHash::is_claimed_by(token)
+        );
     }
     assert!(KEYRING.read_password(&tampered, place).is_err());
     let _ = token.parse::<Keyring>();

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use cofrap_api::frontend::{Asset, Content, CachePolicy, Page, Site, PageRequest};
+use cofrap_api::frontend::{Asset, CachePolicy, Content, Page, PageRequest, Site};
 use libfuzzer_sys::fuzz_target;
 
 const CONTENT: Content = Content { plain: b"plain", gzip: b"gzip", digest: "0123456789abcdef" };

@@ -69,6 +69,7 @@ pub struct DigestKey(Vec<Zeroizing<[u8; 32]>>);
 
 impl DigestKey {
     /// Of at least one key.
+    #[cfg(feature = "std")]
     pub(crate) const fn new(keys: Vec<Zeroizing<[u8; 32]>>) -> Self {
         Self(keys)
     }
