@@ -1,16 +1,51 @@
 //! A database or keys that cannot be used: 503, nothing changed, nothing told.
 
-use cofrap_tests::{Answer, Settings, TestApp, TestServer};
+use cofrap_api::routes::ROUTES;
+use cofrap_api::variables::DATABASE_URL;
+use cofrap_api::{BearerOf, Route};
+use cofrap_crypto::SessionClaims;
+use cofrap_tests::{ADMIN_TOKEN, Answer, CHOSEN_PASSWORD, Settings, TestApp, TestServer};
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Every function says so, each within 5 seconds.
+/// Three functions say so, each within 5 seconds.
 async fn check(app: &TestApp) {
     check_answer(app.generate_password("michel.ranu")).await;
     check_answer(app.generate_mfa("michel.ranu")).await;
     check_answer(app.authenticate("michel.ranu", "x", Value::Null)).await;
+}
+
+/// Every function that needs the database says so, with a bearer that it accepts.
+async fn check_every_function(app: &TestApp) {
+    let now = app.clock.now();
+    let session = app.token_keys().sign_session(&SessionClaims {
+        user_id: 1,
+        issued_at: now,
+        expires_at: now + 60,
+        authenticated_at: now,
+        epoch: 0,
+        identity: [1; 32],
+        session_id: [2; 16],
+        token_id: [3; 16],
+    });
+    let body = json!({
+        "username": "michel.ranu", "password": CHOSEN_PASSWORD, "2FA_code": "123456", "token": "123456", "action": "unlock"
+    });
+    let needs_database = |route: &&Route| route.variables.contains(&DATABASE_URL) && route.component != "health";
+    for route in ROUTES.iter().filter(needs_database).filter(|route| route.bearer != BearerOf::Monitoring) {
+        let bearer = if route.bearer == BearerOf::Session { &session } else { ADMIN_TOKEN };
+        for method in route.methods() {
+            let path = route.paths[0];
+            let name = path.trim_start_matches("/function/");
+            if method == "POST" {
+                check_answer(app.call_as(bearer, name, body.clone())).await;
+            } else {
+                check_answer(app.request_as(bearer, method.parse().unwrap(), path)).await;
+            }
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "it measures an answer's time")]
@@ -34,7 +69,7 @@ async fn a_database_that_refuses_is_503_and_all_is_well_once_it_is_back() {
     let app = TestApp::start().await;
     app.generate_password("before").await.ok();
     app.database.go_away().await;
-    check(&app).await;
+    check_every_function(&app).await;
     app.database.come_back().await;
     app.generate_password("after").await.ok();
     let database = app.database.connect().await;
@@ -142,7 +177,7 @@ async fn keys_that_are_none_are_503_with_the_remedy_in_the_log_and_nothing_is_wr
 }
 
 #[tokio::test]
-async fn an_audit_that_cannot_be_written_undoes_the_deed() {
+async fn an_audit_that_cannot_be_written_undoes_the_change() {
     let app = TestApp::start().await;
     let mut michel = app.provisional_account("michel.ranu").await;
     app.database.client.batch_execute("ALTER TABLE auth_logs_v2 ADD CHECK (id < 0) NOT VALID").await.unwrap();
@@ -217,7 +252,7 @@ async fn a_read_only_database_is_503_and_healthy_again_after() {
 async fn no_connection_is_held_while_a_password_is_hashed() {
     for function in ["create-account-secure", "authentication"] {
         let app = TestApp::start().await;
-        let body = json!({ "username": "michel.ranu", "password": cofrap_tests::CHOSEN_PASSWORD });
+        let body = json!({ "username": "michel.ranu", "password": CHOSEN_PASSWORD });
         let hashing = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
                        AND application_name = 'cofrap' AND state = 'idle' AND query LIKE '/* find */%'";
         let meanwhile = async {

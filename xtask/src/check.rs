@@ -66,6 +66,13 @@ fn structure() -> Result<()> {
             problems.push(format!("components/{name} is longer than {DOOR_LINES} lines"));
         }
         let module = name.replace('-', "_");
+        let is_function = source.contains("cofrap_edge::serve::<Request");
+        if is_function
+            && !(source.contains(&format!("cofrap_api::routes::{};", module.to_uppercase()))
+                && source.contains(&format!("cofrap_api::{module}::")))
+        {
+            problems.push(format!("components/{name} serves another route, or another request, than its own"));
+        }
         for path in [format!("shared/api/src/{module}.rs"), format!("tests/acceptance/{module}.rs")] {
             if !checkout().join(&path).is_file() {
                 problems.push(format!("components/{name} has no {path}"));

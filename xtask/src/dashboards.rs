@@ -98,7 +98,7 @@ const DASHBOARDS: [Dashboard; 5] = [
         title: "COFRAP: are people getting in",
         panels: &[
             number(
-                "Logins that were right, of those judged",
+                "Logins that were right, of those checked",
                 Unit::Ratio,
                 &[(
                     r#"sum(increase(cofrap_attempts_total{action="login",outcome="success"}[1h])) / sum(increase(cofrap_attempts_total{action="login",reason!="too_many_attempts"}[1h]))"#,
@@ -144,7 +144,7 @@ const DASHBOARDS: [Dashboard; 5] = [
             ),
             lines("Accounts by second factor", Unit::Count, &[("cofrap_second_factors", "{{state}}")]),
             lines("Secrets by key", Unit::Count, &[("cofrap_secrets", "{{key}}")]),
-            lines("Marked as expired, or without a binding", Unit::Count, &[("cofrap_accounts_flagged", "{{flag}}")]),
+            lines("Marked as expired, or without a row MAC", Unit::Count, &[("cofrap_accounts_flagged", "{{flag}}")]),
             number(
                 "Since the accounts were counted",
                 Unit::Seconds,

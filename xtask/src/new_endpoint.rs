@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// What `new-endpoint` is given.
 #[derive(clap::Args)]
 pub(crate) struct NewEndpoint {
-    /// The function's name: words of lower-case letters with `-` between them. Its path is /function/NAME
+    /// The function's name: words of lower-case letters and digits with `-` between them. Its path is /function/NAME
     name: String,
     /// Another checkout than this one
     #[arg(long = "in", hide = true)]
@@ -20,11 +20,18 @@ pub(crate) struct NewEndpoint {
 pub(crate) fn make(arguments: &NewEndpoint) -> Result<()> {
     let names = Names::of(&arguments.name)?;
     let root = arguments.folder.as_deref().unwrap_or_else(|| checkout());
-    for (path, template) in FILES {
+    // Nothing is written unless everything can be.
+    for (path, _) in FILES {
         let path = root.join(names.fill(path));
         if path.exists() {
             bail!("{} is there already", path.display());
         }
+    }
+    for (file, before, _) in LINES {
+        place_of(&root.join(file), before)?;
+    }
+    for (path, template) in FILES {
+        let path = root.join(names.fill(path));
         let folder = path.parent().context("a file lies in a folder")?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         fs::write(&path, names.fill(template)).with_context(|| format!("cannot write {}", path.display()))?;
@@ -43,9 +50,16 @@ struct Names {
 
 impl Names {
     fn of(name: &str) -> Result<Self> {
-        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-        if !name.split('-').all(is_word) {
-            bail!("{name}: a name has words of lower-case letters with `-` between them, like `account-history`");
+        // As Spin's ids: each word starts with a letter.
+        let is_word = |word: &str| {
+            word.starts_with(|first: char| first.is_ascii_lowercase())
+                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        let is_identifier = syn::parse_str::<syn::Ident>(&name.replace('-', "_")).is_ok();
+        if !name.split('-').all(is_word) || !is_identifier {
+            bail!(
+                "{name}: a name has words of lower-case letters and digits with `-` between them, like `account-history`"
+            );
         }
         Ok(Self { kebab: name.to_owned() })
     }
@@ -61,12 +75,18 @@ impl Names {
     }
 }
 
-/// Inserts a line before the first one that begins so.
-fn insert(file: &Path, before: &str, line: &str) -> Result<()> {
+/// A file's text, and where its first line is that begins so.
+fn place_of(file: &Path, before: &str) -> Result<(String, usize)> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let Some(at) = text.find(&format!("\n{before}")) else {
         bail!("{} has no line that begins with `{before}`", file.display());
     };
+    Ok((text, at))
+}
+
+/// Inserts a line before the first one that begins so.
+fn insert(file: &Path, before: &str, line: &str) -> Result<()> {
+    let (text, at) = place_of(file, before)?;
     fs::write(file, [&text[..=at], line, "\n", &text[at + 1..]].concat())
         .with_context(|| format!("cannot write {}", file.display()))
 }
@@ -240,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_name_that_spin_or_rust_would_not_take_is_refused() {
-        for name in ["", "a--b", "Account", "2fa", "a_b", "a-", "a/b"] {
+        for name in ["", "a--b", "Account", "2fa", "a_b", "a-", "a/b", "match"] {
             assert!(Names::of(name).is_err(), "{name}");
         }
         assert_eq!(

@@ -1,4 +1,4 @@
-//! `POST /function/authenticate-user-v2`: judges a password and a one-time code together.
+//! `POST /function/authenticate-user-v2`: checks a password and a one-time code together.
 
 #![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
 

@@ -1,4 +1,4 @@
-//! `POST /function/authentication`: judges a password, and gives a challenge for the second step.
+//! `POST /function/authentication`: checks a password, and gives a challenge for the second step.
 
 #![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
 

@@ -1,4 +1,4 @@
-//! `POST /function/verify-2fa`: judges a code; with a challenge, that completes a login.
+//! `POST /function/verify-2fa`: checks a code; with a challenge, that completes a login.
 
 #![expect(unsafe_code, clippy::same_length_and_capacity, reason = "the SDK's export shim")]
 

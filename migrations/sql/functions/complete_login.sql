@@ -60,23 +60,23 @@ CREATE FUNCTION cofrap.complete_login(
 DECLARE
     outcome text;
     epoch int8;
-    standing text := cofrap.lock_account(
+    comparison text := cofrap.lock_account(
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
         seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
     passes bool;
 BEGIN
-    -- The caller judges once more, and is noted then.
-    IF standing = 'resealed' THEN
-        answer := to_json(standing);
+    -- The caller checks once more, and the attempt is recorded then.
+    IF comparison = 'resealed' THEN
+        answer := to_json(comparison);
         RETURN;
     END IF;
     passes := cofrap.pass_limits(
         moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
-        address_window, name_subject, name_place, CASE standing WHEN 'stands' THEN name_effect ELSE 'keep' END, name_limit, first_lock, longest_lock, name_memory);
+        address_window, name_subject, name_place, CASE comparison WHEN 'stands' THEN name_effect ELSE 'keep' END, name_limit, first_lock, longest_lock, name_memory);
     IF NOT passes THEN
         outcome := 'too_many_attempts';
-    ELSIF standing <> 'stands' THEN
-        outcome := standing;
+    ELSIF comparison <> 'stands' THEN
+        outcome := comparison;
     ELSE
         IF needed_keys <> '' THEN
             PERFORM cofrap.register_keys(needed_keys, moment);

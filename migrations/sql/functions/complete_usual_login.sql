@@ -49,7 +49,7 @@ BEGIN
         FROM public.users_v2 u WHERE u.id = account
         FOR NO KEY UPDATE;
     IF stands AND NOT is_sealed_alike THEN
-        -- The caller judges once more, and is noted then.
+        -- The caller checks once more, and the attempt is recorded then.
         answer := '"resealed"';
         RETURN;
     END IF;

@@ -1,7 +1,7 @@
 -- Reads the account of a name, how often the name and the caller's address have failed, and which keys the stored secrets need.
 CREATE FUNCTION cofrap.find(
     given_name text,
-    name_key text, -- or null: other spellings of the name are of no interest
+    name_key text, -- or null: confusable names are not looked for
     places text, -- the caller's, as each key writes it, the present one first, with commas between them
     address_subject text,
     issuances_subject text,

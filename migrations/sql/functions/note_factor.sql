@@ -44,14 +44,14 @@ CREATE FUNCTION cofrap.note_factor(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
-    standing text := cofrap.lock_account(
+    comparison text := cofrap.lock_account(
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
         seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
     passes bool;
 BEGIN
-    -- The caller judges once more, and is noted then.
-    IF standing = 'resealed' THEN
-        answer := to_json(standing);
+    -- The caller checks once more, and the attempt is recorded then.
+    IF comparison = 'resealed' THEN
+        answer := to_json(comparison);
         RETURN;
     END IF;
     passes := cofrap.pass_limits(
@@ -59,8 +59,8 @@ BEGIN
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
     IF NOT passes THEN
         outcome := 'too_many_attempts';
-    ELSIF standing <> 'stands' THEN
-        outcome := standing;
+    ELSIF comparison <> 'stands' THEN
+        outcome := comparison;
     ELSE
         UPDATE public.users_v2 u SET
             mfa_last_step = coalesce(step, u.mfa_last_step),

@@ -57,22 +57,22 @@ CREATE FUNCTION cofrap.replace_second_factor(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
-    standing text := cofrap.lock_account(
+    comparison text := cofrap.lock_account(
         account, seen_password_generation, seen_mfa_generation, seen_security_counter, seen_login_counter,
         seen_session_epoch, seen_state, seen_mark, seen_password, seen_mfa, seen_pending_mfa, seen_session, step, otp_limit);
     passes bool := cofrap.pass_limits(
         moment, issuances_subject, issuances_limit, issuances_window, address_subject, address_added, address_limit,
         address_window, name_subject, name_place, name_effect, name_limit, first_lock, longest_lock, name_memory);
 BEGIN
-    IF standing = 'stands' AND proof = 'previous_credentials'
+    IF comparison = 'stands' AND proof = 'previous_credentials'
         AND NOT EXISTS (SELECT FROM public.users_v2 u WHERE u.id = account AND u.previous_password_ends >= moment) THEN
         -- The new password was used meanwhile.
-        standing := 'overtaken';
+        comparison := 'overtaken';
     END IF;
     IF NOT passes THEN
         outcome := 'too_many_attempts';
-    ELSIF standing <> 'stands' THEN
-        outcome := CASE standing WHEN 'session_ended' THEN standing ELSE 'overtaken' END;
+    ELSIF comparison <> 'stands' THEN
+        outcome := CASE comparison WHEN 'session_ended' THEN comparison ELSE 'overtaken' END;
     ELSE
         IF needed_keys <> '' THEN
             PERFORM cofrap.register_keys(needed_keys, moment);

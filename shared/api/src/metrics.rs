@@ -23,7 +23,7 @@ pub fn render(metrics: &Metrics, schema_version: i64) -> Result<String, Problem>
 const LOCKS: [&str; 4] = ["account", "account_again", "address", "codes"];
 
 /// The actions that check a password or a code, with the last part of their path.
-const JUDGED: [(&str, &str); 9] = [
+const CHECKED: [(&str, &str); 9] = [
     ("login", "authenticate-user-v2"),
     ("login", "verify-2fa"),
     ("password_verified", "authentication"),
@@ -77,7 +77,7 @@ impl Page {
             self.counter("cofrap_locks_total", "Locks that a failed attempt set, by what was locked.", &["scope"])?;
         let throttled = self.counter(
             "cofrap_throttled_total",
-            "Attempts that were refused without being judged, because a limit was reached before.",
+            "Attempts that were refused without being checked, because a limit was reached before.",
             &["route"],
         )?;
         // A series that exists from the start has a rate from its first event on.
@@ -88,7 +88,7 @@ impl Page {
         for scope in LOCKS {
             locks.with_label_values(&[scope]);
         }
-        for (action, route) in JUDGED {
+        for (action, route) in CHECKED {
             all.with_label_values(&[action, route, "success", ""]);
             for reason in REASONS {
                 all.with_label_values(&[action, route, "refused", reason]);
@@ -171,7 +171,7 @@ impl Page {
             (
                 "flags",
                 "cofrap_accounts_flagged",
-                "Accounts that are marked as expired, or have a secret without a binding.",
+                "Accounts that are marked as expired, or have a secret without a row MAC.",
                 "flag",
             ),
         ] {

@@ -11,7 +11,7 @@ use crate::{
 
 const LOGIN: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET];
 const ISSUANCE: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, JWT_SECRET, ADMIN_TOKEN];
-const SESSIONS: &[&str] = &[DATABASE_URL, JWT_SECRET];
+const SESSION_KEYS: &[&str] = &[DATABASE_URL, JWT_SECRET];
 const ADMINISTRATION: &[&str] = &[DATABASE_URL, ENCRYPTION_KEY, ADMIN_TOKEN];
 
 /// The two paths of a function.
@@ -44,7 +44,7 @@ const ISSUING: Route =
 
 /// A function that takes a session and no body.
 const OF_SESSION: Route =
-    Route { session: SessionUse::Accepted, bearer: BearerOf::Session, variables: SESSIONS, ..PLAIN };
+    Route { session: SessionUse::Accepted, bearer: BearerOf::Session, variables: SESSION_KEYS, ..PLAIN };
 
 /// A function of the operators' that takes a JSON body.
 const OF_OPERATOR: Route =
@@ -206,7 +206,7 @@ pub const SESSION: Route = Route {
 };
 
 /// `sessions`
-pub const SESSIONS_LIST: Route = Route {
+pub const SESSIONS: Route = Route {
     component: "sessions",
     paths: function!("sessions"),
     summary: "The account's sessions that may still be valid",
@@ -389,6 +389,6 @@ pub const FRONTEND: Route = Route {
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
     GENERATE_PASSWORD_V2, GENERATE_MFA_V2, AUTHENTICATE_USER_V2, CREATE_ACCOUNT_SECURE, AUTHENTICATION,
-    GENERATE_PASSWORD, GENERATE_MFA, VERIFY_MFA, SESSION, SESSIONS_LIST, SECOND_FACTOR, ACTIVITY, ADMINISTER_ACCOUNT,
+    GENERATE_PASSWORD, GENERATE_MFA, VERIFY_MFA, SESSION, SESSIONS, SECOND_FACTOR, ACTIVITY, ADMINISTER_ACCOUNT,
     AUDIT_LOG, ROTATE_KEYS, MAINTAIN, METRICS, HEALTH, JWKS, OPENAPI, NOT_FOUND, FRONTEND,
 ];

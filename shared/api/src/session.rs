@@ -70,7 +70,7 @@ pub struct Bearing {
     /// When the token ends, in seconds since the Unix epoch: 12 hours after the login at the latest.
     expires_at: i64,
     /// Until when password and second factor hold, in seconds since the Unix epoch: `password_max_age_seconds` after the older
-    /// one was born.
+    /// one was issued.
     renewal_due_at: i64,
 }
 

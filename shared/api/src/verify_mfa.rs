@@ -1,4 +1,4 @@
-//! `POST /function/verify-2fa`: judges a code; with a challenge, the second step of a login.
+//! `POST /function/verify-2fa`: checks a code; with a challenge, the second step of a login.
 
 use crate::authenticate_user_v2::Factors;
 use crate::session::Lifetime;
@@ -21,7 +21,7 @@ pub struct Request {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     token: Field,
-    /// What `authentication` gave: with it, a right code completes the login. Without, it is only judged.
+    /// What `authentication` gave: with it, a right code completes the login. Without, it is only checked.
     #[serde(default)]
     challenge: Field,
 }

@@ -45,7 +45,7 @@ impl Accounts {
             )
             .await?;
         let first: i64 = client.query_one("SELECT coalesce(max(id), 0)::bigint FROM users_v2", &[]).await?.get(0);
-        let standing = AccountStatus {
+        let status = AccountStatus {
             state: State::Active,
             origin: Origin::SelfRegistered,
             admin_intervention: AdminIntervention::Never,
@@ -68,7 +68,7 @@ impl Accounts {
                     binding(&password),
                     mfa.token().to_owned(),
                     binding(&mfa),
-                    standing.mac_for(AccountId(id), &name, keyring).as_str().to_owned(),
+                    status.mac_for(AccountId(id), &name, keyring).as_str().to_owned(),
                 ];
                 ids.push(id);
                 for (column, value) in columns.iter_mut().zip(values) {
