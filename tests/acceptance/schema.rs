@@ -112,11 +112,7 @@ async fn no_function_takes_more_than_two_statements() {
             let bearer = if route.bearer == BearerOf::Session { &session } else { ADMIN_TOKEN };
             wire.take_statements();
             let path = route.paths[0];
-            if method == "POST" {
-                app.call_as(bearer, path.trim_start_matches("/function/"), body.clone()).await;
-            } else {
-                app.request_as(bearer, method.parse().unwrap(), path).await;
-            }
+            app.ask_as(bearer, method, path, &body).await;
             let statements = wire.take_statements();
             assert!(statements.len() <= 2, "{method} {path}: {statements:#?}");
         }

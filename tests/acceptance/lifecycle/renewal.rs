@@ -1,7 +1,7 @@
 //! Credentials that are too old, and their renewal.
 
 use super::{renew_both, renewal_token, uri};
-use cofrap_tests::{Answer, MAX_AGE, Settings, TestApp};
+use cofrap_tests::{Answer, MAX_AGE, Person, Settings, TestApp};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -35,9 +35,8 @@ async fn one_renewal_token_works_for_both_generators_in_either_order() {
     }
 }
 
-#[tokio::test]
-async fn a_renewal_ends_with_the_password_when_the_second_factor_is_young() {
-    let app = TestApp::start().await;
+/// An active account whose second factor was renewed an hour before its password became too old.
+async fn account_with_only_the_password_too_old(app: &TestApp) -> Person<'_> {
     let mut michel = app.active_account("michel.ranu").await;
     app.clock.advance(MAX_AGE - 3600);
     let session = michel.session().await;
@@ -45,6 +44,13 @@ async fn a_renewal_ends_with_the_password_when_the_second_factor_is_young() {
     app.clock.advance(30);
     michel.log_in().await.ok();
     app.clock.advance(3601);
+    michel
+}
+
+#[tokio::test]
+async fn a_renewal_ends_with_the_password_when_the_second_factor_is_young() {
+    let app = TestApp::start().await;
+    let mut michel = account_with_only_the_password_too_old(&app).await;
     let body = json!({ "username": "michel.ranu", "renewal_token": renewal_token(&mut michel).await });
     michel.password = app.call("generate-password-v2", body).await.ok().read_qr_code();
     michel.log_in().await.ok();
@@ -164,13 +170,7 @@ fn given(one: Answer, other: Answer) -> Vec<String> {
 #[tokio::test]
 async fn a_complete_renewal_ends_a_lock_of_strangers() {
     let app = TestApp::start().await;
-    let mut michel = app.active_account("michel.ranu").await;
-    app.clock.advance(MAX_AGE - 3600);
-    let session = michel.session().await;
-    michel.scan(&uri(app.call_as(&session, "generate-2fa-v2", json!({ "username": "michel.ranu" })).await));
-    app.clock.advance(30);
-    michel.log_in().await.ok();
-    app.clock.advance(3601);
+    let mut michel = account_with_only_the_password_too_old(&app).await;
     let token = renewal_token(&mut michel).await;
     for _ in 0..5 {
         app.authenticate("michel.ranu", "wrong", Value::Null).await.problem(401, "invalid_credentials");
