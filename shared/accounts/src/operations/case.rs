@@ -6,7 +6,7 @@ use crate::store::attempt::Attempt;
 use crate::store::error::{Saved, Stopped, StoreError};
 use crate::store::interface::Store;
 use crate::store::snapshot::{AccountSnapshot, NameMatch};
-use crate::types::account::{Account, AccountId};
+use crate::types::account::Account;
 use crate::types::audit::{Action, Caller};
 use crate::types::keys::HasKeyring;
 use crate::types::mask::mask_password_like;
@@ -130,7 +130,10 @@ impl<'e, K: HasKeyring> Case<'e, K> {
 
     /// Records a refusal because a rate limit was reached before anything was checked. Returns what the caller is told.
     pub(crate) fn refuse_locked(&self, store: &mut impl Store, error: TooManyAttempts) -> Stopped {
-        record_locked(store, &self.attempt(), self.account().map(|account| account.id), error)
+        match store.refuse_locked(&self.attempt(), self.account().map(|account| account.id), &error) {
+            Ok(()) => error.into(),
+            Err(error) => error.into(),
+        }
     }
 }
 
@@ -142,18 +145,5 @@ pub(crate) fn record_refusal(store: &mut impl Store, attempt: &Attempt<'_>, refu
     match store.refuse(attempt, refusal)? {
         Saved::Yes(()) | Saved::Overtaken | Saved::SessionEnded | Saved::Resealed => Ok(()),
         Saved::Locked => Err(Stopped::locked_meanwhile()),
-    }
-}
-
-/// Records a refusal because a rate limit was reached before anything was checked. Returns what the caller is told.
-pub(crate) fn record_locked(
-    store: &mut impl Store,
-    attempt: &Attempt<'_>,
-    account: Option<AccountId>,
-    error: TooManyAttempts,
-) -> Stopped {
-    match store.refuse_locked(attempt, account, &error) {
-        Ok(()) => error.into(),
-        Err(error) => error.into(),
     }
 }

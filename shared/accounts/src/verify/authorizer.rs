@@ -234,7 +234,7 @@ impl Authorizer<'_> {
         let checked = check_credentials(&self.keys.keyring, self.storage, account, shown, factors, self.now);
         let is_another_password = matches!(checked, CredentialCheck::Wrong { reason: Reason::WrongPassword, .. });
         if is_another_password && let Some(step) = self.previous_password_step(account, password) {
-            return Ok(proven_by(ProofKind::PreviousCredentials).with_step(Some(step)));
+            return Ok(proven_by(ProofKind::PreviousCredentials).with_step(step));
         }
         let accepted_but = |reason, denial| refused(account, reason, AttemptOutcome::CredentialsAccepted, denial);
         match checked {
@@ -261,7 +261,7 @@ impl Authorizer<'_> {
             {
                 Err(accepted_but(Reason::ProofRequired, PublicDenial::ProofRequired))
             }
-            CredentialCheck::Both(factors) => Ok(proven_by(ProofKind::Credentials).with_step(Some(factors.code.step))),
+            CredentialCheck::Both(factors) => Ok(proven_by(ProofKind::Credentials).with_step(factors.code.step)),
             CredentialCheck::PasswordAlone(_)
                 if is_its_creator_s || kind == CredentialKind::SecondFactor && self.may_enrol(account) =>
             {

@@ -66,8 +66,8 @@ impl<'a> Grant<'a> {
     }
 
     /// The same for a code, whose time step is used up.
-    pub(in crate::verify) fn with_step(self, step: Option<TotpStep>) -> Self {
-        Self { step, ..self }
+    pub(in crate::verify) fn with_step(self, step: TotpStep) -> Self {
+        Self { step: Some(step), ..self }
     }
 
     /// The same for a session, which must still be open when the credential is replaced.
