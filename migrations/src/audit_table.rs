@@ -2,6 +2,7 @@
 //! takes long is done in batches or beside the writers, and what locks the table (`V9__audit_partitions.sql`) looks at no row.
 
 use crate::error::refused;
+use crate::index;
 use crate::patience::patiently;
 use crate::version::{SCHEMA_VERSION, schema_of};
 use anyhow::{Context, Result, bail};
@@ -132,21 +133,9 @@ pub(crate) async fn prepare(client: &Client, progress: impl Fn(&str)) -> Result<
         }
     }
     for (name, statement) in INDEXES {
-        let is_valid = "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass('public.' || $1::text)";
-        match client.query_opt(is_valid, &[&name]).await.map_err(refused)?.map(|row| row.get::<_, bool>(0)) {
-            Some(true) => continue,
-            // An earlier run was cut off.
-            Some(false) => client.batch_execute(&format!("DROP INDEX public.{name}")).await.map_err(refused)?,
-            None => {}
-        }
-        if done > 500_000 {
+        if index::build(client, name, statement).await? && done > 500_000 {
             progress(&format!("the index {name} is built"));
         }
-        client
-            .batch_execute(statement)
-            .await
-            .map_err(refused)
-            .with_context(|| format!("cannot build the index {name}"))?;
     }
     // Built beside writers, it leaves out what they wrote; until a vacuum it would be read whole.
     let summarize = "SELECT brin_summarize_new_values('public.before_created_at')";

@@ -81,7 +81,7 @@ pub async fn explain(config: &Config) -> Result<Vec<Explained>> {
 fn calls() -> Vec<String> {
     let moved = r#"[{"id":7,"password_old":"x","password":"z","mfa_old":"y","mfa":"y","state":"active","operator_touched":false,"disabled":false,"standing_binding":"b"}]"#;
     vec![
-        "find('n7', 'n7', 'place,place2', 's1', 's2', 's3')".to_owned(),
+        "find('n7', 'n7', 'place', 's1', 's2', 's3')".to_owned(),
         "find('nobody', 'nobody', 'place', 's1', 's2', 's3')".to_owned(),
         "find_session(7, '1', 'session')".to_owned(),
         "read_activity(7, 'ac7db', 20)".to_owned(),
@@ -96,7 +96,7 @@ fn calls() -> Vec<String> {
         format!("replace_password({ATTEMPT}, {SEEN}, {LIMITS}, {CHANGE}, 'z', 'b', 'b', TRUE)"),
         format!("replace_second_factor({ATTEMPT}, {SEEN}, {LIMITS}, {CHANGE}, 'z', 'b', FALSE)"),
         format!("complete_login({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, 'active', 'k1', 'b', 'place', 'session')"),
-        format!("complete_usual_login({ATTEMPT}, 1, 1, 0, NULL, 'x', 'y', 30, 20, 's2', 30, 300, 's3', '', 'place', '{{}}')"),
+        "complete_usual_login('login', '192.0.2.1', 'agent', 1000, 7, (SELECT xmin::text FROM public.users_v2 WHERE id = 7), 30, 's2', 30, 300, 's3', '', 'place', '{}')".to_owned(),
         format!("mark_expired({ATTEMPT}, {SEEN}, {LIMITS}, {LOGIN}, NULL)"),
         format!("note_factor({ATTEMPT}, {SEEN}, {LIMITS}, FALSE)"),
         format!("refuse({ATTEMPT}, {LIMITS}, 'wrong_code', TRUE, TRUE, 30, 20)"),

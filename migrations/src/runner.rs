@@ -5,7 +5,7 @@ use crate::error::refused;
 use crate::lock::with_lock;
 use crate::patience::{IMPATIENT, InUse, PATIENT, Patience, is_in_use};
 use crate::roles::Roles;
-use crate::{after_restore, functions, sameness_keys, sequences, shape};
+use crate::{after_restore, functions, index, sameness_keys, sequences, shape};
 use anyhow::{Context, Result, anyhow, bail};
 use refinery::{Runner, Target};
 use tokio_postgres::Client;
@@ -13,6 +13,10 @@ use tokio_postgres::Client;
 pub(crate) mod sql {
     refinery::embed_migrations!("sql");
 }
+
+/// That of `V10__fewer_writes.sql`, which finds it made.
+const OF_PROVISIONAL_ACCOUNTS: &str = "
+    CREATE INDEX CONCURRENTLY idx_users_v2_provisional ON public.users_v2 (generated_at) WHERE state = 'provisional'";
 
 /// What a run did.
 #[derive(Debug)]
@@ -37,6 +41,7 @@ async fn run(client: &mut Client, progress: impl Fn(&str)) -> Result<Report> {
     check_encoding(client).await?;
     let mut applied = apply(client, sql::migrations::runner().set_target(Target::Version(audit_table::BEFORE))).await?;
     audit_table::prepare(client, &progress).await?;
+    index::build(client, "idx_users_v2_provisional", OF_PROVISIONAL_ACCOUNTS).await?;
     match apply_patiently(client).await {
         Ok(rest) => applied.extend(rest),
         Err(error) => {

@@ -334,14 +334,18 @@ async fn what_the_version_before_uses_stays_until_it_is_retired() {
     app.generate_password("michel.ranu").await.ok();
 }
 
-/// Components of version 8 call functions of their own, which today's tables must suit.
+/// Components of version 9 call functions of their own, which today's tables must suit.
 #[tokio::test]
-async fn the_functions_of_version_8_work_beside_today_s() {
+async fn the_functions_of_version_9_work_beside_today_s() {
     let database = TestServer::get().await.migrated_database().await;
     let owner = "cofrap_template_owner";
-    let fixture = include_str!("../fixtures/functions_of_version_8.sql");
+    let fixture = include_str!("../fixtures/functions_of_version_9.sql");
     let (functions, calls) = fixture.split_once("\n-- call: ").unwrap();
-    let made = format!("CREATE SCHEMA cofrap_8 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE");
+    let kept = OF_THE_KEEPER.map(|name| format!("ALTER FUNCTION cofrap_9.{name} OWNER TO cofrap_template_keeper;")).concat();
+    let made = format!(
+        "CREATE SCHEMA cofrap_9 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE;
+         GRANT USAGE, CREATE ON SCHEMA cofrap_9 TO cofrap_template_keeper; {kept}"
+    );
     database.client.batch_execute(&made).await.unwrap();
     database.migrate().await;
     let rows = "INSERT INTO encryption_keys VALUES ('k1', 0), ('k2', 0);
@@ -363,9 +367,9 @@ async fn the_functions_of_version_8_work_beside_today_s() {
         assert!(!refuses, "{name}: {answer}");
         done += 1;
     }
-    assert_eq!(done, 28);
+    assert_eq!(done, 36);
     let taken = retirable(&database.client).await.unwrap();
-    assert!(taken.len() == 1 && taken[0].contains("cofrap_8"), "{taken:#?}");
+    assert!(taken.len() == 1 && taken[0].contains("cofrap_9"), "{taken:#?}");
     // What version 6 wrote without a key goes with it, and names of its last accounts are compared as today's.
     let of_then = "UPDATE users_v2 SET username = 'ｎ7', username_key = 'ｎ7', generated_from = repeat('a', 64),
                                        login_places = ARRAY[repeat('b', 64), 'keyed'];

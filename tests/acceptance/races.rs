@@ -83,6 +83,48 @@ async fn a_login_is_overtaken_by_new_credentials_a_mark_and_the_code_s_other_use
     }
 }
 
+/// Its one write finds another version of the row, and leaves the word to the function that locks and compares.
+#[tokio::test]
+async fn a_usual_login_is_overtaken_by_the_same() {
+    for change in [PASSWORD_REPLACED, SECOND_FACTOR_REPLACED, MARKED, CODE_USED, DELETED] {
+        let (app, wire) = TestApp::start_on_a_wire().await;
+        let mut michel = app.active_account("michel.ranu").await;
+        app.clock.advance(60);
+        let answer = wire.interrupt(CHANGE, michel.log_in(), make(&app, change)).await;
+        answer.problem(401, "invalid_credentials");
+        let last = "SELECT concat_ws(' ', success, details ->> 'reason') FROM auth_logs_v2 ORDER BY id DESC LIMIT 1";
+        assert_eq!(app.database.text(last).await, "f overtaken", "{change}");
+        assert_eq!(stored(&app, "login_counter").await, unless_deleted(change, "1"), "{change}");
+    }
+}
+
+/// A row that was written without any change that matters, and a failure of the name: both are another version of the row.
+#[tokio::test]
+async fn a_usual_login_goes_on_beside_what_does_not_overtake_it() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    app.clock.advance(60);
+    wire.interrupt(CHANGE, michel.log_in(), make(&app, "UPDATE users_v2 SET updated_at = updated_at")).await.ok();
+    app.clock.advance(60);
+    let failure = app.authenticate("michel.ranu", "wrong", "123456");
+    wire.interrupt(CHANGE, michel.log_in(), failure).await.ok();
+    assert_eq!(stored(&app, "login_counter").await, "3");
+    // The failure is ended by the login, as one that came before it is.
+    let counted = "SELECT count(*) FROM throttles WHERE failures > 0 AND idle_at > since + 900";
+    assert_eq!(app.database.count(counted).await, 0);
+}
+
+#[tokio::test]
+async fn a_usual_login_is_refused_where_its_address_reached_the_limit_meanwhile() {
+    let (app, wire) = TestApp::start_on_a_wire().await;
+    let mut michel = app.active_account("michel.ranu").await;
+    app.clock.advance(60);
+    app.authenticate("nobody", "wrong", "123456").await.problem(401, "invalid_credentials");
+    let reached = make(&app, "UPDATE throttles SET failures = 30 WHERE place = ''");
+    wire.interrupt(CHANGE, michel.log_in(), reached).await.problem(429, "too_many_attempts");
+    assert_eq!(stored(&app, "login_counter").await, "1");
+}
+
 #[tokio::test]
 async fn a_late_login_is_overtaken_by_new_credentials_and_the_code_s_other_use() {
     for change in [PASSWORD_REPLACED, SECOND_FACTOR_REPLACED, CODE_USED, DELETED] {

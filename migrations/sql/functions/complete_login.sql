@@ -99,7 +99,7 @@ BEGIN
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
                 'session_epoch', u.session_epoch,
-                'identity', u.identity || (SELECT i.identity FROM public.installation_here i))), u.session_epoch INTO answer, epoch;
+                'identity', u.identity || (SELECT i.identity FROM public.installation i WHERE i.place = cofrap.place()))), u.session_epoch INTO answer, epoch;
         DELETE FROM public.throttles t WHERE t.subject = name_subject AND t.place = name_place;
         outcome := 'done';
     END IF;

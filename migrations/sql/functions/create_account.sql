@@ -66,7 +66,7 @@ BEGIN
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
                 'session_epoch', u.session_epoch,
-                'identity', u.identity || (SELECT i.identity FROM public.installation_here i))) INTO created, answer;
+                'identity', u.identity || (SELECT i.identity FROM public.installation i WHERE i.place = cofrap.place()))) INTO created, answer;
             IF FOUND THEN
                 outcome := 'done';
             ELSIF EXISTS (SELECT FROM public.users_v2 u WHERE u.username = given_name OR u.username_key = name_key) THEN

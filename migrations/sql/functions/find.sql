@@ -2,7 +2,7 @@
 CREATE FUNCTION cofrap.find(
     given_name text,
     name_key text, -- or null: confusable names are not looked for
-    places text, -- the caller's, as each key writes it, the present one first, with commas between them
+    place text, -- the caller's
     address_subject text,
     issuances_subject text,
     name_subject text,
@@ -13,13 +13,13 @@ DECLARE
 BEGIN
     SELECT json_build_object(
             'account', row_to_json(u),
-            'database_identity', (SELECT i.identity FROM public.installation_here i),
-            'is_known_place', string_to_array(places, ',') && u.login_places,
+            'row_version', u.xmin::text,
+            'database_identity', CASE WHEN i.place = cofrap.place() THEN i.identity END,
             'counts', ARRAY(
                 SELECT json_build_object('subject', t.subject, 'place', t.place, 'failures', t.failures, 'since', t.since,
                                          'locked_until', t.locked_until)
                 FROM public.throttles t
-                WHERE t.subject IN (address_subject, issuances_subject, name_subject) AND t.place IN ('', split_part(places, ',', 1))),
+                WHERE t.subject IN (address_subject, issuances_subject, name_subject) AND t.place IN ('', find.place)),
             'registered_keys', ARRAY(SELECT k.id FROM public.encryption_keys k),
             'foreign_tokens', ARRAY(
                 SELECT f.password FROM public.users_v2 f
@@ -27,7 +27,7 @@ BEGIN
                 ORDER BY f.id DESC LIMIT 3)),
             u.id IS NULL
         INTO answer, is_nobody
-        FROM (SELECT 1) one LEFT JOIN public.users_v2 u ON u.username = given_name;
+        FROM public.installation i LEFT JOIN public.users_v2 u ON u.username = given_name;
     IF is_nobody AND EXISTS (SELECT FROM public.users_v2 u WHERE u.username_key = name_key) THEN
         answer := jsonb_set(answer::jsonb, '{is_confusable}', 'true');
     END IF;

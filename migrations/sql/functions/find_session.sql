@@ -11,7 +11,7 @@ BEGIN
                              'older_factor_issued_at', least(u.gendate, u.mfa_gendate), 'pending_mfa_issued_at', u.pending_mfa_gendate)
         INTO answer FROM public.users_v2 u
         WHERE u.id = account AND u.disabled_at IS NULL
-            AND u.identity || (SELECT i.identity FROM public.installation_here i) = find_session.identity
+            AND u.identity || (SELECT i.identity FROM public.installation i WHERE i.place = cofrap.place()) = find_session.identity
             AND NOT EXISTS (SELECT FROM public.ended_sessions e WHERE e.user_id = account AND e.id = session);
     answer := coalesce(answer, 'null');
 END $$;

@@ -4,5 +4,5 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 BEGIN
     RETURN EXISTS (
         SELECT FROM public.users_v2 u
-        WHERE u.id = account AND u.identity || (SELECT i.identity FROM public.installation_here i) = is_identity.identity);
+        WHERE u.id = account AND u.identity || (SELECT i.identity FROM public.installation i WHERE i.place = cofrap.place()) = is_identity.identity);
 END $$;

@@ -91,7 +91,7 @@ BEGIN
                 'password_generation', u.password_generation, 'mfa_generation', u.mfa_generation,
                 'login_counter', u.login_counter, 'security_counter', u.security_counter,
                 'session_epoch', u.session_epoch,
-                'identity', u.identity || (SELECT i.identity FROM public.installation_here i))) INTO answer;
+                'identity', u.identity || (SELECT i.identity FROM public.installation i WHERE i.place = cofrap.place()))) INTO answer;
         UPDATE public.password_history_v2 h SET expired = TRUE WHERE h.user_id = account AND h.expired IS NOT TRUE;
         outcome := 'done';
     END IF;

@@ -15,7 +15,7 @@ BEGIN
     ) s WHERE n.highest > s.last OR s.last / 9 > n.largest / 10;
     SELECT json_build_object('registered_keys', k.registered_keys, 'foreign_tokens', k.foreign_tokens,
                              'weak_sequences', weak_sequences,
-                             'is_here', EXISTS (SELECT FROM public.installation_here),
+                             'is_here', EXISTS (SELECT FROM public.installation i WHERE i.place = cofrap.place()),
                              'takes_writes', NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off')
         INTO answer FROM cofrap.stored_keys() k;
 END $$;

@@ -38,7 +38,9 @@ DECLARE
 BEGIN
     PERFORM cofrap.note_locked_attempts();
     IF name_subject IS NOT NULL OR is_wrong_code OR step IS NOT NULL THEN
-        PERFORM FROM public.users_v2 u WHERE u.id = account FOR NO KEY UPDATE;
+        -- Locks the account, and makes another version of its row: a login that waits for it must see that it was not alone
+        -- (`complete_usual_login.sql`).
+        UPDATE public.users_v2 u SET otp_failures = u.otp_failures WHERE u.id = account;
     END IF;
     outcome := 'done';
     IF is_right_password THEN

@@ -1,8 +1,8 @@
 //! Reading a body without keeping more of it than the contract allows.
 
-use crate::headers::values;
-use futures_util::StreamExt;
+use crate::headers::RequestHeaders;
 use spin_sdk::http::IncomingRequest;
+use wasi::io::streams::StreamError;
 use zeroize::Zeroizing;
 
 /// The most bytes of a body.
@@ -19,27 +19,53 @@ pub(crate) enum Body {
     Broken,
 }
 
-/// `Content-Length`, where it says a number.
-fn declared_length(request: &IncomingRequest) -> Option<usize> {
-    values(&request.headers(), "content-length").first()?.parse().ok()
-}
-
-pub(crate) async fn read(request: IncomingRequest) -> Body {
-    if declared_length(&request).is_some_and(|length| length > LIMIT) {
+/// Reads the body of a request with these headers.
+pub(crate) fn read(request: &IncomingRequest, headers: &RequestHeaders) -> Body {
+    let declared_length: Option<usize> = headers.first("content-length").and_then(|length| length.parse().ok());
+    if declared_length.is_some_and(|length| length > LIMIT) {
         return Body::TooLarge;
     }
-    let mut stream = Box::pin(request.into_body_stream());
-    // It never grows: a copy left behind would not be wiped.
-    let mut kept = Zeroizing::new(Vec::with_capacity(LIMIT));
+    let body = request.consume().expect("the body is taken once");
+    let stream = body.stream().expect("the stream is taken once");
+    // Most bodies are one piece. Pieces that are joined are copied and wiped; one that grew would leave copies behind.
+    let mut pieces: Vec<Zeroizing<Vec<u8>>> = Vec::new();
     let mut read = 0;
-    while let Some(chunk) = stream.next().await {
-        let Ok(chunk) = chunk else { return Body::Broken };
-        read += chunk.len();
-        if read <= LIMIT {
-            kept.extend_from_slice(&chunk);
-        } else if read > DRAIN_LIMIT {
-            break;
+    loop {
+        match stream.blocking_read(LIMIT as u64) {
+            Ok(piece) => {
+                let piece = Zeroizing::new(piece);
+                read += piece.len();
+                if read <= LIMIT {
+                    pieces.push(piece);
+                } else if read > DRAIN_LIMIT {
+                    break;
+                }
+            }
+            Err(StreamError::Closed) => break,
+            Err(StreamError::LastOperationFailed(_)) => return Body::Broken,
         }
     }
-    if read <= LIMIT { Body::Whole(kept) } else { Body::TooLarge }
+    if read > LIMIT { Body::TooLarge } else { Body::Whole(joined(pieces)) }
+}
+
+fn joined(mut pieces: Vec<Zeroizing<Vec<u8>>>) -> Zeroizing<Vec<u8>> {
+    if pieces.len() < 2 {
+        return pieces.pop().unwrap_or_default();
+    }
+    let mut whole = Zeroizing::new(Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum()));
+    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_joined_in_their_order() {
+        for (pieces, whole) in [(&[][..], ""), (&["ab"], "ab"), (&["a", "", "bc"], "abc")] {
+            let pieces = pieces.iter().map(|piece| Zeroizing::new(piece.as_bytes().to_vec())).collect();
+            assert_eq!(joined(pieces).as_slice(), whole.as_bytes());
+        }
+    }
 }

@@ -1,13 +1,39 @@
 //! Reading headers.
 
-use spin_sdk::http::Headers;
+use spin_sdk::http::IncomingRequest;
+use zeroize::Zeroize;
 
-/// Every value of a header.
-pub(crate) fn values(headers: &Headers, name: &str) -> Vec<String> {
-    headers.get(name).into_iter().map(|value| String::from_utf8_lossy(&value).into_owned()).collect()
+/// The headers of a request, asked for once: each question to the platform costs as much as a search through all of them here. They are
+/// wiped, since some are secrets.
+pub(crate) struct RequestHeaders(Vec<(String, Vec<u8>)>);
+
+impl RequestHeaders {
+    pub(crate) fn of(request: &IncomingRequest) -> Self {
+        Self(request.headers().entries())
+    }
+
+    /// Every value of a header.
+    pub(crate) fn values(&self, name: &str) -> Vec<String> {
+        self.named(name).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+    }
+
+    /// The first value of a header.
+    pub(crate) fn first(&self, name: &str) -> Option<String> {
+        self.named(name).next().map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// The last value of a header. Spin adds its own headers after the client's.
+    pub(crate) fn last(&self, name: &str) -> Option<String> {
+        self.named(name).next_back().map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    fn named(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.0.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
 }
 
-/// The last value of a header. Spin adds its own headers after the client's.
-pub(crate) fn last(headers: &Headers, name: &str) -> Option<String> {
-    values(headers, name).pop()
+impl Drop for RequestHeaders {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|(_, value)| value.zeroize());
+    }
 }

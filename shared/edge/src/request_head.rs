@@ -1,7 +1,7 @@
 //! The head of a request.
 
 use crate::client_address::client_address;
-use crate::headers::{last, values};
+use crate::headers::RequestHeaders;
 use crate::session_cookie;
 use crate::trace::Trace;
 use cofrap_accounts::{Bearer, Caller, UserAgent};
@@ -36,30 +36,29 @@ pub(crate) struct RequestHead {
 const WANTS_COOKIE: &str = "cofrap-session";
 
 impl RequestHead {
-    pub(crate) fn of(request: &IncomingRequest, session: SessionUse) -> Self {
-        let headers = request.headers();
-        let mut bearers = Zeroizing::new(values(&headers, "authorization"));
+    pub(crate) fn of(request: &IncomingRequest, headers: &RequestHeaders, session: SessionUse) -> Self {
+        let mut bearers = Zeroizing::new(headers.values("authorization"));
         bearers.retain(|value| is_bearer(value));
         let is_borne = session == SessionUse::Accepted && bearers.is_empty();
-        let cookie = if is_borne { session_cookie::read(&Zeroizing::new(values(&headers, "cookie"))) } else { None };
-        let wants_cookie = session == SessionUse::Issued && values(&headers, WANTS_COOKIE) == ["cookie"];
+        let cookie = if is_borne { session_cookie::read(&Zeroizing::new(headers.values("cookie"))) } else { None };
+        let wants_cookie = session == SessionUse::Issued && headers.values(WANTS_COOKIE) == ["cookie"];
         let uses_cookie = cookie.is_some() || wants_cookie;
         Self {
             method: request.method().to_string(),
             target: request.path_with_query().unwrap_or_default(),
-            declares_json: declares_json(&values(&headers, "content-type")),
-            route: last(&headers, "spin-component-route").unwrap_or_default(),
-            trace: Trace::of(&headers),
-            peer: last(&headers, "spin-client-addr"),
-            forwarded: values(&headers, "x-forwarded-for"),
-            user_agent: values(&headers, "user-agent").first().map(|value| value.as_str().into()),
+            declares_json: declares_json(&headers.values("content-type")),
+            route: headers.last("spin-component-route").unwrap_or_default(),
+            trace: Trace::of(headers),
+            peer: headers.last("spin-client-addr"),
+            forwarded: headers.values("x-forwarded-for"),
+            user_agent: headers.first("user-agent").map(|value| value.as_str().into()),
             bearers,
             uses_cookie,
             cookie,
             is_from_this_site: uses_cookie
                 && session_cookie::is_from_this_site(
-                    &values(&headers, "sec-fetch-site"),
-                    &values(&headers, "origin"),
+                    &headers.values("sec-fetch-site"),
+                    &headers.values("origin"),
                     request.authority().as_deref(),
                 ),
         }

@@ -2,7 +2,7 @@
 
 use crate::body::{self, Body};
 use crate::config::{ConfigError, ReadKeys, SpinVariables, checked_connection_string, connection_string};
-use crate::headers::values;
+use crate::headers::RequestHeaders;
 use crate::operator_settings::OperatorSettings;
 use crate::pg_store::{PgStore, SCHEMA_VERSION};
 use crate::platform::{SystemClock, SystemRng};
@@ -168,8 +168,8 @@ pub async fn serve_openapi(request: IncomingRequest, out: ResponseOutparam) {
 /// Serves the web interface.
 pub async fn serve_site(request: IncomingRequest, out: ResponseOutparam, site: &Site) {
     let target = request.path_with_query().unwrap_or_default();
-    let headers = request.headers();
-    let header = |name, separator| values(&headers, name).join(separator);
+    let headers = RequestHeaders::of(&request);
+    let header = |name, separator| headers.values(name).join(separator);
     let (cookies, known) = (header("cookie", "; "), header("if-none-match", ", "));
     let (languages, encodings) = (header("accept-language", ", "), header("accept-encoding", ", "));
     drop(headers);
@@ -218,8 +218,10 @@ async fn respond_at(
     route: &Route,
     answer: impl FnOnce(&RequestHead, &Result<OperatorSettings, ConfigError>, Body) -> Result<Answer, Problem>,
 ) {
-    let head = RequestHead::of(&request, route.session);
-    let body = body::read(request).await;
+    let headers = RequestHeaders::of(&request);
+    let head = RequestHead::of(&request, &headers, route.session);
+    let body = body::read(&request, &headers);
+    drop((headers, request));
     // Read once: each read costs time.
     let settings = OperatorSettings::read(&SpinVariables);
     let answer = if paths == Paths::AsWritten && head.has_more_slashes() {

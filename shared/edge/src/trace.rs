@@ -1,10 +1,9 @@
 //! What a log line says besides the answer: ids, times, durations.
 
-use crate::headers::values;
+use crate::headers::RequestHeaders;
 use cofrap_accounts::UnixTime;
 use getrandom::SysRng;
 use rand_core::{Rng, UnwrapErr};
-use spin_sdk::http::Headers;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -52,14 +51,14 @@ pub(crate) struct Trace {
 
 impl Trace {
     #[expect(clippy::disallowed_methods, reason = "how long things take is for the log alone")]
-    pub(crate) fn of(headers: &Headers) -> Self {
+    pub(crate) fn of(headers: &RequestHeaders) -> Self {
         let started = Instant::now();
         // A host that reuses an instance would leave the previous request's here.
         STATEMENTS.take();
         ATTEMPTED.take();
-        let given = values(headers, "x-request-id").pop().filter(|id| is_id(id));
+        let given = headers.last("x-request-id").filter(|id| is_id(id));
         let own = given.is_none().then(|| format!("{:016x}", UnwrapErr(SysRng).next_u64()));
-        let parent = values(headers, "traceparent").pop().and_then(|parent| trace_id(&parent).map(str::to_owned));
+        let parent = headers.last("traceparent").and_then(|parent| trace_id(&parent).map(str::to_owned));
         Self { given, own, parent, started }
     }
 

@@ -49,20 +49,37 @@ pub(super) fn requests(accounts: &Arc<Accounts>, run: &str) -> Vec<(&'static str
         header: String::new(),
         body: Arc::new(|_| Some(String::new())),
     };
+    let names = Arc::new(Names { prefix: format!("g{run}"), made: AtomicU64::new(0), enrolled: AtomicU64::new(0) });
+    let enrolled = Arc::clone(&names);
     vec![
         ("authenticate-user-v2", login(Arc::clone(accounts))),
-        ("generate-password-v2", post("/function/generate-password-v2", numbered("g", run))),
-        ("generate-2fa-v2", post("/function/generate-2fa-v2", numbered("g", run))),
+        ("generate-password-v2", post("/function/generate-password-v2", Arc::new(move |_| Some(names.make())))),
+        ("generate-2fa-v2", post("/function/generate-2fa-v2", Arc::new(move |_| enrolled.enrol()))),
         ("health", get("/function/health")),
         ("jwks", get("/.well-known/jwks.json")),
     ]
 }
 
 /// Names that count up: what is generated for them first is enrolled later, in the same order.
-fn numbered(prefix: &'static str, run: &str) -> Body {
-    let (next, run) = (AtomicU64::new(0), run.to_owned());
-    Arc::new(move |_| {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        Some(format!(r#"{{"username":"{prefix}{run}{number}"}}"#))
-    })
+struct Names {
+    prefix: String,
+    made: AtomicU64,
+    enrolled: AtomicU64,
+}
+
+impl Names {
+    /// The body for a new name.
+    fn make(&self) -> String {
+        self.body(self.made.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The body for a name that was made; none once all are enrolled.
+    fn enrol(&self) -> Option<String> {
+        let number = self.enrolled.fetch_add(1, Ordering::Relaxed);
+        (number < self.made.load(Ordering::Relaxed)).then(|| self.body(number))
+    }
+
+    fn body(&self, number: u64) -> String {
+        format!(r#"{{"username":"{}{number}"}}"#, self.prefix)
+    }
 }

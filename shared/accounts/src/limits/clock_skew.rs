@@ -79,6 +79,7 @@ mod tests {
                 address: Some(Window { count: 30, since: at(ahead) }),
                 issuances: Some(Window { count: 100, since: at(ahead) }),
                 name_locked_until: Some(at(ahead + 900)),
+                name_has_failures: false,
                 known_address: false,
             };
             counts.ignore_future_times(at(0));

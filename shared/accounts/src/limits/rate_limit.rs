@@ -69,17 +69,6 @@ impl RateLimitKeys {
     pub fn is_known_digest(&self, written: &str) -> bool {
         self.address_digest == written || self.earlier_address_digests.iter().any(|place| place == written)
     }
-
-    /// Every digest of the caller's address that may be stored, the present one first, separated by commas.
-    #[must_use]
-    pub fn address_digests(&self) -> String {
-        [&self.address_digest]
-            .into_iter()
-            .chain(&self.earlier_address_digests)
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(",")
-    }
 }
 
 /// The part of an address that is counted: an IPv4 address, or the /64 of an IPv6 address. Callers without an address share one count.
@@ -100,6 +89,8 @@ pub struct RateLimitCounts {
     pub issuances: Option<Window>,
     /// Until when the name is locked.
     pub name_locked_until: Option<UnixTime>,
+    /// Whether failures of the name are counted, which a complete login ends.
+    pub name_has_failures: bool,
     /// Whether one of the account's last three complete logins came from the caller's address: such an address has its own count of the
     /// name's failures.
     pub known_address: bool,

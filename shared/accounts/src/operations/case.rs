@@ -44,6 +44,7 @@ impl<'e> Requester<'e> {
             rate_limit_keys: &self.rate_limit_keys,
             limits: self.limits,
             known_address: false,
+            name_has_failures: false,
             outcome: AttemptOutcome::NotChecked,
             needed_keys: "",
         }
@@ -102,6 +103,7 @@ impl<'e, K: HasKeyring> Case<'e, K> {
         Attempt {
             alias: self.alias.as_deref(),
             known_address: self.snapshot.counts.known_address,
+            name_has_failures: self.snapshot.counts.name_has_failures,
             needed_keys: &self.needed_keys,
             ..self.requester.attempt(self.action, Some(self.username.as_str()))
         }

@@ -26,6 +26,8 @@ pub struct Attempt<'a> {
     pub limits: &'a Limits,
     /// Whether one of the account's last logins came from the caller's address.
     pub known_address: bool,
+    /// Whether failures of the name were counted.
+    pub name_has_failures: bool,
     /// The outcome, for the counts.
     pub outcome: AttemptOutcome,
     /// The names of the keys that rows need after it, separated by commas.

@@ -14,6 +14,8 @@ pub struct Account {
     pub id: AccountId,
     /// Its name, as it is stored.
     pub username: String,
+    /// The version of the row that was read, as the database names it: every write makes another. None where it does not matter.
+    pub row_version: Option<String>,
     /// Its status.
     pub status: AccountStatus,
     /// The MAC of the status; none if another program wrote the row.

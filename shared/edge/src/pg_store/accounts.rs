@@ -8,11 +8,49 @@ use super::client::{Link, PgStore};
 use super::parameters::{Noted, change, details, login, seen_by_factor, seen_by_grant, seen_by_login};
 use super::rows::{SnapshotRow, write_session};
 use cofrap_accounts::{
-    AccountId, AccountSnapshot, Attempt, Grant, NameMatch, NewAccount, NewPassword, NewSecondFactor, ProvenFactor,
+    Account, AccountId, AccountSnapshot, Attempt, Counters, Grant, NameMatch, NewAccount, NewPassword, NewSecondFactor, ProvenFactor,
     ProvenLogin, RateLimitKeys, Reason, Refusal, Saved, Store, StoreError, TakesEffect, TooManyAttempts, UnixTime,
     Username,
 };
 use cofrap_crypto::{KeyId, RowMac, SessionId, TotpStep};
+
+impl<L: Link> PgStore<L> {
+    /// Completes a login that changes counters alone, if nobody wrote the account since it was read and no failure is counted. The
+    /// counters after it; none if nothing was done.
+    fn complete_usual_login(
+        &self,
+        noted: &Noted<'_>,
+        attempt: &Attempt<'_>,
+        proven: &ProvenLogin<'_>,
+        session: Option<&str>,
+    ) -> Result<Option<Counters>, StoreError> {
+        let Account { counters, row_version: Some(row_version), .. } = proven.account() else { return Ok(None) };
+        if !proven.is_usual() || attempt.name_has_failures || !attempt.needed_keys.is_empty() {
+            return Ok(None);
+        }
+        let (who, limits) = (noted.attempt(), noted.limits());
+        let is_done: bool = self.call(CompleteUsualLogin {
+            action: who.action,
+            caller_address: who.caller_address,
+            agent: who.agent,
+            moment: who.moment,
+            account: proven.account().id.0,
+            row_version,
+            step: proven.step().map(TotpStep::number),
+            address_subject: limits.address_subject,
+            address_limit: limits.address_limit,
+            address_window: limits.address_window,
+            name_subject: limits.name_subject,
+            name_place: limits.name_place,
+            place: &attempt.rate_limit_keys.address_digest,
+            details: &details(attempt, session, counters.session_epoch),
+        })?;
+        if is_done {
+            noted.log(None);
+        }
+        Ok(is_done.then_some(Counters { login: counters.login + 1, ..*counters }))
+    }
+}
 
 impl<L: Link> Store for PgStore<L> {
     fn find(
@@ -25,7 +63,7 @@ impl<L: Link> Store for PgStore<L> {
         let row: SnapshotRow = self.call(Find {
             given_name: username.as_str(),
             name_key: key.as_deref(),
-            places: &rate_limit_keys.address_digests(),
+            place: &rate_limit_keys.address_digest,
             address_subject: &rate_limit_keys.address,
             issuances_subject: &rate_limit_keys.issuances,
             name_subject: &rate_limit_keys.name,
@@ -118,33 +156,13 @@ impl<L: Link> Store for PgStore<L> {
     ) -> Result<Saved, StoreError> {
         let session = session.map(write_session);
         let noted = Noted::of(attempt, Some(proven.account().id));
-        let limits = noted.limits();
-        if proven.is_usual() && attempt.needed_keys.is_empty() {
-            let seen = seen_by_login(proven, attempt);
-            let call = CompleteUsualLogin {
-                attempt: noted.attempt(),
-                seen_password_generation: seen.seen_password_generation,
-                seen_mfa_generation: seen.seen_mfa_generation,
-                seen_security_counter: seen.seen_security_counter,
-                seen_login_counter: seen.seen_login_counter,
-                seen_password: seen.seen_password.unwrap_or_default(),
-                seen_mfa: seen.seen_mfa.unwrap_or_default(),
-                step: seen.step,
-                otp_limit: seen.otp_limit,
-                address_subject: limits.address_subject,
-                address_limit: limits.address_limit,
-                address_window: limits.address_window,
-                name_subject: limits.name_subject,
-                name_place: limits.name_place,
-                place: &attempt.rate_limit_keys.address_digest,
-                details: &details(attempt, session.as_deref(), proven.account().counters.session_epoch),
-            };
-            return self.save(&noted, call);
+        if let Some(counters) = self.complete_usual_login(&noted, attempt, proven, session.as_deref())? {
+            return Ok(Saved::Yes(counters));
         }
         let call = CompleteLogin {
             attempt: noted.attempt(),
             seen: seen_by_login(proven, attempt),
-            limits,
+            limits: noted.limits(),
             login: login(proven, attempt),
             new_state: proven.status().state.as_str(),
             standing_key: proven.key().as_str(),

@@ -4,7 +4,7 @@ use super::calls::Call;
 use super::errors::{failed, is_broken, is_outcome_unknown};
 use super::parameters::Noted;
 use super::rows::{CountersRow, Outcome};
-use crate::trace::{Attempted, note_attempt, timed};
+use crate::trace::timed;
 use cofrap_accounts::{Reason, Saved, StoreError};
 use serde::de::DeserializeOwned;
 use spin_sdk::pg4::{Connection, DbValue, ParameterValue, PgError};
@@ -106,8 +106,7 @@ impl<L: Link> PgStore<L> {
             // The caller tries once more.
             Saved::Resealed => return Ok(saved),
         };
-        let (action, account) = noted.what();
-        note_attempt(Attempted { action, account, reason: reason.map(Reason::as_str) });
+        noted.log(reason);
         Ok(saved)
     }
 

@@ -2,6 +2,7 @@
 
 use super::calls;
 use super::rows::NamesRow;
+use crate::trace::{Attempted, note_attempt};
 use cofrap_accounts::{
     Account, AccountId, Attempt, AttemptOutcome, CredentialChange, Expiry, FIRST_LOCK, Grant, ISSUANCE_WINDOW,
     LONGEST_LOCK, MovedSecret, MovedSecrets, NAME_MEMORY, NamedEntry, PreviousBecomes, ProofKind, ProvenFactor,
@@ -36,9 +37,10 @@ impl<'a> Noted<'a> {
         self.refused_for
     }
 
-    /// The action, and the account's number.
-    pub(super) fn what(&self) -> (&'static str, Option<i64>) {
-        (self.attempt.action.as_str(), self.account.map(|account| account.0))
+    /// Has the request's log line say what was attempted, and why it was refused if it was.
+    pub(super) fn log(&self, reason: Option<Reason>) {
+        let (action, account) = (self.attempt.action.as_str(), self.account.map(|account| account.0));
+        note_attempt(Attempted { action, account, reason: reason.map(Reason::as_str) });
     }
 
     pub(super) fn attempt(&self) -> calls::Attempt<'_> {

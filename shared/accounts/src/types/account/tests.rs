@@ -7,6 +7,7 @@ const MAX_AGE: Age = Age::from_seconds(100);
 pub(crate) fn account() -> Account {
     Account {
         id: AccountId(1),
+        row_version: None,
         username: "michel.ranu".to_owned(),
         status: AccountStatus::of_new(Origin::SelfRegistered, AdminIntervention::Never),
         status_mac: None,

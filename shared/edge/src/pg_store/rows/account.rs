@@ -13,11 +13,11 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub(in crate::pg_store) struct SnapshotRow {
     account: Option<AccountRow>,
+    row_version: Option<String>,
     #[serde(default)]
     is_confusable: bool,
     /// None in a database that was restored and not treated.
     database_identity: Option<String>,
-    is_known_place: Option<bool>,
     counts: Vec<CountRow>,
     registered_keys: Vec<String>,
     foreign_tokens: Vec<String>,
@@ -36,7 +36,10 @@ struct CountRow {
 impl SnapshotRow {
     pub(in crate::pg_store) fn read(self, rate_limit_keys: &RateLimitKeys) -> Result<AccountSnapshot, StoreError> {
         let database_identity = self.database_identity.ok_or(StoreError::Restored)?;
-        let known_address = self.is_known_place == Some(true);
+        let known_address = self
+            .account
+            .as_ref()
+            .is_some_and(|row| row.login_places.iter().any(|place| rate_limit_keys.is_known_digest(place)));
         let count = |subject: &str, place: &str| {
             self.counts.iter().find(|count| count.subject == subject && count.place == place)
         };
@@ -45,15 +48,19 @@ impl SnapshotRow {
             count(subject, "").map(seen)
         };
         let name_place = if known_address { &*rate_limit_keys.address_digest } else { "" };
+        let of_name = count(&rate_limit_keys.name, name_place);
         let counts = RateLimitCounts {
             address: window(&rate_limit_keys.address),
             issuances: window(&rate_limit_keys.issuances),
-            name_locked_until: count(&rate_limit_keys.name, name_place)
-                .map(|row| UnixTime::from_seconds(row.locked_until)),
+            name_locked_until: of_name.map(|row| UnixTime::from_seconds(row.locked_until)),
+            name_has_failures: of_name.is_some_and(|row| row.failures > 0),
             known_address,
         };
         let lookup = match self.account {
-            Some(row) => AccountLookup::Account(Box::new(account(row, &database_identity)?)),
+            Some(row) => {
+                let account = account(row, &database_identity)?;
+                AccountLookup::Account(Box::new(Account { row_version: self.row_version, ..account }))
+            }
             None if self.is_confusable => AccountLookup::ConfusableName,
             None => AccountLookup::NotFound,
         };
@@ -145,6 +152,7 @@ struct AccountRow {
     otp_failures: i64,
     generated_at: Option<i64>,
     generated_from: Option<String>,
+    login_places: Vec<String>,
 }
 
 /// A row of the history as `find_stale.sql` writes it.
@@ -183,6 +191,7 @@ fn account(row: AccountRow, database_identity: &str) -> Result<Account, StoreErr
     Ok(Account {
         id: AccountId(row.id),
         username: row.username,
+        row_version: None,
         status: AccountStatus { state, origin, admin_intervention, access },
         status_mac: row.standing_binding.map(RowMac::from_stored),
         password: sealed(row.password, row.password_key, row.password_binding),
