@@ -10,7 +10,9 @@ pub(crate) async fn build(client: &Client, name: &str, statement: &str) -> Resul
     let is_valid = "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass('public.' || $1::text)";
     match client.query_opt(is_valid, &[&name]).await.map_err(refused)?.map(|row| row.get::<_, bool>(0)) {
         Some(true) => return Ok(false),
-        Some(false) => client.batch_execute(&format!("DROP INDEX public.{name}")).await.map_err(refused)?,
+        Some(false) => {
+            client.batch_execute(&format!("DROP INDEX CONCURRENTLY public.{name}")).await.map_err(refused)?;
+        }
         None => {}
     }
     let built = client.batch_execute(statement).await.map_err(refused);

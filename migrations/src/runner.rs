@@ -5,6 +5,7 @@ use crate::error::refused;
 use crate::lock::with_lock;
 use crate::patience::{IMPATIENT, InUse, PATIENT, Patience, is_in_use};
 use crate::roles::Roles;
+use crate::version::SCHEMA_VERSION;
 use crate::{after_restore, functions, index, sameness_keys, sequences, shape};
 use anyhow::{Context, Result, anyhow, bail};
 use refinery::{Runner, Target};
@@ -42,7 +43,7 @@ async fn run(client: &mut Client, progress: impl Fn(&str)) -> Result<Report> {
     let mut applied = apply(client, sql::migrations::runner().set_target(Target::Version(audit_table::BEFORE))).await?;
     audit_table::prepare(client, &progress).await?;
     index::build(client, "idx_users_v2_provisional", OF_PROVISIONAL_ACCOUNTS).await?;
-    match apply_patiently(client).await {
+    match apply_rest(client).await {
         Ok(rest) => applied.extend(rest),
         Err(error) => {
             let taken_back = audit_table::take_back(client).await;
@@ -66,12 +67,21 @@ async fn run(client: &mut Client, progress: impl Fn(&str)) -> Result<Report> {
     Ok(Report { applied, has_role_of_the_functions: roles.login().is_some(), named })
 }
 
-/// Applies the rest: its first file locks a table of everybody's, and gives up where somebody is in the way.
-async fn apply_patiently(client: &mut Client) -> Result<Vec<String>> {
+/// Applies the rest, file by file: they lock tables of everybody's.
+async fn apply_rest(client: &mut Client) -> Result<Vec<String>> {
+    let mut applied = Vec::new();
+    for version in audit_table::BEFORE + 1..=i32::try_from(SCHEMA_VERSION)? {
+        applied.extend(apply_patiently(client, version).await?);
+    }
+    Ok(applied)
+}
+
+/// Applies what is missing up to a version, and tries again where somebody is in the way.
+async fn apply_patiently(client: &mut Client, version: i32) -> Result<Vec<String>> {
     let mut patience = Patience::default();
     loop {
         client.batch_execute(IMPATIENT).await.map_err(refused)?;
-        let applied = apply(client, sql::migrations::runner()).await;
+        let applied = apply(client, sql::migrations::runner().set_target(Target::Version(version))).await;
         client.batch_execute(PATIENT).await.map_err(refused)?;
         match applied {
             Err(error) if error.is::<InUse>() => patience.wait().await?,

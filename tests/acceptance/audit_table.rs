@@ -1,6 +1,6 @@
 //! The audit of version 8 becomes the first partition of today's, with its rows, its rights and everybody who writes it.
 
-use cofrap_migrations::{migrate, migrate_tables_to};
+use cofrap_migrations::{SCHEMA_VERSION, migrate, migrate_tables_to, schema_of};
 use cofrap_tests::{Database, TestServer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,8 +85,9 @@ async fn who_makes_roles_and_is_no_superuser_migrates() {
     reader.batch_execute("COMMIT").await.unwrap();
     let owners = "SELECT string_agg(DISTINCT relowner::regrole::text, ' ') FROM pg_class WHERE relnamespace = 'cofrap_audit'::regnamespace";
     assert_eq!(database.text(owners).await, format!("{name}_keeper"));
-    let maintained = "SELECT cofrap_9.keep_partitions('', extract(epoch FROM now())::int8, 90, 400)";
-    assert!(database.text(maintained).await.contains("done"));
+    let schema = schema_of(SCHEMA_VERSION);
+    let maintained = format!("SELECT {schema}.keep_partitions('', extract(epoch FROM now())::int8, 90, 400)");
+    assert!(database.text(&maintained).await.contains("done"));
 }
 
 #[tokio::test]

@@ -341,13 +341,13 @@ async fn the_functions_of_version_9_work_beside_today_s() {
     let owner = "cofrap_template_owner";
     let fixture = include_str!("../fixtures/functions_of_version_9.sql");
     let (functions, calls) = fixture.split_once("\n-- call: ").unwrap();
-    let kept = OF_THE_KEEPER.map(|name| format!("ALTER FUNCTION cofrap_9.{name} OWNER TO cofrap_template_keeper;")).concat();
-    let made = format!(
-        "CREATE SCHEMA cofrap_9 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE;
-         GRANT USAGE, CREATE ON SCHEMA cofrap_9 TO cofrap_template_keeper; {kept}"
-    );
+    let made = format!("CREATE SCHEMA cofrap_9 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE");
     database.client.batch_execute(&made).await.unwrap();
     database.migrate().await;
+    let keeper = database.text("SELECT relowner::regrole::text FROM pg_class WHERE oid = 'auth_logs_v2'::regclass").await;
+    let kept = OF_THE_KEEPER.map(|name| format!("ALTER FUNCTION cofrap_9.{name} OWNER TO {keeper};")).concat();
+    let kept = format!("GRANT USAGE, CREATE ON SCHEMA cofrap_9 TO {keeper}; {kept}");
+    database.client.batch_execute(&kept).await.unwrap();
     let rows = "INSERT INTO encryption_keys VALUES ('k1', 0), ('k2', 0);
                 INSERT INTO users_v2 (id, username, username_key, password, password_key, mfa, mfa_key, standing_key, gendate, state,
                                       password_generation, mfa_generation)
@@ -381,6 +381,35 @@ async fn the_functions_of_version_9_work_beside_today_s() {
     assert!(retirable(&database.client).await.unwrap().is_empty());
 }
 
+/// Where components of both versions run, a right guess waits for wrong ones that those of before count: it must see that it was not alone.
+#[tokio::test]
+async fn whoever_counts_a_failure_writes_the_account_s_row_in_the_version_before_too() {
+    let mut database = TestServer::get().await.empty_database().await;
+    migrate(&mut database.client, |_| {}).await.unwrap();
+    let fixture = include_str!("../fixtures/functions_of_version_9.sql");
+    let functions = fixture.split_once("\n-- call: ").unwrap().0;
+    // As it was when version 10 came.
+    let before = format!(
+        "CREATE SCHEMA cofrap_9; {functions};
+         CREATE INDEX idx_users_v2_unfinished ON users_v2 (generated_at) WHERE state = 'provisional' AND login_counter = 0;
+         DROP SCHEMA {} CASCADE; DELETE FROM refinery_schema_history WHERE version = 10",
+        schema_of(SCHEMA_VERSION)
+    );
+    database.client.batch_execute(&before).await.unwrap();
+    migrate(&mut database.client, |_| {}).await.unwrap();
+    let account = "INSERT INTO users_v2 (id, username, password, gendate) VALUES (7, 'n7', 'x', 0)";
+    database.client.batch_execute(account).await.unwrap();
+    for schema in ["cofrap_9".to_owned(), schema_of(SCHEMA_VERSION)] {
+        let version = database.text("SELECT xmin::text FROM users_v2").await;
+        let refuse = format!(
+            "SELECT {schema}.refuse('login', 'n7', NULL, NULL, 1000, 7, NULL, NULL, NULL, 0, 0, 's2', 1, 30, 300, 's3', '', 'count', 5, 30, 900,
+                                    2592000, 'wrong_password', FALSE, FALSE, NULL, 20)"
+        );
+        assert_eq!(database.text(&refuse).await, r#"{"done":null}"#, "{schema}");
+        assert_ne!(database.text("SELECT xmin::text FROM users_v2").await, version, "{schema}");
+    }
+}
+
 /// What components of schema version 4 sent for a generation, a login and a refusal, their parameters as literals.
 fn statements_of_version_4() -> Vec<(String, String)> {
     include_str!("../fixtures/statements_of_version_4.sql")
@@ -406,6 +435,15 @@ async fn made_from_other_files_or_for_another_owner_the_functions_are_made_again
         database.migrate().await;
         assert_eq!(database.count(&count).await, whole);
     }
+}
+
+/// A login writes its account's row beside the former version, and no index: PostgreSQL does so as long as none speaks of what it writes.
+#[tokio::test]
+async fn no_index_of_the_accounts_speaks_of_what_a_login_writes() {
+    let indexes = "SELECT coalesce(string_agg(pg_get_indexdef(i.indexrelid), '; '), '') FROM pg_index i
+                   WHERE i.indrelid = 'users_v2'::regclass
+                         AND pg_get_indexdef(i.indexrelid) ~ '(mfa_last_step|otp_failures|login_counter|login_places|updated_at)'";
+    assert_eq!(database().await.text(indexes).await, "");
 }
 
 /// Where a table grows, none of its rows is looked at in vain.

@@ -27,6 +27,8 @@ BEGIN
         login_places = (ARRAY[complete_usual_login.place] || array_remove(u.login_places, complete_usual_login.place))[1:3],
         updated_at = to_timestamp(moment) AT TIME ZONE 'UTC'
         WHERE u.id = account AND u.xmin::text = row_version
+              -- A step that a clock ran ahead for was used all the same; a later one than that was never.
+              AND (u.mfa_last_step < step OR u.mfa_last_step > step + 2) IS NOT FALSE
               AND NOT EXISTS (
                   SELECT FROM public.throttles t
                   WHERE t.subject = name_subject AND t.place = name_place AND t.failures > 0

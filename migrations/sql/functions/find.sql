@@ -28,6 +28,8 @@ BEGIN
             u.id IS NULL
         INTO answer, is_nobody
         FROM public.installation i LEFT JOIN public.users_v2 u ON u.username = given_name;
+    -- A database that is being restored may have no installation yet.
+    answer := coalesce(answer, '{"counts": [], "registered_keys": [], "foreign_tokens": []}');
     IF is_nobody AND EXISTS (SELECT FROM public.users_v2 u WHERE u.username_key = name_key) THEN
         answer := jsonb_set(answer::jsonb, '{is_confusable}', 'true');
     END IF;

@@ -34,13 +34,12 @@ CREATE FUNCTION cofrap.refuse(
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outcome text;
+    counted int8; -- wrong codes before this attempt
     locks text[]; -- what this attempt locked
 BEGIN
     PERFORM cofrap.note_locked_attempts();
     IF name_subject IS NOT NULL OR is_wrong_code OR step IS NOT NULL THEN
-        -- Locks the account, and makes another version of its row: a login that waits for it must see that it was not alone
-        -- (`complete_usual_login.sql`).
-        UPDATE public.users_v2 u SET otp_failures = u.otp_failures WHERE u.id = account;
+        SELECT u.otp_failures INTO counted FROM public.users_v2 u WHERE u.id = account FOR NO KEY UPDATE;
     END IF;
     outcome := 'done';
     IF is_right_password THEN
@@ -64,14 +63,16 @@ BEGIN
                 WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment) THEN 'account' ELSE 'address' END);
         answer := '"too_many_attempts"';
         RETURN;
-    ELSIF is_wrong_code OR step IS NOT NULL THEN
+    ELSIF is_wrong_code AND otp_limit > 0 AND counted >= otp_limit THEN
+        -- A wrong code that is not counted was one too many.
+        outcome := 'too_many_attempts';
+    ELSIF name_subject IS NOT NULL OR is_wrong_code OR step IS NOT NULL THEN
+        -- Also where nothing of it changes: a login that waits for this row must find another version of it, since it was not alone
+        -- (`complete_usual_login.sql`).
         UPDATE public.users_v2 u SET
-            otp_failures = u.otp_failures + is_wrong_code::int4, mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END
-            WHERE u.id = account AND (NOT is_wrong_code OR otp_limit = 0 OR u.otp_failures < otp_limit);
-        IF NOT FOUND AND is_wrong_code THEN
-            -- A wrong code that is not counted was one too many.
-            outcome := 'too_many_attempts';
-        END IF;
+            otp_failures = u.otp_failures + is_wrong_code::int4,
+            mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END
+            WHERE u.id = account;
     END IF;
     IF outcome = 'done' THEN
         -- It passed the limits, so nothing was locked before it: what is locked now, it locked.

@@ -36,7 +36,9 @@ pub(crate) fn read(request: &IncomingRequest, headers: &RequestHeaders) -> Body 
                 let piece = Zeroizing::new(piece);
                 read += piece.len();
                 if read <= LIMIT {
-                    pieces.push(piece);
+                    if !piece.is_empty() {
+                        pieces.push(piece);
+                    }
                 } else if read > DRAIN_LIMIT {
                     break;
                 }
