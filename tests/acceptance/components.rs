@@ -20,6 +20,13 @@ fn no_component_is_larger_than_1_mib() {
     }
 }
 
+/// 10 MiB: what an image has to bring.
+#[test]
+fn all_together_are_no_larger_than_10_mib() {
+    let bytes: u64 = component_files().iter().map(|file| file.metadata().unwrap().len()).sum();
+    assert!(bytes <= 10 * MOST_BYTES, "{bytes} bytes");
+}
+
 /// Variables that a request may have the platform look up; each look-up costs it up to 25 microseconds.
 const MOST_READS: usize = 12;
 
