@@ -12,9 +12,8 @@ const FUNCTIONS_OF_VERSION_8: &str = include_str!("../fixtures/functions_of_vers
 async fn of_version_8(rows: i64) -> Database {
     let database = TestServer::get().await.empty_database().await;
     migrate_tables_to(&mut database.connect().await, 8).await.unwrap();
-    let (functions, _) = FUNCTIONS_OF_VERSION_8.split_once("\n-- call: ").unwrap();
     let fill = format!(
-        "CREATE SCHEMA cofrap_8; {functions};
+        "CREATE SCHEMA cofrap_8; {FUNCTIONS_OF_VERSION_8};
          INSERT INTO users_v2 (id, username, password, gendate) VALUES (7, 'n7', 'x', 0);
          INSERT INTO auth_logs_v2 (user_id, action, success, details, created_at)
              SELECT CASE n % 2 WHEN 0 THEN 7 END, 'login', n % 3 = 0, jsonb_build_object('username', CASE n % 2 WHEN 0 THEN 'n7' ELSE 'nobody' END),

@@ -344,7 +344,8 @@ async fn the_functions_of_version_9_work_beside_today_s() {
     let made = format!("CREATE SCHEMA cofrap_9 AUTHORIZATION {owner}; SET ROLE {owner}; {functions}; RESET ROLE");
     database.client.batch_execute(&made).await.unwrap();
     database.migrate().await;
-    let keeper = database.text("SELECT relowner::regrole::text FROM pg_class WHERE oid = 'auth_logs_v2'::regclass").await;
+    let keeper =
+        database.text("SELECT relowner::regrole::text FROM pg_class WHERE oid = 'auth_logs_v2'::regclass").await;
     let kept = OF_THE_KEEPER.map(|name| format!("ALTER FUNCTION cofrap_9.{name} OWNER TO {keeper};")).concat();
     let kept = format!("GRANT USAGE, CREATE ON SCHEMA cofrap_9 TO {keeper}; {kept}");
     database.client.batch_execute(&kept).await.unwrap();

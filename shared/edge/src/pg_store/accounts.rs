@@ -8,9 +8,9 @@ use super::client::{Link, PgStore};
 use super::parameters::{Noted, change, details, login, seen_by_factor, seen_by_grant, seen_by_login};
 use super::rows::{SnapshotRow, write_session};
 use cofrap_accounts::{
-    Account, AccountId, AccountSnapshot, Attempt, Counters, Grant, NameMatch, NewAccount, NewPassword, NewSecondFactor, ProvenFactor,
-    ProvenLogin, RateLimitKeys, Reason, Refusal, Saved, Store, StoreError, TakesEffect, TooManyAttempts, UnixTime,
-    Username,
+    Account, AccountId, AccountSnapshot, Attempt, Counters, Grant, NameMatch, NewAccount, NewPassword, NewSecondFactor,
+    ProvenFactor, ProvenLogin, RateLimitKeys, Reason, Refusal, Saved, Store, StoreError, TakesEffect, TooManyAttempts,
+    UnixTime, Username,
 };
 use cofrap_crypto::{KeyId, RowMac, SessionId, TotpStep};
 
