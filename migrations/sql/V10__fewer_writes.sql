@@ -19,7 +19,8 @@ BEGIN
         SELECT replace(pg_get_functiondef(p.oid), 'PERFORM FROM public.users_v2 u WHERE u.id = account FOR NO KEY UPDATE',
                        'UPDATE public.users_v2 u SET otp_failures = u.otp_failures WHERE u.id = account')
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE n.nspname ~ '^cofrap_[0-9]+$' AND p.proname = 'refuse'
+        WHERE n.nspname ~ '^cofrap_[0-9]+$' AND p.proname = 'refuse' AND p.prokind = 'f'
+              AND p.prosrc LIKE '%PERFORM FROM public.users_v2 u WHERE u.id = account FOR NO KEY UPDATE%'
     LOOP
         EXECUTE definition;
     END LOOP;

@@ -109,8 +109,7 @@ const SET_BOUND: &str = "
 
 /// Does it, and says how far it has come. What an earlier run did is not done again.
 pub(crate) async fn prepare(client: &Client, progress: impl Fn(&str)) -> Result<()> {
-    let is_partitioned = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'public.auth_logs_v2'::regclass";
-    if client.query_one(is_partitioned, &[]).await.map_err(refused)?.get(0) {
+    if is_partitioned(client).await? {
         return Ok(());
     }
     refuse_without_rights(client).await?;
@@ -154,8 +153,16 @@ pub(crate) async fn make_partitions(client: &Client) -> Result<()> {
 
 /// Takes back what holds for new rows alone, where the rest did not come.
 pub(crate) async fn take_back(client: &Client) -> Result<()> {
+    if is_partitioned(client).await? {
+        return Ok(());
+    }
     let unbind = "ALTER TABLE public.auth_logs_v2 DROP CONSTRAINT IF EXISTS audit_numbered, DROP CONSTRAINT IF EXISTS audit_before";
     patiently(client, unbind).await
+}
+
+async fn is_partitioned(client: &Client) -> Result<bool> {
+    let question = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'public.auth_logs_v2'::regclass";
+    Ok(client.query_one(question, &[]).await.map_err(refused)?.get(0))
 }
 
 /// Refuses who could not give the audit to its keeper in the end.

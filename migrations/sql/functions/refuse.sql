@@ -63,14 +63,16 @@ BEGIN
                 WHERE t.subject = name_subject AND t.place = name_place AND t.locked_until > moment) THEN 'account' ELSE 'address' END);
         answer := '"too_many_attempts"';
         RETURN;
-    ELSIF is_wrong_code AND otp_limit > 0 AND counted >= otp_limit THEN
+    END IF;
+    IF is_wrong_code AND otp_limit > 0 AND counted >= otp_limit THEN
         -- A wrong code that is not counted was one too many.
         outcome := 'too_many_attempts';
-    ELSIF name_subject IS NOT NULL OR is_wrong_code OR step IS NOT NULL THEN
+    END IF;
+    IF name_subject IS NOT NULL OR is_wrong_code OR step IS NOT NULL THEN
         -- Also where nothing of it changes: a login that waits for this row must find another version of it, since it was not alone
         -- (`complete_usual_login.sql`).
         UPDATE public.users_v2 u SET
-            otp_failures = u.otp_failures + is_wrong_code::int4,
+            otp_failures = u.otp_failures + (is_wrong_code AND outcome = 'done')::int4,
             mfa_last_step = CASE WHEN u.mfa_last_step > step + 2 THEN step ELSE greatest(u.mfa_last_step, step) END
             WHERE u.id = account;
     END IF;

@@ -25,10 +25,11 @@ impl<L: Link> PgStore<L> {
         session: Option<&str>,
     ) -> Result<Option<Counters>, StoreError> {
         let Account { counters, row_version: Some(row_version), .. } = proven.account() else { return Ok(None) };
-        if !proven.is_usual() || attempt.name_has_failures || !attempt.needed_keys.is_empty() {
+        let (who, limits) = (noted.attempt(), noted.limits());
+        let ends_failures = limits.name_subject.is_some() && attempt.name_has_failures;
+        if !proven.is_usual() || ends_failures || !attempt.needed_keys.is_empty() {
             return Ok(None);
         }
-        let (who, limits) = (noted.attempt(), noted.limits());
         let is_done: bool = self.call(CompleteUsualLogin {
             action: who.action,
             caller_address: who.caller_address,

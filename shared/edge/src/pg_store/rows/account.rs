@@ -39,7 +39,7 @@ impl SnapshotRow {
         let known_address = self
             .account
             .as_ref()
-            .is_some_and(|row| row.login_places.iter().any(|place| rate_limit_keys.is_known_digest(place)));
+            .is_some_and(|row| row.login_places.iter().flatten().any(|place| rate_limit_keys.is_known_digest(place)));
         let count = |subject: &str, place: &str| {
             self.counts.iter().find(|count| count.subject == subject && count.place == place)
         };
@@ -152,7 +152,7 @@ struct AccountRow {
     otp_failures: i64,
     generated_at: Option<i64>,
     generated_from: Option<String>,
-    login_places: Vec<String>,
+    login_places: Vec<Option<String>>,
 }
 
 /// A row of the history as `find_stale.sql` writes it.
