@@ -55,7 +55,9 @@ fn joined(mut pieces: Vec<Zeroizing<Vec<u8>>>) -> Zeroizing<Vec<u8>> {
         return pieces.pop().unwrap_or_default();
     }
     let mut whole = Zeroizing::new(Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum()));
-    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+    for piece in pieces {
+        whole.extend_from_slice(&piece);
+    }
     whole
 }
 

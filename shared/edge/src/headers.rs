@@ -34,6 +34,8 @@ impl RequestHeaders {
 
 impl Drop for RequestHeaders {
     fn drop(&mut self) {
-        self.0.iter_mut().for_each(|(_, value)| value.zeroize());
+        for (_, value) in &mut self.0 {
+            value.zeroize();
+        }
     }
 }
