@@ -9,7 +9,7 @@ use cofrap_accounts::UnixTime;
 use serde::Deserialize;
 use tokio_postgres::Client;
 
-/// Where the database is: what `installation_here` compares with. `V8__restored.sql` has the same words.
+/// Where the database is: what `installation_here` compares with. `V8__restored.sql` and `place.sql` have the same words.
 const PLACE: &str = "concat_ws('/', (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()),
                                'public.installation'::regclass::oid, current_setting('cluster_name'))";
 

@@ -35,12 +35,11 @@ pub(crate) fn read(request: &IncomingRequest, headers: &RequestHeaders) -> Body 
             Ok(piece) => {
                 let piece = Zeroizing::new(piece);
                 read += piece.len();
-                if read <= LIMIT {
-                    if !piece.is_empty() {
-                        pieces.push(piece);
-                    }
-                } else if read > DRAIN_LIMIT {
+                if read > DRAIN_LIMIT {
                     break;
+                }
+                if read <= LIMIT && !piece.is_empty() {
+                    pieces.push(piece);
                 }
             }
             Err(StreamError::Closed) => break,

@@ -14,21 +14,22 @@ impl RequestHeaders {
 
     /// Every value of a header.
     pub(crate) fn values(&self, name: &str) -> Vec<String> {
-        self.named(name).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+        self.named(name).collect()
     }
 
     /// The first value of a header.
     pub(crate) fn first(&self, name: &str) -> Option<String> {
-        self.named(name).next().map(|value| String::from_utf8_lossy(value).into_owned())
+        self.named(name).next()
     }
 
     /// The last value of a header. Spin adds its own headers after the client's.
     pub(crate) fn last(&self, name: &str) -> Option<String> {
-        self.named(name).next_back().map(|value| String::from_utf8_lossy(value).into_owned())
+        self.named(name).next_back()
     }
 
-    fn named(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.0.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    fn named(&self, name: &str) -> impl DoubleEndedIterator<Item = String> {
+        let named = self.0.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     }
 }
 
